@@ -1,0 +1,141 @@
+"""SKUs, our locations, the authority's stock figure, and the movements of returned units."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import F, Q
+
+from fulfilment.states import Bucket
+from integrator.models import Connection, Retailer
+from integrator.models.protection import append_only
+
+
+class Sku(models.Model):
+    """A sellable article of a retailer. ``is_sellable`` is false for discontinued and blocked ones."""
+
+    RECORD_KIND: ClassVar = "sku"
+
+    retailer = models.ForeignKey(Retailer, on_delete=models.PROTECT)
+    code = models.CharField(max_length=80)
+    name = models.CharField(max_length=200, blank=True)
+    is_composite = models.BooleanField(default=False)
+    is_sellable = models.BooleanField(default=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["retailer", "code"], name="sku_code_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class Location(models.Model):
+    """A place of ours where stock is. Platforms' names for it are Mappings; one authority each."""
+
+    RECORD_KIND: ClassVar = "location"
+
+    class Authority(models.TextChoices):
+        SCAYLE = "scayle", "SCAYLE"
+        SCEND = "scend", "Scend"
+        SITOO = "sitoo", "Sitoo"
+        ERP = "erp", "ERP"
+
+    retailer = models.ForeignKey(Retailer, on_delete=models.PROTECT)
+    code = models.SlugField()
+    name = models.CharField(max_length=200)
+    authority = models.CharField(max_length=10, choices=Authority.choices)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["retailer", "code"], name="location_code_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class StockLevel(models.Model):
+    """The sellable figure of one SKU at one location as a platform last confirmed it to us."""
+
+    connection = models.ForeignKey(Connection, on_delete=models.PROTECT)
+    sku = models.ForeignKey(Sku, on_delete=models.PROTECT)
+    location = models.ForeignKey(Location, on_delete=models.PROTECT)
+    wanted = models.IntegerField(null=True)
+    sent = models.IntegerField(null=True)
+    confirmed = models.IntegerField(null=True)
+    confirmed_at = models.DateTimeField(null=True)
+    version = models.PositiveIntegerField(default=0)
+    error = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["connection", "sku", "location"], name="stock_level_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.sku} at {self.location}: {self.confirmed}"
+
+
+class StockMovement(models.Model):
+    """A returned unit going from one bucket to another. Append-only; a correction is another one.
+
+    Into SELLABLE only with the inspection that allows it (R008, R023): the database refuses it
+    otherwise. ``key`` says which step of which unit this is, once for ever.
+    """
+
+    RECORD_KIND: ClassVar = "stock_movement"
+
+    key = models.CharField(max_length=80, unique=True)
+    sku = models.ForeignKey(Sku, on_delete=models.PROTECT)
+    location = models.ForeignKey(Location, on_delete=models.PROTECT, null=True)
+    quantity = models.PositiveIntegerField()
+    from_bucket = models.CharField(max_length=12, choices=Bucket.choices)
+    to_bucket = models.CharField(max_length=12, choices=Bucket.choices)
+    order_id = models.BigIntegerField(null=True)
+    return_item_id = models.BigIntegerField()
+    inspection_id = models.BigIntegerField(null=True)
+    approval_id = models.BigIntegerField(null=True)
+    job_id = models.BigIntegerField(null=True)
+    message_id = models.BigIntegerField(null=True)
+    policy_version = models.PositiveIntegerField(null=True)
+    actor = models.CharField(max_length=100)
+    reason = models.CharField(max_length=300)
+    at = models.DateTimeField()
+
+    class Meta:
+        triggers: ClassVar = append_only()
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(quantity__gt=0), name="movement_quantity_positive"),
+            models.CheckConstraint(
+                condition=~Q(from_bucket=F("to_bucket")), name="movement_goes_somewhere"
+            ),
+            models.CheckConstraint(
+                condition=~Q(to_bucket=Bucket.SELLABLE)
+                | Q(inspection_id__isnull=False)
+                | Q(approval_id__isnull=False),
+                name="movement_sellable_needs_inspection",
+            ),
+            models.CheckConstraint(
+                condition=~Q(to_bucket__in=[Bucket.SELLABLE, Bucket.QUARANTINE])
+                | Q(location__isnull=False),
+                name="movement_shelf_needs_location",
+            ),
+            models.UniqueConstraint(
+                fields=["inspection_id", "to_bucket"],
+                condition=Q(inspection_id__isnull=False),
+                name="movement_once_per_inspection",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["order_id"], name="movement_order"),
+            models.Index(fields=["return_item_id"], name="movement_unit"),
+            models.Index(fields=["sku", "location"], name="movement_sku"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} × {self.sku_id}: {self.from_bucket} → {self.to_bucket}"

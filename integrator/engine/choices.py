@@ -1,0 +1,105 @@
+"""A retailer's policy: the choices on which businesses differ, as versioned rows. No hidden defaults.
+
+The values and their meaning are listed in ``CHOICES``; a job keeps the version it was created under.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import connection as database
+from django.db import transaction
+
+from integrator.models import PolicyVersion, Retailer
+
+EVIDENCE = ("approved", "received", "goods_in", "inspected")
+CHOICES: Mapping[str, Any] = {
+    # What must all be true before a refund may be sent, per return method.
+    "refund_evidence": {
+        "SHIPPED": ["approved", "inspected"],
+        "KEPT": ["approved"],
+    },
+    # Who pays. None until chosen: nothing is paid, and going live fails.
+    "refund_executor": None,
+    # Who pays what the executor cannot express: a part of a unit, a deducted fee, goodwill.
+    "refund_executor_otherwise": None,
+    # Whose figure counts when they differ.
+    "refund_amount_owner": "payer",
+    # What makes a unit sellable again.
+    "stock_evidence": "inspected",
+    "in_transit_location": None,
+    "exchange_trigger": "approved",
+    "tolerance_minor": {"EUR": 1},
+    # Age in hours after which a return without a change counts as stalled, per stage.
+    "stage_hours": {"AUTHORISED": 336, "IN_TRANSIT": 168, "RECEIVED": 48, "INSPECTED": 24},
+    # Differences younger than this are still on their way and are not reported.
+    "settling_minutes": 10,
+}
+
+
+class UnableToSetPolicy(Exception):
+    """A choice is unknown or its value is not one of those allowed. Names the choice."""
+
+
+def check(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The full set of choices from a partial one; UnableToSetPolicy names what is wrong."""
+    unknown = sorted(set(values) - set(CHOICES))
+    if unknown:
+        raise UnableToSetPolicy(f"policy.{unknown[0]} is not a choice")
+    full = {**CHOICES, **values}
+    for method, needed in full["refund_evidence"].items():
+        wrong = [one for one in needed if one not in EVIDENCE]
+        if wrong or not needed:
+            raise UnableToSetPolicy(
+                f"policy.refund_evidence.{method} must list some of {', '.join(EVIDENCE)}"
+            )
+    allowed = {
+        "refund_executor": ("scayle", "returns_platform", "manual", None),
+        "refund_executor_otherwise": ("returns_platform", "manual", None),
+        "refund_amount_owner": ("payer", "returns_platform", "erp"),
+        "stock_evidence": ("inspected", "goods_in"),
+        "exchange_trigger": ("approved", "received", "inspected"),
+    }
+    for name, options in allowed.items():
+        if full[name] not in options:
+            words = ", ".join(str(option) for option in options if option)
+            raise UnableToSetPolicy(f"policy.{name} must be one of {words}")
+    return full
+
+
+def current(retailer: Retailer) -> PolicyVersion:
+    """The policy in force. UnableToSetPolicy when the retailer has none yet."""
+    policy = retailer.policies.order_by("-version").first()
+    if policy is None:
+        raise UnableToSetPolicy(f"{retailer} has no policy: run manage.py configure")
+    return policy
+
+
+def version(retailer_id: int, number: int) -> PolicyVersion:
+    """The version a job was created under."""
+    return PolicyVersion.objects.get(retailer_id=retailer_id, version=number)
+
+
+def save(*, retailer: Retailer, values: Mapping[str, Any], made_by: str) -> PolicyVersion:
+    """Add a version if something differs; otherwise return the one in force."""
+    full = check(values)
+    with transaction.atomic():
+        Retailer.objects.select_for_update().get(pk=retailer.pk)
+        last = retailer.policies.order_by("-version").first()
+        if last is not None and last.values == full:
+            return last
+        number = 1 if last is None else last.version + 1
+        return PolicyVersion.objects.create(
+            retailer=retailer, version=number, values=full, made_by=made_by
+        )
+
+
+def current_versions() -> dict[int | None, int]:
+    """The policy version in force per connection id, in one query."""
+    with database.cursor() as cursor:
+        cursor.execute(
+            """SELECT c.id, max(p.version) FROM integrator_connection c
+                 JOIN integrator_policyversion p ON p.retailer_id = c.retailer_id GROUP BY c.id"""
+        )
+        return dict(cursor.fetchall())

@@ -1,0 +1,90 @@
+"""The state of a connection: who moves it, and what happens to the work that waits for it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import F
+
+from integrator.engine import cases, jobs
+from integrator.engine.states import Raced, Trace, move
+from integrator.models import Connection, ConnectionState
+
+DEGRADED_AFTER_FAILURES = 5
+ASK_AGAIN_AFTER = timedelta(seconds=30)
+
+
+def failed(connection: Connection, *, trace: Trace, error: str) -> None:
+    """The platform did not answer. After five in a row only one call at a time goes there.
+
+    While degraded, ``open_until`` is when the next one may try; every failure moves it on.
+    """
+    Connection.objects.filter(pk=connection.pk).update(
+        failures=F("failures") + 1, open_until=trace.at + ASK_AGAIN_AFTER
+    )
+    connection.refresh_from_db(fields=["failures", "state"])
+    if (
+        connection.state == ConnectionState.ACTIVE
+        and connection.failures >= DEGRADED_AFTER_FAILURES
+    ):
+        _move(connection, ConnectionState.DEGRADED, reason=error, trace=trace)
+
+
+def answered(connection: Connection, *, trace: Trace) -> None:
+    """The platform answered: failures count from zero again, a degraded one is active again."""
+    if connection.failures == 0 and connection.state == ConnectionState.ACTIVE:
+        return
+    Connection.objects.filter(pk=connection.pk).update(failures=0, open_until=None)
+    if connection.state == ConnectionState.DEGRADED:
+        _move(connection, ConnectionState.ACTIVE, reason="it answers again", trace=trace)
+
+
+def refused_credentials(connection: Connection, *, trace: Trace, error: str) -> None:
+    """The platform does not accept our key: everything for it is held until the owner mends it."""
+    connection.refresh_from_db(fields=["state"])
+    if connection.state in (ConnectionState.ACTIVE, ConnectionState.DEGRADED):
+        _move(connection, ConnectionState.NEEDS_CREDENTIALS, reason=error, trace=trace)
+    cases.open_case(
+        cases.CREDENTIALS_REFUSED,
+        cases.About("connection", connection.pk, connection_id=connection.pk),
+        trace=trace,
+        facts={"platform": connection.name, "error": error},
+    )
+
+
+def pause(connection: Connection, *, trace: Trace, reason: str) -> None:
+    """Stop all calls to a platform. Its work is held, in order; nothing is dropped."""
+    _move(connection, ConnectionState.PAUSED, reason=reason, trace=trace)
+
+
+def resume(connection: Connection, *, trace: Trace, reason: str) -> None:
+    """Start again. The time it was held does not count against the promises."""
+    held_for = trace.at - connection.state_since
+    with transaction.atomic():
+        _move(connection, ConnectionState.ACTIVE, reason=reason, trace=trace)
+        Connection.objects.filter(pk=connection.pk).update(failures=0, open_until=None)
+        jobs.stop_clock(connection=connection, held_for=held_for)
+        cases.close_by_fact(
+            trace=trace,
+            reason="The connection is active again",
+            kinds=[cases.CREDENTIALS_REFUSED],
+            record_kind="connection",
+            record_id=connection.pk,
+        )
+
+
+def _move(connection: Connection, state: str, *, reason: str, trace: Trace) -> None:
+    try:
+        move(
+            connection,
+            "state",
+            state,
+            reason=reason,
+            trace=trace,
+            state_reason=reason[:300],
+            state_since=trace.at,
+            version=connection.version + 1,
+        )
+    except Raced:
+        connection.refresh_from_db()  # another worker said the same, or a person said otherwise

@@ -1,0 +1,84 @@
+"""The errors a platform call can end in. The class is the retry policy; nothing else decides it.
+
+PlatformError
+├── Transient       nothing happened there and a later try can work   → the Job waits and tries again
+├── Refused         the platform understood and said no               → parked, a case for the flow's team
+├── Misconfigured   a setting, credential or mapping is missing       → parked, a case for its owner
+└── Unknown         it may have happened                              → in doubt, look it up, never repeat
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from integrator.engine.cases import CaseKind
+
+
+class PlatformError(Exception):
+    """A call to a platform did not end well.
+
+    ``case`` is the case kind to open instead of the flow's own (a code for the engine's kinds); ``cause`` groups cases that one
+    fix would solve; ``facts`` fill the case's sentences and must hold no personal data.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        case: CaseKind | str | None = None,
+        cause: str = "",
+        facts: dict[str, Any] | None = None,
+        status: int | None = None,
+        request_id: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.case = case
+        self.cause = cause
+        self.facts = facts or {}
+        self.status = status
+        self.request_id = request_id
+
+
+class Transient(PlatformError):
+    """Nothing happened there, and trying again later can work.
+
+    ``retry_after`` is the wait in seconds the platform asked for, if it did.
+    ``platform_down`` says that the platform as a whole did not answer (it counts towards DEGRADED).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        platform_down: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(message, **kwargs)
+        self.retry_after = retry_after
+        self.platform_down = platform_down
+
+
+class Refused(PlatformError):
+    """The platform, or a rule of ours, said no. Trying the same again cannot help; a person can."""
+
+
+class Misconfigured(PlatformError):
+    """A credential, setting or mapping is missing or wrong. Its owner can fix it once for all.
+
+    ``credentials`` is set when the platform no longer accepts ours: the connection then stops.
+    """
+
+    def __init__(self, message: str, *, credentials: bool = False, **kwargs: Any) -> None:
+        super().__init__(message, **kwargs)
+        self.credentials = credentials
+
+
+class Unknown(PlatformError):
+    """The request left, and we cannot tell whether it was carried out."""
+
+
+class Malformed(Refused):
+    """The platform answered with something that breaks its own contract. Names the field."""

@@ -1,0 +1,257 @@
+"""The only way out of the building: one HTTP call to one platform, its answer classified.
+
+Only this module imports ``requests``. It repeats nothing but a GET, once; the Job owns retries. It
+never runs inside a transaction of ours. Bodies are never logged.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import requests
+from django.conf import settings
+from django.db import transaction
+from requests.adapters import BaseAdapter, HTTPAdapter
+
+from integrator.engine import limits, secrets
+from integrator.engine.clock import now
+from integrator.engine.errors import Misconfigured, Refused, Transient, Unknown
+from integrator.engine.shapes import Limit, Reply
+from integrator.models import Connection
+
+_LOCAL = threading.local()
+_MOUNTS: dict[str, BaseAdapter] = {}
+RETRY_AFTER_MAX_SECONDS = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one platform speaks HTTP. Each platform package exports one as ``DIALECT``.
+
+    ``not_executed`` are the statuses of a write that prove that nothing happened there.
+    ``daily_limit_setting`` names the connection's setting that holds its calls per day.
+    """
+
+    name: str
+    headers: Callable[[Mapping[str, Any], Mapping[str, str]], dict[str, str]]
+    limit: Callable[[Mapping[str, str], str], Limit | None]
+    not_executed: frozenset[int]
+    error_text: Callable[[Any], str]
+    is_rate_limit: Callable[[int, Any], bool]
+    daily_limit_setting: str = ""
+    request_id_headers: tuple[str, ...] = ()
+
+
+def mount(prefix: str, adapter: BaseAdapter | None) -> None:
+    """Answer every address below ``prefix`` with ``adapter`` instead of the network (for tests)."""
+    if adapter is None:
+        _MOUNTS.pop(prefix, None)
+    else:
+        _MOUNTS[prefix] = adapter
+    _LOCAL.__dict__.pop("session", None)
+
+
+def _session() -> requests.Session:
+    """One Session per thread: connections are kept, cookies are not."""
+    session: requests.Session | None = getattr(_LOCAL, "session", None)
+    if session is None:
+        session = requests.Session()
+        session.trust_env = False
+        adapter = HTTPAdapter(pool_connections=8, pool_maxsize=4, max_retries=0)
+        session.mount("https://", adapter)
+        session.mount("http://", adapter)
+        for prefix, mounted in _MOUNTS.items():
+            session.mount(prefix, mounted)
+        _LOCAL.session = session
+    return session
+
+
+class Http:
+    """Calls to one connection. ``log`` collects method, path, status and milliseconds of each."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        dialect: Dialect,
+        *,
+        log: list[dict[str, Any]] | None = None,
+        on_send: Callable[[], None] | None = None,
+    ) -> None:
+        self.connection = connection
+        self.dialect = dialect
+        self.log = log if log is not None else []
+        self.on_send = on_send
+        self._headers = {
+            "Accept": "application/json",
+            "User-Agent": "Integrator/1",
+            **dialect.headers(connection.settings, secrets.read(connection)),
+        }
+
+    def get(self, path: str, *, params: Mapping[str, str] | None = None, scope: str = "") -> Reply:
+        """Read. A blip is tried once more at once; anything else is ``Transient`` or worse."""
+        try:
+            return self._call("GET", path, params, None, scope, is_write=False)
+        except Transient as blip:
+            if blip.retry_after is not None or not blip.platform_down:
+                raise
+            return self._call("GET", path, params, None, scope, is_write=False)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        params: Mapping[str, str] | None = None,
+        scope: str = "",
+    ) -> Reply:
+        """Change something there. Never repeated; ``Unknown`` when it may have happened."""
+        return self._call(method, path, params, json, scope, is_write=True)
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None,
+        body: Any,
+        scope: str,
+        *,
+        is_write: bool,
+    ) -> Reply:
+        refuse_inside_transaction()
+        limits.spend(self.connection, scope, self.dialect.daily_limit_setting, is_write=is_write)
+        if is_write and self.on_send is not None:
+            self.on_send()
+        entry: dict[str, Any] = {"method": method, "path": path.split("?")[0]}
+        self.log.append(entry)
+        started = time.perf_counter()
+        try:
+            response = _session().request(
+                method,
+                self.connection.base_url.rstrip("/") + path,
+                params=params,
+                json=body,
+                headers=self._headers,
+                timeout=(settings.CONNECT_TIMEOUT_SECONDS, settings.HTTP_TIMEOUT_SECONDS),
+                allow_redirects=False,
+            )
+        except requests.RequestException as error:
+            entry["status"] = type(error).__name__
+            raise self._no_answer(error, is_write=is_write) from error
+        finally:
+            entry["ms"] = round((time.perf_counter() - started) * 1000)
+        entry["status"] = response.status_code
+        return self._answer(response, scope, entry, is_write=is_write)
+
+    def _no_answer(self, error: requests.RequestException, *, is_write: bool) -> Exception:
+        name = self.connection.name
+        never_left = isinstance(error, requests.ConnectTimeout) or (
+            isinstance(error, requests.ConnectionError) and _refused(error)
+        )
+        if never_left:
+            return Transient(f"{name} could not be reached", platform_down=True)
+        if is_write:
+            return Unknown(f"{name} did not answer after we sent it")
+        return Transient(f"{name} did not answer", platform_down=True)
+
+    def _answer(
+        self, response: requests.Response, scope: str, entry: dict[str, Any], *, is_write: bool
+    ) -> Reply:
+        headers = {key.lower(): value for key, value in response.headers.items()}
+        request_id = next(
+            (headers[name] for name in self.dialect.request_id_headers if name in headers), ""
+        )
+        if request_id:
+            entry["request_id"] = request_id[:80]
+        limit = self.dialect.limit(headers, scope)
+        if limit is not None:
+            limits.told(self.connection, limit)
+        data, readable = _parse(response)
+        status = response.status_code
+        if 200 <= status < 300:
+            if readable:
+                return Reply(status, data, headers, request_id)
+            if is_write:
+                raise Unknown(
+                    f"{self.connection.name} answered with something unreadable",
+                    status=status,
+                    request_id=request_id,
+                )
+            raise Transient(f"{self.connection.name} answered with something unreadable")
+        raise self._failure(status, data, headers, request_id, is_write=is_write)
+
+    def _failure(
+        self,
+        status: int,
+        data: Any,
+        headers: Mapping[str, str],
+        request_id: str,
+        *,
+        is_write: bool,
+    ) -> Exception:
+        said = self.dialect.error_text(data) or f"status {status}"
+        message = f"{self.connection.name}: {said}"[:400]
+        about: dict[str, Any] = {"status": status, "request_id": request_id}
+        if status == 429 or self.dialect.is_rate_limit(status, data):
+            return Transient(message, retry_after=_retry_after(headers), **about)
+        if status in (401, 403):
+            return Misconfigured(message, credentials=status == 401, **about)
+        if status >= 500 or status in (408, 424):
+            if is_write and status not in self.dialect.not_executed:
+                return Unknown(message, **about)
+            asked = _retry_after(headers, default=None)
+            return Transient(message, retry_after=asked, platform_down=status >= 500, **about)
+        return Refused(message, **about)
+
+
+def refuse_inside_transaction() -> None:
+    """No network inside a transaction: a slow platform must never hold our locks."""
+    blocks = transaction.get_connection().atomic_blocks
+    if any(not getattr(block, "_from_testcase", False) for block in blocks):
+        raise AssertionError("a platform was called inside a transaction")
+
+
+def _refused(error: BaseException | None) -> bool:
+    """Whether the connection was refused or the name not found: proof that nothing was sent."""
+    seen = 0
+    while error is not None and seen < 10:
+        name = type(error).__name__
+        if name in ("NewConnectionError", "NameResolutionError", "ConnectionRefusedError"):
+            return True
+        reason = getattr(error, "reason", None)
+        nested = reason if isinstance(reason, BaseException) else None
+        arg = error.args[0] if error.args and isinstance(error.args[0], BaseException) else None
+        error = nested or arg or error.__cause__ or error.__context__
+        seen += 1
+    return False
+
+
+def _parse(response: requests.Response) -> tuple[Any, bool]:
+    """The JSON body and whether it could be read. An empty body is None and fine."""
+    if not response.content.strip():
+        return None, True
+    try:
+        return response.json(), True
+    except ValueError:
+        return None, False
+
+
+def _retry_after(headers: Mapping[str, str], default: float | None = 30.0) -> float | None:
+    """Seconds the platform asks us to wait: a number, a date, or nothing. Absurd values are capped."""
+    asked = headers.get("retry-after") or headers.get("x-ratelimit-reset")
+    if not asked:
+        return default
+    try:
+        seconds = float(asked)
+    except ValueError:
+        try:
+            seconds = (parsedate_to_datetime(asked) - now()) / timedelta(seconds=1)
+        except (TypeError, ValueError):
+            return default
+    return min(max(seconds, 1.0), RETRY_AFTER_MAX_SECONDS)

@@ -1,0 +1,188 @@
+"""The router: looks every new fact up in ``ROUTES`` and writes the Jobs. One works at a time.
+
+A cursor over ids would lose facts whose transaction committed late, so facts are found by
+``routed_at IS NULL``. Jobs and ``routed_at`` commit together.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from django.db import connection as database
+from django.db import transaction
+
+from integrator.engine import choices
+from integrator.engine.flow import Aim, Fact, Flow, Routes
+
+BATCH = 500
+GIVE_UP_AFTER = timedelta(days=7)
+_LOCK = 7_310_001  # advisory lock of the one router
+
+_UNROUTED = """
+    (SELECT m.id, 'm' AS source,
+            CASE WHEN m.verdict = 'ACCEPTED' THEN 'heard:' || c.platform || ':' || m.topic
+                 ELSE 'heard:' || lower(m.verdict) END AS key,
+            'message' AS record_kind, m.id AS record_id, m.order_id, m.connection_id,
+            c.slug AS actor, m.received_at AS at,
+            jsonb_build_object('platform', c.platform, 'kind', m.kind, 'origin', m.origin,
+                'resource_kind', m.resource_kind, 'resource_id', m.resource_id,
+                'event_id', m.event_id) AS data
+       FROM integrator_message m JOIN integrator_connection c ON c.id = m.connection_id
+      WHERE m.routed_at IS NULL ORDER BY m.id LIMIT %(limit)s)
+    UNION ALL
+    (SELECT t.id, 't', t.record_kind || '.' || t.field || ':' || t.new, t.record_kind, t.record_id,
+            t.order_id, NULL, t.actor, t.at, jsonb_build_object('old', t.old, 'reason', t.reason)
+       FROM integrator_transition t WHERE t.routed_at IS NULL ORDER BY t.id LIMIT %(limit)s)
+    UNION ALL
+    (SELECT e.id, 'e', CASE WHEN e.kind = 'DECIDED' THEN 'decided:' || e.action
+                            ELSE 'case:' || e.kind END,
+            'case', e.case_id, k.order_id, k.connection_id, e.actor, e.at,
+            e.data || jsonb_build_object('event', e.id, 'kind', k.kind)
+       FROM integrator_caseevent e JOIN integrator_case k ON k.id = e.case_id
+      WHERE e.routed_at IS NULL ORDER BY e.id LIMIT %(limit)s)
+    ORDER BY 1 LIMIT %(limit)s
+"""
+_TABLES = {"m": "integrator_message", "t": "integrator_transition", "e": "integrator_caseevent"}
+
+
+def route(routes: Routes, *, at: datetime, limit: int = BATCH) -> set[str] | None:
+    """Turn up to ``limit`` new facts into Jobs. Returns the queues that got work.
+
+    None when there was nothing, or when another router is at it. Several processes may call this
+    at any time: the advisory lock lets one through, and it is released with the transaction.
+    """
+    with transaction.atomic():
+        with database.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK])
+            if not cursor.fetchone()[0]:
+                return None
+            cursor.execute(_UNROUTED, {"limit": limit})
+            rows = cursor.fetchall()
+        if not rows:
+            return None
+        facts = [_fact(row) for row in rows]
+        queues = _write_jobs(_owed(routes, facts), at)
+        _mark_routed(rows, at)
+    return queues
+
+
+def _fact(row: Sequence[object]) -> Fact:
+    fact_id, _, key, record_kind, record_id, order_id, connection_id, actor, at, data = row
+    return Fact(
+        id=fact_id,  # type: ignore[arg-type]
+        key=key,  # type: ignore[arg-type]
+        record_kind=record_kind,  # type: ignore[arg-type]
+        record_id=record_id,  # type: ignore[arg-type]
+        order_id=order_id,  # type: ignore[arg-type]
+        connection_id=connection_id,  # type: ignore[arg-type]
+        actor=actor,  # type: ignore[arg-type]
+        at=at,  # type: ignore[arg-type]
+        data=_json(data),
+    )
+
+
+def _json(value: object) -> dict[str, object]:
+    return json.loads(value) if isinstance(value, str) else value  # type: ignore[return-value]
+
+
+def _owed(routes: Routes, facts: Sequence[Fact]) -> list[tuple[Flow, Fact, Aim]]:
+    """Every (flow, fact, aim) the table asks for, in the order of the facts, then of the table."""
+    by_key: dict[str, list[Fact]] = {}
+    for fact in facts:
+        by_key.setdefault(fact.key, []).append(fact)
+    aims: dict[tuple[str, int], Aim] = {}
+    asked: dict[str, tuple[Flow, list[Fact]]] = {}
+    for key, group in by_key.items():
+        for flow in routes.get(key, ()):
+            asked.setdefault(flow.name, (flow, []))[1].extend(group)
+    for name, (flow, group) in asked.items():
+        for fact_id, aim in flow.aim(group).items():
+            aims[name, fact_id] = aim
+    return [
+        (flow, fact, aims[flow.name, fact.id])
+        for fact in facts
+        for flow in routes.get(fact.key, ())
+        if (flow.name, fact.id) in aims
+    ]
+
+
+_INSERT = """
+    INSERT INTO integrator_job (flow, fact, joined, record_kind, record_id, order_id, connection_id,
+        queue, lane, join_key, priority, state, not_before, due_at, give_up_at, attempts, crashes,
+        lookups, fence, lease_owner, alone, operation, kept, evidence, error_class, error, actor,
+        policy_version, created_at)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'DUE', %s, %s, %s, 0, 0, 0, 0, '', false,
+        %s, '{}', '{}', '', '', %s, %s, %s)
+    ON CONFLICT (join_key) WHERE join_key IS NOT NULL AND state = 'DUE' AND attempts = 0
+    DO UPDATE SET joined = integrator_job.joined || EXCLUDED.fact || EXCLUDED.joined
+"""
+
+
+def _write_jobs(owed: Iterable[tuple[Flow, Fact, Aim]], at: datetime) -> set[str]:
+    rows: dict[object, list[object]] = {}
+    queues: set[str] = set()
+    policies = choices.current_versions()
+    for flow, fact, aim in owed:
+        queue = aim.queue or flow.queue
+        queues.add(queue)
+        connection_id = aim.connection_id or fact.connection_id
+        join_key = (
+            f"{flow.name}/{aim.lane}/{aim.record_kind}/{aim.record_id}" if flow.joins else None
+        )
+        if join_key is not None and join_key in rows:
+            rows[join_key][2].append(fact.id)  # type: ignore[attr-defined]
+            continue
+        rows[join_key or (flow.name, fact.id)] = [
+            flow.name,
+            fact.id,
+            [],
+            aim.record_kind,
+            aim.record_id,
+            aim.order_id or fact.order_id,
+            connection_id,
+            queue,
+            aim.lane,
+            join_key,
+            flow.priority,
+            at + timedelta(seconds=aim.delay_seconds),
+            at + timedelta(minutes=flow.due_minutes),
+            at + GIVE_UP_AFTER,
+            uuid.uuid4(),
+            fact.actor,
+            policies.get(connection_id),
+            at,
+        ]
+    if rows:
+        with database.cursor() as cursor:
+            cursor.executemany(_INSERT, list(rows.values()))
+    return queues
+
+
+def _mark_routed(rows: Sequence[Sequence[object]], at: datetime) -> None:
+    with database.cursor() as cursor:
+        for source, table in _TABLES.items():
+            ids = [row[0] for row in rows if row[1] == source]
+            if ids:
+                cursor.execute(
+                    f"UPDATE {table} SET routed_at = %s WHERE id = ANY(%s)",  # noqa: S608
+                    [at, ids],
+                )
+
+
+def unrouted_since(*, at: datetime) -> timedelta:
+    """How long the oldest fact has been waiting for the router: zero when none does."""
+    with database.cursor() as cursor:
+        cursor.execute(
+            """SELECT min(at) FROM (
+                 (SELECT received_at AS at FROM integrator_message WHERE routed_at IS NULL
+                   ORDER BY id LIMIT 1)
+                 UNION ALL (SELECT at FROM integrator_transition WHERE routed_at IS NULL
+                   ORDER BY id LIMIT 1)
+                 UNION ALL (SELECT at FROM integrator_caseevent WHERE routed_at IS NULL
+                   ORDER BY id LIMIT 1)) waiting"""
+        )
+        oldest = cursor.fetchone()[0]
+    return max(at - oldest, timedelta()) if oldest else timedelta()

@@ -1,0 +1,85 @@
+"""``Work``: what a flow's functions get. It carries the job, the time, the policy, and the fence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+from django.db import transaction
+
+from integrator.engine import choices, jobs
+from integrator.engine.clock import now
+from integrator.engine.errors import Transient
+from integrator.engine.flow import Flow
+from integrator.engine.http import Dialect, Http
+from integrator.engine.records import find
+from integrator.engine.states import Trace
+from integrator.models import Connection, Job, PolicyVersion
+
+
+class Work:
+    """One attempt at one job. ``at`` is fixed when a step begins, so a step has one time."""
+
+    def __init__(self, job: Job, flow: Flow, *, at: datetime) -> None:
+        self.job = job
+        self.flow = flow
+        self.at = at
+        self.calls: list[dict[str, Any]] = []
+
+    @property
+    def trace(self) -> Trace:
+        """Who and why, for every change this attempt makes."""
+        return Trace(
+            at=self.at,
+            actor=f"flow:{self.flow.name}",
+            job_id=self.job.pk,
+            policy_version=self.job.policy_version,
+        )
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        return dict(self.job.kept)
+
+    @cached_property
+    def facts(self) -> list[int]:
+        """The facts this job answers: the one that made it and those that joined."""
+        return [self.job.fact, *self.job.joined]
+
+    @cached_property
+    def record(self) -> Any:
+        return find(self.job.record_kind, self.job.record_id)
+
+    def policy(self, retailer_id: int) -> PolicyVersion:
+        """The policy version this job was created under."""
+        if self.job.policy_version is None:
+            raise Transient("there is no policy yet", retry_after=60)
+        return choices.version(retailer_id, self.job.policy_version)
+
+    def http(self, connection: Connection, dialect: Dialect) -> Http:
+        """A way to call one platform, bound to this job's fence and call log."""
+        if connection.holds_work:
+            raise Transient(
+                f"{connection.name} is {connection.get_state_display().lower()}", retry_after=60
+            )
+        return Http(connection, dialect, log=self.calls, on_send=self._sending)
+
+    def _sending(self) -> None:
+        jobs.mark_sent(self.job, at=now())
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """A short transaction of ours between two calls, only while the lease is ours."""
+        self.at = now()
+        with transaction.atomic():
+            jobs.hold(self.job, at=self.at)
+            yield
+
+    def keep(self, **values: Any) -> None:
+        """Remember something across attempts; call it inside ``step()``."""
+        jobs.keep(self.job, **values)
+
+    def age_of(self, moment: datetime) -> timedelta:
+        return self.at - moment

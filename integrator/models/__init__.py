@@ -1,0 +1,34 @@
+"""The engine's tables. Retail's own records live in fulfilment, returns and finance."""
+
+from integrator.models.cases import Case, CaseEvent, Note
+from integrator.models.configuration import Approval, Mapping, MappingKind, PolicyVersion
+from integrator.models.connections import Connection, Cursor, RateWindow, Retailer
+from integrator.models.facts import Link, Message, Payload, Stranger, Transition
+from integrator.models.jobs import Attempt, Heartbeat, Job
+from integrator.models.states import ApprovalState, CaseState, ConnectionState, JobState
+
+__all__ = [
+    "Approval",
+    "ApprovalState",
+    "Attempt",
+    "Case",
+    "CaseEvent",
+    "CaseState",
+    "Connection",
+    "ConnectionState",
+    "Cursor",
+    "Heartbeat",
+    "Job",
+    "JobState",
+    "Link",
+    "Mapping",
+    "MappingKind",
+    "Message",
+    "Note",
+    "Payload",
+    "PolicyVersion",
+    "RateWindow",
+    "Retailer",
+    "Stranger",
+    "Transition",
+]

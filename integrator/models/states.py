@@ -1,0 +1,96 @@
+"""The engine's own statuses and the moves between them. The empty key says how a row may be born."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from django.db.models import TextChoices
+
+BORN = ""
+Moves = Mapping[str, Sequence[str]]
+
+
+class ConnectionState(TextChoices):
+    ACTIVE = "ACTIVE", "Active"  # calls are made
+    DEGRADED = "DEGRADED", "Degraded"  # it stopped answering: one probing call at a time
+    NEEDS_CREDENTIALS = "NEEDS_CREDENTIALS", "Needs credentials"  # it refused ours: work is held
+    PAUSED = "PAUSED", "Paused"  # a person stopped it: work is held, in order
+
+
+CONNECTION_MOVES: Moves = {
+    BORN: (ConnectionState.ACTIVE, ConnectionState.PAUSED),
+    ConnectionState.ACTIVE: (
+        ConnectionState.DEGRADED,
+        ConnectionState.NEEDS_CREDENTIALS,
+        ConnectionState.PAUSED,
+    ),
+    ConnectionState.DEGRADED: (
+        ConnectionState.ACTIVE,
+        ConnectionState.NEEDS_CREDENTIALS,
+        ConnectionState.PAUSED,
+    ),
+    ConnectionState.NEEDS_CREDENTIALS: (ConnectionState.ACTIVE, ConnectionState.PAUSED),
+    ConnectionState.PAUSED: (ConnectionState.ACTIVE,),
+}
+
+
+class JobState(TextChoices):
+    DUE = "DUE", "Due"  # to be run as soon as its lane is free
+    RUNNING = "RUNNING", "Running"  # a worker holds its lease
+    WAITING = "WAITING", "Waiting"  # to be tried again at not_before; keeps its place in its lane
+    IN_DOUBT = "IN_DOUBT", "In doubt"  # it may have happened: blocks its lane until looked up
+    PARKED = "PARKED", "Parked"  # a person decides; blocks nothing but itself
+    DONE = "DONE", "Done"  # proved, with evidence
+    CANCELLED = "CANCELLED", "Cancelled"  # no longer owed, by a named person or fact
+
+
+JOB_MOVES: Moves = {
+    BORN: (JobState.DUE,),
+    JobState.DUE: (JobState.RUNNING, JobState.DONE, JobState.PARKED, JobState.CANCELLED),
+    JobState.RUNNING: (
+        JobState.DONE,
+        JobState.WAITING,
+        JobState.IN_DOUBT,
+        JobState.PARKED,
+        JobState.DUE,
+    ),
+    JobState.WAITING: (
+        JobState.RUNNING,
+        JobState.DONE,
+        JobState.PARKED,
+        JobState.CANCELLED,
+        JobState.DUE,
+    ),
+    JobState.IN_DOUBT: (JobState.DONE, JobState.WAITING, JobState.PARKED, JobState.CANCELLED),
+    JobState.PARKED: (JobState.DUE, JobState.CANCELLED, JobState.DONE),
+}
+JOB_OPEN = (JobState.DUE, JobState.RUNNING, JobState.WAITING, JobState.IN_DOUBT)
+JOB_ENDED = (JobState.DONE, JobState.CANCELLED)
+
+
+class CaseState(TextChoices):
+    OPEN = "OPEN", "Open"
+    SNOOZED = "SNOOZED", "Snoozed"  # comes back at a time, when something changes, or when worse
+    SOLVED = "SOLVED", "Solved"  # a person or a later fact solved it; returns as OPEN if it recurs
+
+
+CASE_MOVES: Moves = {
+    BORN: (CaseState.OPEN,),
+    CaseState.OPEN: (CaseState.SNOOZED, CaseState.SOLVED),
+    CaseState.SNOOZED: (CaseState.OPEN, CaseState.SOLVED),
+    CaseState.SOLVED: (CaseState.OPEN,),
+}
+
+
+class ApprovalState(TextChoices):
+    ASKED = "ASKED", "Asked"  # waits for a second person
+    GRANTED = "GRANTED", "Granted"
+    REFUSED = "REFUSED", "Refused"
+    USED = "USED", "Used"  # the approved content was carried out, once
+
+
+APPROVAL_MOVES: Moves = {
+    BORN: (ApprovalState.ASKED,),
+    ApprovalState.ASKED: (ApprovalState.GRANTED, ApprovalState.REFUSED),
+    ApprovalState.GRANTED: (ApprovalState.USED,),
+}

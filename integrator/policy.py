@@ -1,0 +1,83 @@
+"""Who may do what: business verbs and the roles that hold them. Deny by default.
+
+Views, the API, the admin and the tests read this one file. ``has_perm`` is never asked: a superuser
+is refused like anyone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from integrator.engine.cases import Action, CaseKind
+from integrator.roles import Role
+
+_TEAMS = (Role.CX, Role.OPERATIONS, Role.FINANCE)
+_ALL = tuple(Role)
+
+VERBS: Mapping[str, frozenset[str]] = {
+    # Reading
+    "queue.see": frozenset(_ALL),
+    "case.see": frozenset(_ALL),
+    "order.see": frozenset(_ALL),
+    "connection.see": frozenset(_ALL),
+    "personal.see": frozenset({Role.CX, Role.OPERATIONS, Role.FINANCE, Role.CONTROLLER}),
+    "payload.see": frozenset({Role.ADMIN}),
+    # Working on cases
+    "case.work": frozenset({*_TEAMS, Role.CONTROLLER, Role.ADMIN}),
+    "case.solve": frozenset({*_TEAMS, Role.CONTROLLER, Role.ADMIN}),
+    "job.retry": frozenset({*_TEAMS, Role.ADMIN}),
+    "job.cancel": frozenset({*_TEAMS, Role.ADMIN}),
+    "record.read_again": frozenset({*_TEAMS, Role.ADMIN}),
+    # What changes stock or money
+    "mapping.change": frozenset({Role.OPERATIONS, Role.ADMIN}),
+    "disposition.record": frozenset({Role.OPERATIONS}),
+    "return.match": frozenset({Role.CX}),
+    "doubt.decide": frozenset({Role.OPERATIONS, Role.FINANCE}),
+    "refund.decide": frozenset({Role.FINANCE}),
+    "refund.confirm": frozenset({Role.FINANCE, Role.CONTROLLER}),
+    "approval.decide": frozenset({Role.CONTROLLER, Role.FINANCE, Role.OPERATIONS}),
+    "loss.accept": frozenset({Role.FINANCE}),
+    # Setting up
+    "connection.change": frozenset({Role.ADMIN}),
+    "configuration.change": frozenset({Role.ADMIN}),
+    "people.change": frozenset({Role.ADMIN}),
+    "audit.see": frozenset({Role.AUDITOR, Role.CONTROLLER, Role.ADMIN}),
+}
+
+# Pairs nobody may hold together: who asks for money must not be the one who agrees to it.
+TOXIC: tuple[frozenset[str], ...] = (
+    frozenset({Role.CX, Role.CONTROLLER}),
+    frozenset({Role.ADMIN, Role.CONTROLLER}),
+    frozenset({Role.FINANCE, Role.CONTROLLER}),
+)
+
+
+def roles_of(user: Any) -> frozenset[str]:
+    """The roles of a person: their groups of that name. An inactive or unknown person has none."""
+    if not getattr(user, "is_active", False) or not user.is_authenticated:
+        return frozenset()
+    names = user.groups.values_list("name", flat=True)
+    return frozenset(names) & frozenset(Role.values)
+
+
+def may(user: Any, verb: str, *, roles: frozenset[str] | None = None) -> bool:
+    """Whether a person may do something. An unlisted verb is nobody's (KeyError: fix the caller)."""
+    held = roles_of(user) if roles is None else roles
+    return bool(held & VERBS[verb])
+
+
+def may_act(kind: CaseKind, action: Action, roles: frozenset[str]) -> bool:
+    """Whether somebody with these roles may press a button of a case.
+
+    It takes a role that owns the case, or is next on its ladder, and that also holds the verb.
+    """
+    responsible = roles & frozenset({kind.owner, *kind.ladder})
+    return bool(responsible & VERBS[action.verb])
+
+
+def why_not(kind: CaseKind, action: Action) -> str:
+    """The sentence beside a locked button: who may press it."""
+    responsible = frozenset({kind.owner, *kind.ladder}) & VERBS[action.verb]
+    names = sorted(str(Role(role).label) for role in responsible)
+    return f"Only {' or '.join(names)} can do this." if names else "Nobody may do this here."

@@ -1,0 +1,8 @@
+"""CX's app: its records, rules, case kinds."""
+
+from django.apps import AppConfig
+
+
+class ReturnsConfig(AppConfig):
+    name = "returns"
+    verbose_name = "CX"

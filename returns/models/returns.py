@@ -1,0 +1,102 @@
+"""A return and its units."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+
+from fulfilment.models import Order, OrderItem, Sku
+from integrator.models import Connection
+from integrator.models.protection import guarded_moves
+from returns.shapes import Method, PlatformStatus, Resolution
+from returns.states import CUSTODY_MOVES, MONEY_MOVES, RETURN_MOVES, Custody, Money, ReturnStatus
+
+
+class Return(models.Model):
+    """A return as one returns platform runs it (it calls this an RMA).
+
+    ``order`` is empty while the order is unknown: such a return is kept and triggers nothing.
+    ``digest`` is the content hash of the version last taken.
+    """
+
+    RECORD_KIND: ClassVar = "return"
+    MOVES: ClassVar = {"status": RETURN_MOVES}
+
+    connection = models.ForeignKey(Connection, on_delete=models.PROTECT)
+    external_id = models.CharField(max_length=120)
+    order = models.ForeignKey(Order, null=True, on_delete=models.PROTECT, related_name="returns")
+    order_number = models.CharField(max_length=120, blank=True)
+    status = models.CharField(
+        max_length=12, choices=ReturnStatus.choices, default=ReturnStatus.REQUESTED
+    )
+    platform_status = models.CharField(max_length=12, choices=PlatformStatus.choices)
+    platform_word = models.CharField(max_length=60)
+    digest = models.CharField(max_length=64, blank=True)
+    requested_at = models.DateTimeField()
+    read_at = models.DateTimeField()
+    completed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        triggers: ClassVar = guarded_moves("status", RETURN_MOVES)
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["connection", "external_id"], name="return_once")
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["external_id"], name="return_external"),
+            models.Index(fields=["-requested_at", "-id"], name="return_recent"),
+        ]
+
+    def __str__(self) -> str:
+        return self.external_id
+
+
+class ReturnItem(models.Model):
+    """One returned unit. ``claimed_minor`` is what the returns platform says it is worth."""
+
+    RECORD_KIND: ClassVar = "return_item"
+    MOVES: ClassVar = {"custody": CUSTODY_MOVES, "money": MONEY_MOVES}
+
+    return_record = models.ForeignKey(Return, on_delete=models.PROTECT, related_name="items")
+    external_id = models.CharField(max_length=120)
+    order_item = models.ForeignKey(
+        OrderItem, null=True, on_delete=models.PROTECT, related_name="return_items"
+    )
+    sku = models.ForeignKey(Sku, null=True, on_delete=models.PROTECT)
+    sku_code = models.CharField(max_length=80)
+    resolution = models.CharField(max_length=12, choices=Resolution.choices)
+    resolution_word = models.CharField(max_length=80)
+    method = models.CharField(max_length=10, choices=Method.choices)
+    method_word = models.CharField(max_length=80)
+    reason = models.CharField(max_length=200, blank=True)
+    claimed_minor = models.BigIntegerField()
+    deductions = models.JSONField(default=list)
+    currency = models.CharField(max_length=3)
+    custody = models.CharField(max_length=12, choices=Custody.choices, default=Custody.REQUESTED)
+    money = models.CharField(max_length=12, choices=Money.choices, default=Money.NONE)
+    is_blocked = models.BooleanField(default=False)
+
+    class Meta:
+        triggers: ClassVar = [
+            *guarded_moves("custody", CUSTODY_MOVES),
+            *guarded_moves("money", MONEY_MOVES),
+        ]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["return_record", "external_id"], name="return_item_once"
+            ),
+            models.UniqueConstraint(
+                fields=["order_item"],
+                condition=~Q(custody="CLOSED") & Q(order_item__isnull=False, is_blocked=False),
+                name="return_item_one_open_per_unit",
+            ),
+        ]
+        indexes: ClassVar = [models.Index(fields=["custody", "money"], name="return_item_axes")]
+
+    def __str__(self) -> str:
+        return f"unit {self.external_id}"
+
+    @property
+    def order_id(self) -> int | None:
+        return self.return_record.order_id

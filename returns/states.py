@@ -1,0 +1,81 @@
+"""The statuses of returns. Custody (where the unit is) and money are two axes, never collapsed."""
+
+from __future__ import annotations
+
+from django.db.models import TextChoices
+
+from integrator.models.states import BORN, Moves
+
+
+class Custody(TextChoices):
+    """Where the physical unit is."""
+
+    REQUESTED = "REQUESTED", "Requested"  # the shopper asked; nobody agreed yet
+    AUTHORISED = "AUTHORISED", "Authorised"  # may come back
+    IN_TRANSIT = "IN_TRANSIT", "On its way"  # a carrier has it
+    RECEIVED = "RECEIVED", "Received"  # arrived, not checked: never sellable
+    INSPECTED = "INSPECTED", "Inspected"  # checked, with a disposition
+    CLOSED = "CLOSED", "Closed"  # nothing more will come of it
+
+
+CUSTODY_MOVES: Moves = {
+    BORN: (Custody.REQUESTED,),
+    Custody.REQUESTED: (Custody.AUTHORISED, Custody.CLOSED),
+    Custody.AUTHORISED: (Custody.IN_TRANSIT, Custody.RECEIVED, Custody.CLOSED),
+    Custody.IN_TRANSIT: (Custody.RECEIVED, Custody.CLOSED),
+    Custody.RECEIVED: (Custody.INSPECTED, Custody.CLOSED),
+    Custody.INSPECTED: (Custody.CLOSED,),
+    Custody.CLOSED: (Custody.REQUESTED,),  # the returns platform reopened it
+}
+
+
+class Money(TextChoices):
+    """Where the money for the unit is."""
+
+    NONE = "NONE", "Nothing owed yet"
+    PROPOSED = "PROPOSED", "Proposed"  # a refund exists, not all evidence is there
+    AUTHORISED = "AUTHORISED", "Authorised"  # all evidence is there: it may be sent
+    SENT = "SENT", "Sent"  # the payer was told; not proved yet
+    IN_DOUBT = "IN_DOUBT", "In doubt"  # it may have been paid: never sent again on a guess
+    RECORDED = "RECORDED", "Recorded"  # the payer's own record of it was seen
+    SETTLED = "SETTLED", "Settled"  # a payout line confirmed the amount
+    REFUSED = "REFUSED", "Refused"  # proved not to have been paid
+
+
+MONEY_MOVES: Moves = {
+    BORN: (Money.NONE,),
+    Money.NONE: (Money.PROPOSED, Money.AUTHORISED, Money.RECORDED),
+    Money.PROPOSED: (Money.AUTHORISED, Money.NONE, Money.RECORDED),
+    Money.AUTHORISED: (Money.SENT, Money.NONE, Money.RECORDED),
+    Money.SENT: (Money.RECORDED, Money.IN_DOUBT, Money.REFUSED),
+    Money.IN_DOUBT: (Money.SENT, Money.RECORDED, Money.REFUSED),
+    Money.RECORDED: (Money.SETTLED,),
+    Money.SETTLED: (),
+    Money.REFUSED: (Money.AUTHORISED, Money.RECORDED),
+}
+
+
+class ReturnStatus(TextChoices):
+    """The header of a return: a stored column, derived from its units in the same transaction."""
+
+    REQUESTED = "REQUESTED", "Requested"
+    AUTHORISED = "AUTHORISED", "Authorised"
+    IN_TRANSIT = "IN_TRANSIT", "On its way"
+    RECEIVED = "RECEIVED", "Received"
+    INSPECTED = "INSPECTED", "Inspected"
+    COMPLETED = "COMPLETED", "Completed"  # the returns platform shows it as done, after the money
+    CLOSED = "CLOSED", "Closed without return"  # rejected or cancelled
+
+
+RETURN_MOVES: Moves = {
+    BORN: (ReturnStatus.REQUESTED,),
+    **{old: tuple(new for new in ReturnStatus if new != old) for old in ReturnStatus},
+}
+
+
+class Disposition(TextChoices):
+    """What the inspection decided for a unit."""
+
+    RESTOCK = "RESTOCK", "Back on sale"
+    QUARANTINE = "QUARANTINE", "Not for sale"
+    NOT_RETURNED = "NOT_RETURNED", "Not in the parcel"
