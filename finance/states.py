@@ -18,7 +18,12 @@ class RefundStatus(TextChoices):
 
 REFUND_MOVES: Moves = {
     BORN: (RefundStatus.AUTHORISED,),
-    RefundStatus.AUTHORISED: (RefundStatus.SENT, RefundStatus.RECORDED, RefundStatus.REFUSED),
+    RefundStatus.AUTHORISED: (
+        RefundStatus.SENT,
+        RefundStatus.IN_DOUBT,
+        RefundStatus.RECORDED,
+        RefundStatus.REFUSED,
+    ),
     RefundStatus.SENT: (RefundStatus.RECORDED, RefundStatus.IN_DOUBT, RefundStatus.REFUSED),
     RefundStatus.IN_DOUBT: (RefundStatus.SENT, RefundStatus.RECORDED, RefundStatus.REFUSED),
     RefundStatus.RECORDED: (RefundStatus.SETTLED,),

@@ -46,7 +46,7 @@ MONEY_MOVES: Moves = {
     BORN: (Money.NONE,),
     Money.NONE: (Money.PROPOSED, Money.AUTHORISED, Money.RECORDED),
     Money.PROPOSED: (Money.AUTHORISED, Money.NONE, Money.RECORDED),
-    Money.AUTHORISED: (Money.SENT, Money.NONE, Money.RECORDED),
+    Money.AUTHORISED: (Money.SENT, Money.IN_DOUBT, Money.NONE, Money.RECORDED, Money.REFUSED),
     Money.SENT: (Money.RECORDED, Money.IN_DOUBT, Money.REFUSED),
     Money.IN_DOUBT: (Money.SENT, Money.RECORDED, Money.REFUSED),
     Money.RECORDED: (Money.SETTLED,),

@@ -40,7 +40,7 @@ class Aim:
     """Which record a fact makes a flow work on, and in which lane it must wait its turn.
 
     ``queue`` overrides the flow's own queue; ``delay_seconds`` is the time in which a person can
-    still cancel.
+    still cancel; ``join`` names what joining facts share (the record in its lane, if empty).
     """
 
     record_kind: str
@@ -50,6 +50,7 @@ class Aim:
     connection_id: int | None = None
     queue: str = ""
     delay_seconds: int = 0
+    join: str = ""
 
 
 @dataclass(frozen=True, slots=True)

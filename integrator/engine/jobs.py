@@ -387,3 +387,17 @@ def oldest_due(*, at: datetime, queue: str = "") -> timedelta:
         )
         oldest = cursor.fetchone()[0]
     return max(at - oldest, timedelta()) if oldest else timedelta()
+
+
+def due_queues(*, at: datetime) -> list[str]:
+    """The queues that have something to run, look up or take back now."""
+    with database.cursor() as cursor:
+        cursor.execute(
+            """SELECT DISTINCT queue FROM integrator_job
+                WHERE (state IN ('DUE', 'WAITING') AND not_before <= %s)
+                   OR (state = 'IN_DOUBT' AND not_before <= %s
+                       AND (lease_until IS NULL OR lease_until < %s))
+                   OR (state = 'RUNNING' AND lease_until < %s)""",
+            [at, at, at, at],
+        )
+        return [row[0] for row in cursor.fetchall()]

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from integrator.engine.cases import MAPPING_MISSING
+from integrator.engine.cases import MAPPING_MISSING, CaseKind
 from integrator.engine.errors import Misconfigured
 from integrator.engine.states import Trace
 from integrator.models import Connection, Mapping, MappingKind
 
 
-def find(*, connection: Connection, kind: MappingKind, theirs: str) -> str:
+def find(
+    *,
+    connection: Connection,
+    kind: MappingKind,
+    theirs: str,
+    case: CaseKind = MAPPING_MISSING,
+) -> str:
     """Our word for theirs. ``Misconfigured`` with the shared cause when nobody has mapped it."""
     ours = (
         Mapping.objects.filter(
@@ -22,7 +28,7 @@ def find(*, connection: Connection, kind: MappingKind, theirs: str) -> str:
     if ours is None:
         raise Misconfigured(
             f"the {kind.label.lower()} “{theirs}” is not mapped",
-            case=MAPPING_MISSING,
+            case=case,
             cause=cause(connection=connection, kind=kind, theirs=theirs),
             facts={
                 "platform": connection.name,
@@ -32,6 +38,29 @@ def find(*, connection: Connection, kind: MappingKind, theirs: str) -> str:
             },
         )
     return ours
+
+
+def find_theirs(*, connection: Connection, kind: MappingKind, ours: str) -> str:
+    """Their word for ours, for example a warehouse's key for our location."""
+    theirs = list(
+        Mapping.objects.filter(
+            connection=connection, kind=kind, ours=ours, ended_at__isnull=True
+        ).values_list("theirs", flat=True)[:2]
+    )
+    if len(theirs) != 1:
+        said = "has no partner" if not theirs else "has more than one partner"
+        raise Misconfigured(
+            f"our {kind.label.lower()} {ours} {said} in {connection.name}",
+            case=MAPPING_MISSING,
+            cause=f"mapping:{connection.pk}:{kind.value}:ours:{ours}",
+            facts={
+                "platform": connection.name,
+                "kind": kind.label.lower(),
+                "kind_code": kind.value,
+                "theirs": f"our {ours}",
+            },
+        )
+    return theirs[0]
 
 
 def cause(*, connection: Connection, kind: MappingKind, theirs: str) -> str:

@@ -129,9 +129,7 @@ def _write_jobs(owed: Iterable[tuple[Flow, Fact, Aim]], at: datetime) -> set[str
         queue = aim.queue or flow.queue
         queues.add(queue)
         connection_id = aim.connection_id or fact.connection_id
-        join_key = (
-            f"{flow.name}/{aim.lane}/{aim.record_kind}/{aim.record_id}" if flow.joins else None
-        )
+        join_key = _join_key(flow, aim)
         if join_key is not None and join_key in rows:
             rows[join_key][2].append(fact.id)  # type: ignore[attr-defined]
             continue
@@ -159,6 +157,12 @@ def _write_jobs(owed: Iterable[tuple[Flow, Fact, Aim]], at: datetime) -> set[str
         with database.cursor() as cursor:
             cursor.executemany(_INSERT, list(rows.values()))
     return queues
+
+
+def _join_key(flow: Flow, aim: Aim) -> str | None:
+    if not flow.joins:
+        return None
+    return f"{flow.name}/{aim.join or f'{aim.lane}/{aim.record_kind}/{aim.record_id}'}"
 
 
 def _mark_routed(rows: Sequence[Sequence[object]], at: datetime) -> None:

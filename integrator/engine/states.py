@@ -89,6 +89,30 @@ def move(record: Model, field: str, new: str, *, reason: str, trace: Trace, **ch
     return int(row[0])
 
 
+def born(record: Model, field: str, *, reason: str, trace: Trace) -> int:
+    """Write the fact that a record came into being, in the transaction that created it."""
+    with database.cursor() as cursor:
+        cursor.execute(
+            """INSERT INTO integrator_transition (record_kind, record_id, field, old, new, reason,
+                   actor, order_id, job_id, message_id, policy_version, at)
+               VALUES (%s, %s, %s, '', %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id""",
+            [
+                record.RECORD_KIND,  # type: ignore[attr-defined]
+                record.pk,
+                field,
+                getattr(record, field),
+                reason[:300],
+                trace.actor,
+                order_of(record),
+                trace.job_id,
+                trace.message_id,
+                trace.policy_version,
+                trace.at,
+            ],
+        )
+        return int(cursor.fetchone()[0])
+
+
 def order_of(record: Model) -> int | None:
     """The id of the order a record belongs to, for the order's time line."""
     if record.RECORD_KIND == "order":  # type: ignore[attr-defined]

@@ -167,11 +167,19 @@ class Worker:
         try:
             jobs.begin(job, at=work.at)
             result = flow.call(work)
+        except jobs.LostLease:
+            log.warning("lease_lost", job=job.pk, flow=job.flow)
+            return
+        except Exception as error:
+            self._ended_badly(work, error)
+            return
+        try:
             self._finish(work, flow, result)
         except jobs.LostLease:
             log.warning("lease_lost", job=job.pk, flow=job.flow)
         except Exception as error:
-            self._ended_badly(work, error)
+            # It happened there and could not be written down here: that is a doubt, not a failure.
+            self._ended_badly(work, Unknown(str(error)) if job.sent_at is not None else error)
         else:
             self._tell_connection(job, None)
 

@@ -25,6 +25,7 @@ class Message(models.Model):
         HOOK = "HOOK", "Question"  # the platform asked and waited
         FILE = "FILE", "File"  # a person imported it
         PERSON = "PERSON", "Person"  # somebody asked to read it again
+        CLOCK = "CLOCK", "Clock"  # the time of a scheduled step has come
 
     class Verdict(models.TextChoices):
         ACCEPTED = "ACCEPTED", "Accepted"

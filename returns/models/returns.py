@@ -53,7 +53,11 @@ class Return(models.Model):
 
 
 class ReturnItem(models.Model):
-    """One returned unit. ``claimed_minor`` is what the returns platform says it is worth."""
+    """One returned unit. ``claimed_minor`` is what the returns platform says it is worth.
+
+    ``blocked_by`` names the rule of the purchase check that failed: a blocked unit stays where it
+    is and triggers nothing. ``accepted_by`` is the person who let it pass all the same.
+    """
 
     RECORD_KIND: ClassVar = "return_item"
     MOVES: ClassVar = {"custody": CUSTODY_MOVES, "money": MONEY_MOVES}
@@ -75,7 +79,8 @@ class ReturnItem(models.Model):
     currency = models.CharField(max_length=3)
     custody = models.CharField(max_length=12, choices=Custody.choices, default=Custody.REQUESTED)
     money = models.CharField(max_length=12, choices=Money.choices, default=Money.NONE)
-    is_blocked = models.BooleanField(default=False)
+    blocked_by = models.CharField(max_length=40, blank=True)
+    accepted_by = models.CharField(max_length=100, blank=True)
 
     class Meta:
         triggers: ClassVar = [
@@ -88,7 +93,7 @@ class ReturnItem(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["order_item"],
-                condition=~Q(custody="CLOSED") & Q(order_item__isnull=False, is_blocked=False),
+                condition=~Q(custody="CLOSED") & Q(order_item__isnull=False, blocked_by=""),
                 name="return_item_one_open_per_unit",
             ),
         ]

@@ -1,0 +1,182 @@
+"""Finance's ways to go wrong: money that did not go, may have gone, or went past us."""
+
+from __future__ import annotations
+
+from integrator.engine.cases import (
+    FIXED_THERE,
+    GIVE_UP,
+    NOT_AN_ERROR,
+    TRY_AGAIN,
+    Action,
+    CaseKind,
+    Field,
+)
+
+PAID_BY_HAND = Action(
+    key="paid_by_hand",
+    label="I paid it by hand",
+    says="Records the refund with your reference as proof. A second person must agree.",
+    verb="refund.decide",
+    fields=(
+        Field("reference", "Reference of the payment"),
+        Field("note", "How it was paid", "note"),
+    ),
+    approval=True,
+    leaves=True,
+)
+IT_WAS_PAID = Action(
+    key="it_happened",
+    label="It was sent",
+    says="Counts the refund as sent, with your reference. A second person must agree.",
+    verb="refund.decide",
+    fields=(
+        Field("reference", "Reference you saw in the platform"),
+        Field("note", "What you saw", "note"),
+    ),
+    approval=True,
+)
+IT_WAS_NOT_PAID = Action(
+    key="it_did_not_happen",
+    label="It was not sent",
+    says="The refund may then be sent again. A second person must agree.",
+    verb="refund.decide",
+    fields=(Field("note", "How you know", "note"),),
+    approval=True,
+    leaves=True,
+)
+
+REFUND_REFUSED = CaseKind(
+    code="REFUND_REFUSED",
+    owner="FINANCE",
+    severity=3,
+    due_hours=4,
+    title="Refund of {amount} for order {order} was refused",
+    happened="{platform} refused the refund for return {rma}: {error}",
+    means="The customer has not been paid. The amount is free again on the order.",
+    todo="Mend what {platform} complains about and try again, or pay by hand.",
+    otherwise="The customer keeps waiting for {amount}.",
+    closes_when="the refund is recorded",
+    actions=(TRY_AGAIN, PAID_BY_HAND, GIVE_UP),
+    evidence=("order", "rma", "amount", "error"),
+    ladder=("CONTROLLER",),
+    alert=True,
+)
+REFUND_IN_DOUBT = CaseKind(
+    code="REFUND_IN_DOUBT",
+    owner="FINANCE",
+    severity=3,
+    due_hours=1,
+    title="We are not sure whether {amount} went out for order {order}",
+    happened="{platform} did not answer after we sent the refund for return {rma}.",
+    means="Do not refund again: the customer may have the money already.",
+    todo="Look the order up in {platform}. Say what you saw; a second person confirms it.",
+    otherwise="Nothing is sent for this order. The customer may be waiting.",
+    closes_when="a look-up finds the refund",
+    actions=(IT_WAS_PAID, IT_WAS_NOT_PAID),
+    evidence=("order", "rma", "amount"),
+    ladder=("CONTROLLER",),
+    alert=True,
+)
+REFUND_FAILED = CaseKind(
+    code="REFUND_FAILED",
+    owner="FINANCE",
+    severity=3,
+    due_hours=4,
+    title="The payment of {amount} for order {order} failed",
+    happened="{platform} took the return back, but the payment provider did not pay the customer.",
+    means="The customer has not been paid, although the goods are back.",
+    todo="Start the payment again in {platform}, or pay by hand and give the reference.",
+    otherwise="The customer keeps waiting for {amount}. The return stays open.",
+    closes_when="{platform} reports the payment as made",
+    actions=(PAID_BY_HAND, FIXED_THERE),
+    evidence=("order", "amount", "transaction"),
+    ladder=("CONTROLLER",),
+    alert=True,
+)
+REFUND_NOT_RECORDED = CaseKind(
+    code="REFUND_NOT_RECORDED",
+    owner="FINANCE",
+    severity=2,
+    due_hours=8,
+    title="No proof yet of the refund of {amount} for order {order}",
+    happened="The refund was sent at {sent}. {platform} has shown no record of it since.",
+    means="The customer may or may not have the money. The return stays open.",
+    todo="Look at the order in {platform}. If the money went out, give the reference.",
+    otherwise="The return is not completed.",
+    closes_when="{platform} shows the refund",
+    actions=(FIXED_THERE, PAID_BY_HAND),
+    evidence=("order", "amount", "sent"),
+    ladder=("CONTROLLER",),
+)
+REFUND_BY_HAND = CaseKind(
+    code="REFUND_BY_HAND",
+    owner="FINANCE",
+    severity=2,
+    due_hours=8,
+    title="Refund {amount} for order {order} by hand",
+    happened="Return {rma} is worth {amount}, which {platform} cannot pay: {error}",
+    means="All evidence is there. The customer waits for the money.",
+    todo="Pay {amount} and give the reference. A second person confirms it.",
+    otherwise="The customer keeps waiting.",
+    closes_when="the payment is recorded",
+    actions=(PAID_BY_HAND, GIVE_UP),
+    evidence=("order", "rma", "amount", "error"),
+    ladder=("CONTROLLER",),
+)
+REFUND_MORE_THAN_PAID = CaseKind(
+    code="REFUND_MORE_THAN_PAID",
+    owner="FINANCE",
+    severity=3,
+    due_hours=4,
+    title="A refund would pay back more than order {order} was paid",
+    happened="Return {rma} asks for {amount}. Order {order} has only {left} left to pay back.",
+    means="Nothing was sent.",
+    todo="Compare the refunds of this order. Correct the return, or stop it here.",
+    otherwise="The refund stays blocked.",
+    closes_when="the refund is recorded",
+    actions=(TRY_AGAIN, GIVE_UP),
+    evidence=("order", "rma", "amount", "left"),
+    ladder=("CONTROLLER",),
+    alert=True,
+)
+REFUND_EXECUTOR_MISSING = CaseKind(
+    code="REFUND_EXECUTOR_MISSING",
+    owner="ADMIN",
+    severity=3,
+    due_hours=2,
+    title="Nobody has been named to pay refunds",
+    happened="A refund is due, but the settings do not say who pays: {error}",
+    means="No customer is paid until this is set.",
+    todo="Set who pays refunds, then try again.",
+    otherwise="Every refund of this kind waits.",
+    closes_when="the refund is sent",
+    actions=(TRY_AGAIN,),
+    evidence=("error",),
+    shared_cause=True,
+)
+SYSTEMS_DIFFER = CaseKind(
+    code="SYSTEMS_DIFFER",
+    owner="FINANCE",
+    severity=2,
+    due_hours=24,
+    title="{what}: we say {ours}, {platform} says {theirs}",
+    happened="The comparison of {at} found it: {says}",
+    means="One of the two is wrong, so a customer or the books may be wrong.",
+    todo="Read it again. If it stays, correct the side that is wrong.",
+    otherwise="It is found again by every comparison.",
+    closes_when="both say the same",
+    actions=(FIXED_THERE, NOT_AN_ERROR),
+    evidence=("what", "ours", "theirs"),
+    ladder=("CONTROLLER",),
+)
+
+KINDS = (
+    REFUND_REFUSED,
+    REFUND_IN_DOUBT,
+    REFUND_FAILED,
+    REFUND_NOT_RECORDED,
+    REFUND_BY_HAND,
+    REFUND_MORE_THAN_PAID,
+    REFUND_EXECUTOR_MISSING,
+    SYSTEMS_DIFFER,
+)

@@ -1,0 +1,321 @@
+"""What happens to orders and stock. Every function is one step, safe to repeat, inside a transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fulfilment.cases import ORDER_DOES_NOT_ADD_UP
+from fulfilment.models import (
+    Address,
+    Customer,
+    Location,
+    Order,
+    OrderItem,
+    Shipment,
+    Sku,
+    StockLevel,
+    StockMovement,
+)
+from fulfilment.shapes import OrderSeen, Progress, StockSeen, UnitStatus
+from fulfilment.states import ORDER_MOVES, Bucket, OrderStatus
+from integrator.engine import cases, links
+from integrator.engine.states import Trace, born, move
+from integrator.models import Connection
+
+_STATUS_OF = {
+    Progress.CONFIRMED: OrderStatus.CAPTURED,
+    Progress.DELEGATED: OrderStatus.CAPTURED,
+    Progress.SHIPPED: OrderStatus.SHIPPED,
+    Progress.COMPLETED: OrderStatus.COMPLETED,
+    Progress.CANCELLED: OrderStatus.CANCELLED,
+}
+
+
+def order_capture(*, connection: Connection, seen: OrderSeen, trace: Trace) -> Order | None:
+    """Take an order over as the shop shows it now. The same again changes nothing.
+
+    None for an order that is not confirmed yet: it is not ours to act on. Prices are a snapshot of
+    the first reading; later readings update statuses, billing and parcels. An older reading than
+    the one we have is ignored.
+    """
+    if seen.progress in (Progress.OPEN, Progress.UNKNOWN):
+        return None
+    order = (
+        Order.objects.select_for_update()
+        .filter(connection=connection, external_id=seen.external_id)
+        .first()
+    )
+    if order is None:
+        order = _order_create(connection, seen, trace)
+    elif seen.updated_at < order.source_updated_at:
+        return order
+    _items_update(order, seen)
+    _shipments_update(order, seen)
+    _order_advance(order, seen, trace)
+    Order.objects.filter(pk=order.pk).update(
+        billing=seen.billing, source_updated_at=seen.updated_at, read_at=trace.at
+    )
+    order.billing = seen.billing
+    _check_sum(order, seen, trace)
+    return order
+
+
+def _order_create(connection: Connection, seen: OrderSeen, trace: Trace) -> Order:
+    customer, _ = Customer.objects.update_or_create(
+        connection=connection,
+        external_id=seen.customer.external_id,
+        defaults={
+            "reference": seen.customer.reference,
+            "email": seen.customer.email,
+            "first_name": seen.customer.first_name,
+            "last_name": seen.customer.last_name,
+        },
+    )
+    order = Order.objects.create(
+        connection=connection,
+        external_id=seen.external_id,
+        number=seen.number,
+        reference=seen.reference,
+        shop=seen.shop,
+        country=seen.country,
+        currency=seen.currency,
+        billing=seen.billing,
+        paid_minor=sum(payment.amount_minor for payment in seen.payments),
+        fees=[
+            {"category": fee.category, "key": fee.key, "amount_minor": fee.amount_minor}
+            for fee in seen.fees
+        ],
+        customer=customer,
+        shipping_address=_address(seen),
+        placed_at=seen.created_at,
+        captured_at=trace.at,
+        source_updated_at=seen.updated_at,
+        read_at=trace.at,
+    )
+    _items_create(order, seen)
+    links.bind(
+        connection=connection,
+        external_kind="order",
+        external_id=seen.external_id,
+        record_kind="order",
+        record_id=order.pk,
+        order_id=order.pk,
+    )
+    born(order, "status", reason="The shop confirmed the order", trace=trace)
+    return order
+
+
+def _address(seen: OrderSeen) -> Address | None:
+    found = seen.shipping_address
+    if found is None:
+        return None
+    return Address.objects.create(
+        first_name=found.first_name,
+        last_name=found.last_name,
+        street=found.street,
+        house_number=found.house_number,
+        additional=found.additional,
+        postcode=found.postcode,
+        city=found.city,
+        state=found.state,
+        country=found.country,
+        phone=found.phone,
+    )
+
+
+def _items_create(order: Order, seen: OrderSeen) -> None:
+    retailer = order.connection.retailer
+    codes = sorted({unit.sku for unit in seen.units})
+    Sku.objects.bulk_create(
+        [Sku(retailer=retailer, code=code) for code in codes], ignore_conflicts=True
+    )
+    skus = {sku.code: sku for sku in Sku.objects.filter(retailer=retailer, code__in=codes)}
+    OrderItem.objects.bulk_create(
+        OrderItem(
+            order=order,
+            external_id=unit.external_id,
+            sku=skus[unit.sku],
+            variant_id=unit.variant_id,
+            product_id=unit.product_id,
+            paid_minor=unit.paid_minor,
+            tax_minor=unit.tax_minor,
+            tax_rate=unit.tax_rate,
+            platform_status=unit.status,
+            platform_word=unit.raw_status,
+            shipped_at=unit.shipped_at,
+            cancelled_at=unit.cancelled_at,
+            returned_at=unit.returned_at,
+        )
+        for unit in seen.units
+    )
+
+
+def _items_update(order: Order, seen: OrderSeen) -> None:
+    units = {unit.external_id: unit for unit in seen.units}
+    changed = []
+    for item in order.items.all():
+        unit = units.get(item.external_id)
+        if unit is None:
+            continue
+        fresh = (
+            unit.status,
+            unit.raw_status,
+            unit.shipped_at,
+            unit.cancelled_at,
+            unit.returned_at,
+        )
+        known = (
+            item.platform_status,
+            item.platform_word,
+            item.shipped_at,
+            item.cancelled_at,
+            item.returned_at,
+        )
+        if fresh != known:
+            (
+                item.platform_status,
+                item.platform_word,
+                item.shipped_at,
+                item.cancelled_at,
+                item.returned_at,
+            ) = fresh
+            changed.append(item)
+    if changed:
+        OrderItem.objects.bulk_update(
+            changed,
+            ["platform_status", "platform_word", "shipped_at", "cancelled_at", "returned_at"],
+        )
+
+
+def _shipments_update(order: Order, seen: OrderSeen) -> None:
+    Shipment.objects.bulk_create(
+        [
+            Shipment(
+                order=order,
+                external_id=parcel.external_id,
+                key=parcel.shipment_key,
+                carrier=parcel.carrier,
+                tracking=parcel.tracking,
+                shipped_at=parcel.shipped_at,
+            )
+            for parcel in seen.parcels
+        ],
+        update_conflicts=True,
+        unique_fields=["order", "external_id"],
+        update_fields=["key", "carrier", "tracking", "shipped_at"],
+    )
+
+
+def _order_advance(order: Order, seen: OrderSeen, trace: Trace) -> None:
+    """Follow the shop forwards. It never un-ships: a step back is only stored with the reading."""
+    target = _STATUS_OF[seen.progress]
+    if any(unit.status == UnitStatus.SHIPPED for unit in seen.units):
+        target = OrderStatus.SHIPPED if target == OrderStatus.CAPTURED else target
+    if target != order.status and target in ORDER_MOVES[order.status]:
+        move(order, "status", target, reason=f"The shop says {seen.raw_status}", trace=trace)
+
+
+def _check_sum(order: Order, seen: OrderSeen, trace: Trace) -> None:
+    """Σ units + fees must be Σ payments, else a refund could be worked out from a wrong price."""
+    items = sum(unit.paid_minor for unit in seen.units) + sum(fee.amount_minor for fee in seen.fees)
+    paid = sum(payment.amount_minor for payment in seen.payments)
+    if items == paid:
+        cases.close_by_fact(
+            trace=trace,
+            reason="The order adds up now",
+            kinds=[ORDER_DOES_NOT_ADD_UP],
+            record_kind="order",
+            record_id=order.pk,
+        )
+        return
+    cases.open_case(
+        ORDER_DOES_NOT_ADD_UP,
+        cases.About(
+            "order",
+            order.pk,
+            order_id=order.pk,
+            connection_id=order.connection_id,
+            money_minor=abs(items - paid),
+            currency=order.currency,
+        ),
+        trace=trace,
+        facts={
+            "order": order.number,
+            "items": f"{items / 100:.2f} {order.currency}",
+            "paid": f"{paid / 100:.2f} {order.currency}",
+            "platform": order.connection.name,
+        },
+    )
+
+
+def unit_move(
+    *,
+    step: str,
+    sku: Sku,
+    return_item_id: int,
+    order_id: int | None,
+    from_bucket: Bucket,
+    to_bucket: Bucket,
+    reason: str,
+    trace: Trace,
+    location: Location | None = None,
+    inspection_id: int | None = None,
+) -> StockMovement:
+    """Book one returned unit from one bucket to another, once per step of the unit.
+
+    Into SELLABLE the database demands the inspection that allows it.
+    """
+    movement, _ = StockMovement.objects.get_or_create(
+        key=f"unit:{return_item_id}:{step}",
+        defaults={
+            "sku": sku,
+            "location": location,
+            "quantity": 1,
+            "from_bucket": from_bucket,
+            "to_bucket": to_bucket,
+            "order_id": order_id,
+            "return_item_id": return_item_id,
+            "inspection_id": inspection_id,
+            "job_id": trace.job_id,
+            "message_id": trace.message_id,
+            "policy_version": trace.policy_version,
+            "actor": trace.actor,
+            "reason": reason,
+            "at": trace.at,
+        },
+    )
+    return movement
+
+
+def stock_confirmed(
+    *,
+    connection: Connection,
+    sku: Sku,
+    location: Location,
+    seen: StockSeen,
+    trace: Trace,
+    sent: int | None = None,
+) -> None:
+    """Note the sellable figure a platform has just confirmed."""
+    level, _ = StockLevel.objects.select_for_update().get_or_create(
+        connection=connection, sku=sku, location=location
+    )
+    level.confirmed = seen.quantity
+    level.confirmed_at = trace.at
+    level.wanted = level.sent = sent if sent is not None else level.sent
+    level.version += 1
+    level.error = ""
+    level.save()
+
+
+def order_find(*, retailer_id: int, external_id: str, number: str) -> Order | None:
+    """The order a returns platform means: by the shop's id, else by the number customers know."""
+    orders = Order.objects.filter(connection__retailer_id=retailer_id)
+    if external_id:
+        found = orders.filter(external_id=external_id).first()
+        if found is not None:
+            return found
+    if not number:
+        return None
+    by_number: Sequence[Order] = list(orders.filter(number=number)[:2])
+    return by_number[0] if len(by_number) == 1 else None

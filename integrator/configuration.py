@@ -1,0 +1,253 @@
+"""``retailer.toml`` → rows: what a retailer's file says, what differs from now, and making it so.
+
+Idempotent: the second time nothing changes. Secrets are named in the file and read from the
+environment. Not for people's daily work: that is the screens'.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.db import transaction
+
+from fulfilment.models import Location
+from integrator.engine import choices, limits, mappings, secrets
+from integrator.engine.states import Trace
+from integrator.models import Connection, Cursor, MappingKind, Retailer
+from integrator.models import Mapping as MappingRow
+from integrator.platforms import PLATFORMS
+
+
+class UnableToConfigure(Exception):
+    """The file is wrong. The message names the place and says what to write."""
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The file's content; UnableToConfigure when it is missing or not TOML."""
+    try:
+        return tomllib.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise UnableToConfigure(f"{path} does not exist") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UnableToConfigure(f"{path}: {error}") from error
+
+
+def apply(content: Mapping[str, Any], *, trace: Trace, dry_run: bool = False) -> list[str]:
+    """Make the database say what the file says. Returns every difference in words.
+
+    A dry run does the same work and rolls it back, so what it prints is what would happen.
+    """
+    said: list[str] = []
+    with transaction.atomic():
+        retailer = _retailer(content, said)
+        _locations(retailer, content, said)
+        connections = _connections(retailer, content, said)
+        _policy(retailer, content, trace, said)
+        _mappings(connections, content, trace, said)
+        if dry_run:
+            transaction.set_rollback(True)
+    limits.forget()
+    return said
+
+
+def _take(table: Mapping[str, Any], name: str, where: str) -> Any:
+    if name not in table or table[name] in ("", None):
+        raise UnableToConfigure(f"{where}.{name} is missing")
+    return table[name]
+
+
+def _retailer(content: Mapping[str, Any], said: list[str]) -> Retailer:
+    table = content.get("retailer")
+    if not isinstance(table, Mapping):
+        raise UnableToConfigure("[retailer] is missing")
+    slug = _take(table, "slug", "retailer")
+    wanted = {
+        name: _take(table, name, "retailer") for name in ("name", "timezone", "currency")
+    }
+    retailer, created = Retailer.objects.get_or_create(slug=slug, defaults=wanted)
+    if created:
+        said.append(f"retailer {slug}: added")
+    _update(retailer, wanted, f"retailer {slug}", said)
+    return retailer
+
+
+def _update(row: Any, wanted: Mapping[str, Any], what: str, said: list[str]) -> bool:
+    different = {name: value for name, value in wanted.items() if getattr(row, name) != value}
+    for name, value in different.items():
+        said.append(f"{what}: {name} {getattr(row, name)!r} → {value!r}")
+        setattr(row, name, value)
+    if different:
+        row.save(update_fields=list(different))
+    return bool(different)
+
+
+def _locations(retailer: Retailer, content: Mapping[str, Any], said: list[str]) -> None:
+    for number, table in enumerate(content.get("location", [])):
+        where = f"location[{number}]"
+        code = _take(table, "code", where)
+        wanted = {
+            "name": _take(table, "name", where),
+            "authority": _take(table, "authority", where),
+        }
+        if wanted["authority"] not in Location.Authority.values:
+            allowed = ", ".join(Location.Authority.values)
+            raise UnableToConfigure(f"{where}.authority must be one of {allowed}")
+        location, created = Location.objects.get_or_create(
+            retailer=retailer, code=code, defaults=wanted
+        )
+        if created:
+            said.append(f"location {code}: added, counted by {wanted['authority']}")
+        _update(location, wanted, f"location {code}", said)
+
+
+def _connections(
+    retailer: Retailer, content: Mapping[str, Any], said: list[str]
+) -> dict[str, Connection]:
+    connections = {}
+    for number, table in enumerate(content.get("connection", [])):
+        where = f"connection[{number}]"
+        slug = _take(table, "slug", where)
+        platform = _take(table, "platform", where)
+        if platform not in PLATFORMS:
+            raise UnableToConfigure(f"{where}.platform must be one of {', '.join(PLATFORMS)}")
+        wanted = {
+            "name": _take(table, "name", where),
+            "base_url": _base_url(_take(table, "base_url", where), where),
+            "settings": dict(table.get("settings", {})),
+        }
+        row, created = Connection.objects.get_or_create(
+            slug=slug,
+            defaults={
+                **wanted,
+                "retailer": retailer,
+                "platform": platform,
+                "callback_token_hash": secrets.hashed(secrets.new_token()),
+            },
+        )
+        if created:
+            said.append(f"connection {slug}: added")
+        changed = _update(row, wanted, f"connection {slug}", said)
+        changed |= _secrets(row, table, where, said)
+        _budgets(row, table, where, said)
+        if changed:
+            Connection.objects.filter(pk=row.pk).update(version=row.version + 1)
+        connections[slug] = row
+    return connections
+
+
+def _base_url(url: str, where: str) -> str:
+    """The port of the sandbox is the installation's, so the file may leave it to the settings."""
+    url = url.replace("{SANDBOX_PORT}", str(settings.SANDBOX_PORT))
+    parts = urlsplit(url)
+    loopback = parts.hostname in ("127.0.0.1", "localhost", "::1")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UnableToConfigure(f"{where}.base_url must be an https address")
+    if settings.DEMO and not loopback:
+        raise UnableToConfigure(f"{where}.base_url is a real platform, but DEMO=1 is for the sandbox")
+    if not settings.DEMO and parts.scheme != "https":
+        raise UnableToConfigure(f"{where}.base_url must start with https://")
+    return url
+
+
+def _secrets(row: Connection, table: Mapping[str, Any], where: str, said: list[str]) -> bool:
+    """Secrets are named ``{api_key = "NAME_OF_A_VARIABLE"}`` and read from the environment."""
+    wanted = {}
+    for name, variable in table.get("secrets", {}).items():
+        if variable not in os.environ:
+            raise UnableToConfigure(
+                f"{where}.secrets.{name}: the environment has no variable {variable}"
+            )
+        wanted[name] = os.environ[variable]
+    if not wanted or secrets.read(row) == wanted:
+        return False
+    row.secrets = secrets.seal(wanted)
+    row.save(update_fields=["secrets"])
+    said.append(f"connection {row.slug}: credentials {', '.join(sorted(wanted))} set")
+    return True
+
+
+def _budgets(row: Connection, table: Mapping[str, Any], where: str, said: list[str]) -> None:
+    """How far each stream may be behind before it counts as behind."""
+    for stream, minutes in table.get("lag_budget_minutes", {}).items():
+        if not isinstance(minutes, int) or minutes < 1:
+            raise UnableToConfigure(f"{where}.lag_budget_minutes.{stream} must be whole minutes")
+        cursor, _ = Cursor.objects.get_or_create(connection=row, stream=stream)
+        _update(
+            cursor, {"lag_budget_seconds": minutes * 60}, f"connection {row.slug} {stream}", said
+        )
+
+
+def _policy(
+    retailer: Retailer, content: Mapping[str, Any], trace: Trace, said: list[str]
+) -> None:
+    last = retailer.policies.order_by("-version").first()
+    try:
+        now = choices.save(
+            retailer=retailer, values=content.get("policy", {}), made_by=trace.actor
+        )
+    except choices.UnableToSetPolicy as error:
+        raise UnableToConfigure(str(error)) from error
+    if last is not None and last.pk == now.pk:
+        return
+    before = last.values if last is not None else {}
+    for name in sorted(now.values):
+        if before.get(name) != now.values[name]:
+            said.append(f"policy {name}: {before.get(name)!r} → {now.values[name]!r}")
+
+
+def _mappings(
+    connections: Mapping[str, Connection],
+    content: Mapping[str, Any],
+    trace: Trace,
+    said: list[str],
+) -> None:
+    for number, table in enumerate(content.get("mapping", [])):
+        where = f"mapping[{number}]"
+        slug = _take(table, "connection", where)
+        if slug not in connections:
+            raise UnableToConfigure(f"{where}.connection: there is no connection {slug}")
+        kind = str(_take(table, "kind", where)).upper()
+        if kind not in MappingKind.values:
+            allowed = ", ".join(MappingKind.values).lower()
+            raise UnableToConfigure(f"{where}.kind must be one of {allowed}")
+        theirs, ours = str(_take(table, "theirs", where)), str(_take(table, "ours", where))
+        known = MappingRow.objects.filter(
+            connection=connections[slug], kind=kind, theirs=theirs, ended_at__isnull=True
+        ).first()
+        if known is not None and known.ours == ours:
+            continue
+        mappings.save(
+            connection=connections[slug],
+            kind=MappingKind(kind),
+            theirs=theirs,
+            ours=ours,
+            trace=trace,
+        )
+        before = known.ours if known is not None else None
+        said.append(f"mapping {slug} {kind.lower()} {theirs!r}: {before!r} → {ours!r}")
+
+
+def new_callback_address(connection: Connection) -> tuple[str, str]:
+    """Give a connection a new unguessable callback address, with Basic credentials where needed.
+
+    Returns (address, address with credentials). Both are shown once: only hashes are stored.
+    """
+    platform = PLATFORMS[connection.platform]
+    token = secrets.new_token()
+    fields = {"callback_token_hash": secrets.hashed(token), "version": connection.version + 1}
+    address = f"{settings.PUBLIC_URL.rstrip('/')}/callbacks/{connection.platform}/{token}"
+    full = address
+    if platform.webhook.AUTH == "basic":
+        password = secrets.new_token()
+        fields |= {"callback_user": "integrator", "callback_password_hash": secrets.hashed(password)}
+        scheme, rest = address.split("://", 1)
+        full = f"{scheme}://integrator:{password}@{rest}"
+    Connection.objects.filter(pk=connection.pk).update(**fields)
+    connection.refresh_from_db()
+    return address, full

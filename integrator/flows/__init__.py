@@ -1,0 +1,75 @@
+"""The table of contents of the product: what happens when something is heard, changes or is decided.
+
+``ROUTES`` maps a fact's key to the flows it starts, in order:
+``heard:<platform>:<topic>`` a message, ``<record>.<field>:<status>`` a change,
+``decided:<action>`` a person's decision, ``case:<event>`` a case. ``docs/flows.md`` is printed from it.
+"""
+
+from __future__ import annotations
+
+from integrator.engine.flow import LOCAL, Routes, flows_of
+from integrator.engine.timer import Every
+from integrator.flows import (
+    alert,
+    capture_order,
+    compare_scayle_returngo,
+    complete_return,
+    decide_doubt,
+    decide_job,
+    decide_return,
+    decide_setting,
+    pay_by_hand,
+    refund,
+    restock,
+    retake_returns,
+    review_message,
+    sweep_returngo,
+    sweep_scayle,
+    take_return,
+)
+from integrator.flows.alert import CASE_KINDS
+
+ROUTES: Routes = {
+    # What platforms tell us
+    "heard:scayle:order": [capture_order.FLOW],
+    "heard:returngo:rma": [take_return.FLOW],
+    "heard:unknown": [review_message.FLOW],
+    "heard:quarantined": [review_message.FLOW],
+    # What the clock tells us
+    "heard:scayle:sweep-due": [sweep_scayle.FLOW],
+    "heard:returngo:sweep-due": [sweep_returngo.FLOW],
+    "heard:returngo:compare-due": [compare_scayle_returngo.FLOW],
+    # What changed
+    "order.status:CAPTURED": [retake_returns.FLOW],
+    "order.status:SHIPPED": [retake_returns.FLOW],
+    "return_item.custody:AUTHORISED": [refund.FLOW],
+    "return_item.custody:RECEIVED": [refund.FLOW],
+    "return_item.custody:INSPECTED": [restock.FLOW, refund.FLOW],
+    "refund.status:RECORDED": [complete_return.FLOW],
+    # What people decided
+    "decided:try_again": [decide_job.TRY_AGAIN],
+    "decided:give_up": [decide_job.GIVE_UP],
+    "decided:it_happened": [decide_doubt.IT_HAPPENED],
+    "decided:it_did_not_happen": [decide_doubt.IT_DID_NOT_HAPPEN],
+    "decided:save_mapping": [decide_setting.SAVE_MAPPING],
+    "decided:resume_connection": [decide_setting.RESUME_CONNECTION],
+    "decided:match_return": [decide_return.MATCH_RETURN],
+    "decided:accept_unit": [decide_return.ACCEPT_UNIT],
+    "decided:fixed_there": [decide_return.FIXED_THERE],
+    "decided:not_an_error": [decide_return.NOT_AN_ERROR],
+    "decided:paid_by_hand": [pay_by_hand.FLOW],
+    # What must be told at once
+    "case:OPENED": [alert.FLOW],
+    "case:REOPENED": [alert.FLOW],
+}
+
+SCHEDULE = (
+    Every("sweep-due", "scayle", minutes=5),
+    Every("sweep-due", "returngo", minutes=5),
+    Every("compare-due", "returngo", minutes=60),
+)
+
+FLOWS = flows_of(ROUTES)
+QUEUES = (LOCAL, *sorted({flow.queue for flow in FLOWS.values()} - {LOCAL}))
+
+__all__ = ["CASE_KINDS", "FLOWS", "QUEUES", "ROUTES", "SCHEDULE"]

@@ -1,0 +1,85 @@
+"""Tell the owner of a case that cannot wait, by e-mail, once each time it opens."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.core.mail import send_mail
+
+from finance import cases as finance_cases
+from fulfilment import cases as fulfilment_cases
+from integrator.engine import cases
+from integrator.engine.errors import Transient
+from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, Nothing, each
+from integrator.engine.work import Work
+from integrator.models import Case, CaseEvent
+from integrator.roles import Role
+from returns import cases as returns_cases
+
+CASE_KINDS = cases.by_code(
+    [*cases.KINDS, *fulfilment_cases.KINDS, *returns_cases.KINDS, *finance_cases.KINDS]
+)
+QUEUE = "mail"
+
+
+def _aim(fact: Fact) -> Aim | None:
+    kind = CASE_KINDS.get(str(fact.data["kind"]))
+    if kind is None or not kind.alert:
+        return None
+    return Aim("case", fact.record_id, f"alert:{fact.record_id}")
+
+
+def call(work: Work) -> int | Nothing:
+    """Send it. A mail told twice is a nuisance, a refund untold is not: so it may be repeated."""
+    case = Case.objects.get(pk=work.job.record_id)
+    kind = CASE_KINDS[case.kind]
+    if not settings.ALERT_EMAILS:
+        return Nothing("no address for alerts is set")
+    said = cases.say(kind, case.facts)
+    money = f"{case.money_minor / 100:.2f} {case.currency}" if case.currency else "none"
+    lines = [
+        said.happened,
+        said.means,
+        "",
+        f"What to do: {said.todo}",
+        f"Owner: {Role(kind.owner).label}. Due {case.due_at:%d %b %H:%M} UTC. Money: {money}.",
+        f"{settings.PUBLIC_URL.rstrip('/')}/cases/{case.pk}/",
+    ]
+    try:
+        return send_mail(
+            f"[{Role(kind.owner).label}] {said.title}"[:180],
+            "\n".join(lines),
+            None,
+            settings.ALERT_EMAILS,
+        )
+    except OSError as error:
+        raise Transient(f"the mail server did not take it: {type(error).__name__}") from error
+
+
+def record(work: Work, sent: int) -> Evidence:
+    case = Case.objects.get(pk=work.job.record_id)
+    CaseEvent.objects.create(
+        case=case,
+        kind=CaseEvent.Kind.ALERTED,
+        actor=work.trace.actor,
+        data={"role": case.owner},
+        at=work.at,
+    )
+    return {"mails": sent}
+
+
+def probe(work: Work) -> Found | NotFound:
+    """A second mail is harmless."""
+    return NotFound(may_repeat=True)
+
+
+FLOW = Flow(
+    name="alert",
+    says="Tell the owner by e-mail",
+    aim=each(_aim),
+    call=call,
+    record=record,
+    probe=probe,
+    queue=QUEUE,
+    priority=5,
+    due_minutes=5,
+)

@@ -1,0 +1,150 @@
+"""An order changed at SCAYLE: read it, take it over, and see whether it proves an open refund."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from finance.evidence import proof_of_refund
+from finance.models import Refund
+from finance.services import open_refund, refund_payment_failed, refund_recorded
+from finance.states import RefundStatus
+from fulfilment.cases import ORDER_NOT_READ
+from fulfilment.models import Order
+from fulfilment.services import order_capture
+from fulfilment.shapes import InvoiceSeen, OrderSeen
+from integrator.engine import jobs
+from integrator.engine.errors import Malformed
+from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, each
+from integrator.engine.work import Work
+from integrator.flows import platforms
+from integrator.models import Message
+from integrator.platforms.scayle.wire import PaymentNotice, payment_notice
+from integrator.platforms.tame import document
+
+REFUND_NOTICE = "payment-refund"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    order: OrderSeen
+    invoices: tuple[InvoiceSeen, ...]
+    notices: tuple[PaymentNotice, ...]
+
+
+def order_lane(order_id: int) -> str:
+    """Money, shipping and cancelling of one order happen in this lane, one after another."""
+    return f"order:{order_id}"
+
+
+def _aim(fact: Fact) -> Aim:
+    resource = str(fact.data["resource_id"])
+    lane = f"read:order:{fact.connection_id}:{resource}"
+    return Aim(fact.record_kind, fact.record_id, lane, join=lane)
+
+
+def call(work: Work) -> Reading:
+    """Read the order, and its invoices only while a refund of it waits for proof."""
+    message = Message.objects.select_related("connection").get(pk=work.job.record_id)
+    client = platforms.scayle(work, message.connection)
+    seen = client.order(message.resource_id)
+    known = Order.objects.filter(
+        connection=message.connection, external_id=message.resource_id
+    ).first()
+    waiting = known is not None and open_refund(known.pk) is not None
+    invoices = client.invoices(message.resource_id) if waiting else ()
+    return Reading(seen, invoices, _notices(work))
+
+
+def _notices(work: Work) -> tuple[PaymentNotice, ...]:
+    """A refund's outcome cannot be read again: it is only in the body of its callback."""
+    found = []
+    for message in Message.objects.filter(pk__in=work.facts, kind=REFUND_NOTICE).select_related(
+        "payload"
+    ):
+        try:
+            found.append(payment_notice(document(bytes(message.payload.body)).value))
+        except Malformed:
+            continue  # an erased or odd body proves nothing; the order itself is read anyway
+    return tuple(found)
+
+
+def record(work: Work, reading: Reading) -> Evidence:
+    message = Message.objects.select_related("connection__retailer").get(pk=work.job.record_id)
+    order = order_capture(connection=message.connection, seen=reading.order, trace=work.trace)
+    if order is None:
+        return {"nothing": f"the order is {reading.order.raw_status}: not ours yet"}
+    said: Evidence = {"order": order.number, "status": reading.order.raw_status}
+    said["refund"] = _prove_refund(work, order, reading)
+    return said
+
+
+def _prove_refund(work: Work, order: Order, reading: Reading) -> str:
+    succeeded = any(notice.succeeded is True for notice in reading.notices)
+    failed = [notice for notice in reading.notices if notice.succeeded is False]
+    refund = open_refund(order.pk)
+    if failed and not succeeded:
+        return _failed(work, order, refund, failed[-1])
+    if refund is None or refund.status == RefundStatus.AUTHORISED:
+        return "none waits for proof"
+    said_failed = refund.status == RefundStatus.IN_DOUBT and refund.sent_at is not None
+    proof = proof_of_refund(
+        seen=reading.order,
+        invoices=reading.invoices,
+        before=refund.evidence_before,
+        unit_ids=[
+            part.order_item.external_id for part in refund.items.select_related("order_item")
+        ],
+        payment_succeeded=succeeded,
+        payment_failed=said_failed,
+    )
+    if proof is None:
+        return "no proof yet"
+    refund_recorded(
+        refund,
+        evidence=proof,
+        executed_minor=refund.calculated_minor,
+        is_derived=True,
+        reference=proof["corrective_invoice"],
+        trace=work.trace,
+        reason="The shop shows the unit returned, a corrective invoice and the money moved",
+    )
+    jobs.hurry(lane=order_lane(order.pk), at=work.at)
+    return "proved"
+
+
+def _failed(work: Work, order: Order, refund: Refund | None, notice: PaymentNotice) -> str:
+    """The provider says it could not pay. A refund we counted as proved is doubted again, aloud."""
+    about = refund or (
+        Refund.objects.filter(
+            order=order,
+            sent_at__lte=notice.occurred_at + timedelta(minutes=1),
+            status=RefundStatus.RECORDED,
+        )
+        .order_by("-sent_at")
+        .first()
+    )
+    if about is None:
+        return "a payment failed that is none of ours"
+    refund_payment_failed(about, transaction=notice.transaction, trace=work.trace)
+    return "the payment failed"
+
+
+def probe(work: Work) -> Found | NotFound:
+    """It only reads: repeating is harmless."""
+    return NotFound(may_repeat=True)
+
+
+FLOW = Flow(
+    name="capture_order",
+    says="Read the order from the shop",
+    aim=each(_aim),
+    call=call,
+    record=record,
+    probe=probe,
+    queue="scayle",
+    priority=20,
+    joins=True,
+    due_minutes=5,
+    on_refused=ORDER_NOT_READ,
+)

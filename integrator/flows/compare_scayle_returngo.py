@@ -1,0 +1,353 @@
+"""Compare both platforms with our own account, record by record. A clean run is written down too.
+
+Records that moved within the settling time are still on their way: they are counted as pending and
+not reported.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from finance.cases import SYSTEMS_DIFFER
+from finance.models import Difference, Reconciliation, Refund
+from finance.states import RefundStatus
+from fulfilment.models import Order
+from fulfilment.shapes import Billing, OrderSeen, Progress, UnitStatus
+from integrator.engine import cases
+from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, each
+from integrator.engine.work import Work
+from integrator.flows import platforms
+from integrator.models import CaseState, Connection, Job, Retailer
+from integrator.models.states import JOB_OPEN
+from returns.models import Return, ReturnItem
+from returns.shapes import PlatformStatus, ReturnSummary
+from returns.states import ReturnStatus
+
+PAIR = "scayle-returngo"
+LOOK_BACK = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    orders: tuple[OrderSeen, ...]
+    returns: tuple[ReturnSummary, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Differs:
+    """One difference: which record, which field, both values, and a sentence."""
+
+    record_kind: str
+    record_id: int | None
+    external_id: str
+    order_id: int | None
+    field: str
+    ours: str
+    theirs: str
+    says: str
+    platform: str
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a comparison counted."""
+
+    compared: int = 0
+    pending: int = 0
+    different: list[Differs] = field(default_factory=list)
+
+    @property
+    def equal(self) -> int:
+        places = {(one.record_kind, one.external_id) for one in self.different}
+        return self.compared - self.pending - len(places)
+
+
+def _aim(fact: Fact) -> Aim:
+    assert fact.connection_id is not None
+    lane = f"compare:{fact.connection_id}:{PAIR}"
+    return Aim("connection", fact.connection_id, lane, join=lane)
+
+
+def call(work: Work) -> Both:
+    """Read every order and return of the last month from the platforms themselves."""
+    returngo = Connection.objects.get(pk=work.job.record_id)
+    scayle = _scayle_of(returngo.retailer)
+    since = work.at - LOOK_BACK
+    orders = tuple(platforms.scayle(work, scayle).orders_updated_since(since))
+    summaries = tuple(platforms.returngo(work, returngo).rmas(updated_since=since))
+    return Both(orders, summaries)
+
+
+def _scayle_of(retailer: Retailer) -> Connection:
+    return Connection.objects.get(retailer=retailer, platform="scayle")
+
+
+def record(work: Work, both: Both) -> Evidence:
+    returngo = Connection.objects.select_related("retailer").get(pk=work.job.record_id)
+    policy = work.policy(returngo.retailer_id).values
+    settled = work.at - timedelta(minutes=int(policy["settling_minutes"]))
+    tally = compare(returngo, both, settled=settled)
+    run = write_down(returngo.retailer, tally, at=work.at)
+    _report(work, returngo, tally)
+    return {"run": run.pk, "compared": tally.compared, "different": len(tally.different)}
+
+
+def compare(returngo: Connection, both: Both, *, settled: datetime) -> Tally:
+    """The comparison itself, without writing. ``settled``: younger changes are still on their way."""
+    tally = Tally()
+    scayle = _scayle_of(returngo.retailer)
+    _compare_orders(scayle, both.orders, settled, tally)
+    _compare_returns(returngo, both.returns, settled, tally)
+    return tally
+
+
+def _compare_orders(
+    connection: Connection, seen: tuple[OrderSeen, ...], settled: datetime, tally: Tally
+) -> None:
+    known = {
+        order.external_id: order
+        for order in Order.objects.filter(
+            connection=connection, external_id__in=[one.external_id for one in seen]
+        )
+    }
+    paid_units = _paid_units([order.pk for order in known.values()])
+    busy = _orders_with_open_work([order.pk for order in known.values()])
+    for one in seen:
+        if one.progress in (Progress.OPEN, Progress.UNKNOWN):
+            continue
+        tally.compared += 1
+        order = known.get(one.external_id)
+        if one.updated_at > settled or (order is not None and order.pk in busy):
+            tally.pending += 1
+            continue
+        if order is None:
+            says = f"order {one.number} is in the shop and not here"
+            tally.different.append(
+                Differs(
+                    "order",
+                    None,
+                    one.external_id,
+                    None,
+                    "order",
+                    "missing",
+                    "there",
+                    says,
+                    connection.name,
+                )
+            )
+            continue
+        _compare_money(connection, order, one, paid_units.get(order.pk, set()), tally)
+
+
+def _paid_units(order_ids: list[int]) -> dict[int, set[str]]:
+    """The units that SCAYLE has been told are returned, by order: ours to find there again."""
+    rows = Refund.objects.filter(
+        order_id__in=order_ids,
+        executor="scayle",
+        status__in=[RefundStatus.SENT, RefundStatus.RECORDED, RefundStatus.SETTLED],
+        items__is_live=True,
+    ).values_list("order_id", "items__order_item__external_id")
+    told: dict[int, set[str]] = {}
+    for order_id, unit in rows:
+        told.setdefault(order_id, set()).add(unit)
+    return told
+
+
+def _orders_with_open_work(order_ids: list[int]) -> set[int]:
+    """Orders somebody is still busy with: a job runs, or a person has an open case about it."""
+    jobs = Job.objects.filter(order_id__in=order_ids, state__in=[*JOB_OPEN, "PARKED"])
+    refunds = Refund.objects.filter(
+        order_id__in=order_ids,
+        status__in=[RefundStatus.AUTHORISED, RefundStatus.SENT, RefundStatus.IN_DOUBT],
+    )
+    return {
+        *jobs.values_list("order_id", flat=True),
+        *refunds.values_list("order_id", flat=True),
+    } - {None}
+
+
+def _compare_money(
+    connection: Connection, order: Order, one: OrderSeen, told: set[str], tally: Tally
+) -> None:
+    """Units booked as returned there must be those we had refunded, and the money must agree."""
+    there = {unit.external_id for unit in one.units if unit.status == UnitStatus.RETURNED}
+    for unit in sorted(there ^ told):
+        ours = "refunded" if unit in told else "not refunded"
+        theirs = "returned" if unit in there else "not returned"
+        says = f"order {order.number}, unit {unit}: {ours} here, {theirs} in the shop"
+        tally.different.append(
+            Differs(
+                "order",
+                order.pk,
+                order.external_id,
+                order.pk,
+                f"unit {unit}",
+                ours,
+                theirs,
+                says,
+                connection.name,
+            )
+        )
+    paid_back = Refund.objects.filter(
+        order=order, status__in=[RefundStatus.RECORDED, RefundStatus.SETTLED], executor="scayle"
+    ).exists()
+    refunded = one.billing in (Billing.PARTLY_REFUNDED, Billing.REFUNDED)
+    by_hand = Refund.objects.filter(order=order, status="RECORDED").exclude(evidence__by_hand=None)
+    if refunded != paid_back and not by_hand.exists():
+        ours = "money went back" if paid_back else "no money went back"
+        says = f"order {order.number}: {ours} here, the shop says {one.raw_billing}"
+        tally.different.append(
+            Differs(
+                "order",
+                order.pk,
+                order.external_id,
+                order.pk,
+                "money",
+                ours,
+                one.raw_billing,
+                says,
+                connection.name,
+            )
+        )
+
+
+def _compare_returns(
+    connection: Connection, seen: tuple[ReturnSummary, ...], settled: datetime, tally: Tally
+) -> None:
+    known = {
+        one.external_id: one
+        for one in Return.objects.filter(
+            connection=connection, external_id__in=[one.external_id for one in seen]
+        )
+    }
+    busy = _orders_with_open_work([one.order_id for one in known.values() if one.order_id])
+    held = set(
+        ReturnItem.objects.filter(return_record__in=known.values())
+        .exclude(blocked_by="")
+        .values_list("return_record_id", flat=True)
+    )
+    for one in seen:
+        tally.compared += 1
+        ours = known.get(one.external_id)
+        if ours is None:
+            says = f"return {one.external_id} is at {connection.name} and not here"
+            tally.different.append(
+                Differs(
+                    "return",
+                    None,
+                    one.external_id,
+                    None,
+                    "return",
+                    "missing",
+                    one.raw_status,
+                    says,
+                    connection.name,
+                )
+            )
+            continue
+        if ours.read_at > settled or ours.order_id in busy or ours.pk in held:
+            tally.pending += 1
+            continue
+        done_here = ours.status == ReturnStatus.COMPLETED
+        done_there = one.status == PlatformStatus.DONE
+        if done_here != done_there or ours.platform_word != one.raw_status:
+            says = (
+                f"return {one.external_id}: {ours.get_status_display().lower()} here,"
+                f" {one.raw_status} at {connection.name}"
+            )
+            tally.different.append(
+                Differs(
+                    "return",
+                    ours.pk,
+                    one.external_id,
+                    ours.order_id,
+                    "status",
+                    ours.get_status_display(),
+                    one.raw_status,
+                    says,
+                    connection.name,
+                )
+            )
+
+
+def write_down(retailer: Retailer, tally: Tally, *, at: datetime) -> Reconciliation:
+    """Keep the run and its differences."""
+    run = Reconciliation.objects.create(
+        retailer=retailer,
+        pair=PAIR,
+        at=at,
+        compared=tally.compared,
+        equal=tally.equal,
+        pending=tally.pending,
+        different=len(tally.different),
+    )
+    Difference.objects.bulk_create(
+        Difference(
+            reconciliation=run,
+            record_kind=one.record_kind,
+            record_id=one.record_id,
+            external_id=one.external_id,
+            order_id=one.order_id,
+            field=one.field[:60],
+            ours=one.ours[:200],
+            theirs=one.theirs[:200],
+            says=one.says[:300],
+        )
+        for one in tally.different
+    )
+    return run
+
+
+def _report(work: Work, connection: Connection, tally: Tally) -> None:
+    """A case per difference; those that a later run no longer finds close by themselves."""
+    causes = set()
+    for one in tally.different:
+        cause = f"differs:{one.record_kind}:{one.external_id}:{one.field}"[:200]
+        causes.add(cause)
+        about = (one.record_kind, one.record_id) if one.record_id else ("connection", connection.pk)
+        cases.open_case(
+            SYSTEMS_DIFFER,
+            cases.About(*about, order_id=one.order_id, connection_id=connection.pk),
+            trace=work.trace,
+            cause=cause,
+            facts={
+                "what": f"{one.record_kind.capitalize()} {one.external_id}",
+                "ours": one.ours,
+                "theirs": one.theirs,
+                "says": one.says,
+                "platform": one.platform,
+                "at": f"{work.at:%d %b %H:%M} UTC",
+            },
+        )
+    stale = (
+        cases.Case.objects.filter(kind=SYSTEMS_DIFFER.code, connection_id=connection.pk)
+        .exclude(state=CaseState.SOLVED)
+        .exclude(cause__in=causes)
+    )
+    for case in stale:
+        cases.solve(
+            case,
+            resolution=cases.Case.Resolution.BY_ITSELF,
+            trace=work.trace,
+            reason="A later comparison found both equal",
+        )
+
+
+def probe(work: Work) -> Found | NotFound:
+    """It only reads: repeating is harmless."""
+    return NotFound(may_repeat=True)
+
+
+FLOW = Flow(
+    name="compare_scayle_returngo",
+    says="Compare the shop, the returns platform and our account",
+    aim=each(_aim),
+    call=call,
+    record=record,
+    probe=probe,
+    queue="returngo",
+    priority=70,
+    joins=True,
+    due_minutes=60,
+)

@@ -1,0 +1,170 @@
+"""The refund is recorded: tell the returns platform, transaction first, then the return itself.
+
+Never before the shop's record of the refund exists (R026). Both writes name a wanted state, so a
+look first shows what is already there, and a repeat is harmless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from finance.models import Refund
+from finance.states import RefundStatus
+from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, Nothing
+from integrator.engine.shapes import Call
+from integrator.engine.work import Work
+from integrator.flows import platforms
+from integrator.flows.take_return import return_lane
+from integrator.models import Connection
+from integrator.platforms.returngo.client import ReturnGO
+from returns.cases import COMPLETE_FAILED
+from returns.models import Return
+from returns.services import return_complete
+from returns.shapes import MoneyStatus, PlatformStatus, ReturnSeen
+from returns.states import Custody, Money
+
+PROVED = (Money.RECORDED, Money.SETTLED)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the returns platform was told, and whether the whole return is done there."""
+
+    transactions: tuple[str, ...]
+    done: bool
+
+
+def aim(facts: Sequence[Fact]) -> dict[int, Aim]:
+    rows = Refund.objects.filter(
+        pk__in={fact.record_id for fact in facts}, return_record__isnull=False
+    ).values_list(
+        "pk",
+        "return_record_id",
+        "order_id",
+        "return_record__connection_id",
+        "return_record__external_id",
+    )
+    found = {row[0]: row[1:] for row in rows}
+    aims = {}
+    for fact in facts:
+        if fact.record_id in found:
+            return_id, order_id, connection_id, external_id = found[fact.record_id]
+            aims[fact.id] = Aim(
+                "return",
+                return_id,
+                lane=return_lane(connection_id, external_id),
+                order_id=order_id,
+                connection_id=connection_id,
+            )
+    return aims
+
+
+def call(work: Work) -> Told | Nothing:
+    record_ = _return(work)
+    client = platforms.returngo(work, record_.connection)
+    seen = client.rma(record_.external_id)
+    told = _tell_transactions(client, record_, seen)
+    if not _is_finished(record_):
+        return Told(told, done=False)
+    if seen.status != PlatformStatus.DONE:
+        client.set_rma_status(record_.external_id, PlatformStatus.DONE)
+    return Told(told, done=True)
+
+
+def _return(work: Work) -> Return:
+    return Return.objects.select_related("connection__retailer").get(pk=work.job.record_id)
+
+
+def _tell_transactions(client: ReturnGO, record_: Return, seen: ReturnSeen) -> tuple[str, ...]:
+    """Report each requested payment whose every unit has a proved refund of ours."""
+    references = _proved_units(record_)
+    told = []
+    for money in seen.money:
+        if (
+            money.status == MoneyStatus.REQUESTED
+            and money.unit_ids
+            and set(money.unit_ids) <= set(references)
+        ):
+            client.set_transaction(
+                money.external_id, MoneyStatus.SUCCEEDED, references[money.unit_ids[0]]
+            )
+            told.append(money.external_id)
+    return tuple(told)
+
+
+def _proved_units(record_: Return) -> dict[str, str]:
+    refunds = Refund.objects.filter(
+        return_record=record_, status__in=[RefundStatus.RECORDED, RefundStatus.SETTLED]
+    ).prefetch_related("items__return_item")
+    return {
+        part.return_item.external_id: refund.reference
+        for refund in refunds
+        for part in refund.items.all()
+        if part.return_item is not None
+    }
+
+
+def _is_finished(record_: Return) -> bool:
+    """Nothing of the return is open any more: every unit is proved as paid, none is held."""
+    items = list(record_.items.all())
+    return bool(items) and all(
+        not item.blocked_by and (item.money in PROVED or item.custody == Custody.CLOSED)
+        for item in items
+    )
+
+
+def record(work: Work, told: Told) -> Evidence:
+    record_ = Return.objects.select_for_update().get(pk=work.job.record_id)
+    record_.connection = Connection.objects.get(pk=record_.connection_id)
+    if told.done:
+        return_complete(record_, trace=work.trace)
+    return {"transactions": list(told.transactions), "done": told.done}
+
+
+def probe(work: Work) -> Found | NotFound:
+    """Read what is there. Naming a state twice is harmless, so what is missing may be sent again."""
+    record_ = _return(work)
+    seen = platforms.returngo(work, record_.connection).rma(record_.external_id)
+    references = _proved_units(record_)
+    open_ones = [
+        money
+        for money in seen.money
+        if money.status == MoneyStatus.REQUESTED and set(money.unit_ids) <= set(references)
+    ]
+    finished = _is_finished(record_)
+    if not open_ones and (not finished or seen.status == PlatformStatus.DONE):
+        return Found(Told((), done=finished))
+    return NotFound(may_repeat=True)
+
+
+def plan(record_: Return) -> list[Call]:
+    return [
+        Call("returngo", "PUT", "/transaction/…", "Report the refund as paid, with its reference"),
+        Call("returngo", "PUT", "/rma/…/status", f"Mark return {record_.external_id} as done"),
+    ]
+
+
+def about(record_: Return) -> Mapping[str, Any]:
+    return {"facts": {"rma": record_.external_id, "platform": record_.connection.name}}
+
+
+FLOW = Flow(
+    name="complete_return",
+    says="Tell the returns platform that the refund is done",
+    aim=aim,
+    call=call,
+    record=record,
+    probe=probe,
+    plan=plan,
+    about=about,
+    queue="returngo",
+    priority=30,
+    joins=True,
+    due_minutes=60,
+    settle_minutes=1,
+    lookups_needed=1,
+    on_refused=COMPLETE_FAILED,
+    on_doubt=COMPLETE_FAILED,
+)

@@ -1,0 +1,71 @@
+"""A person mended a setting: a word is mapped, or a connection works again. Held work is released."""
+
+from __future__ import annotations
+
+from integrator.engine import cases, connections, jobs, mappings
+from integrator.engine.flow import Evidence, Flow, each
+from integrator.engine.work import Work
+from integrator.flows.decide_job import HOLD, aim_case, the_case
+from integrator.models import (
+    CaseEvent,
+    CaseState,
+    Connection,
+    ConnectionState,
+    Job,
+    JobState,
+    MappingKind,
+)
+
+
+def record_mapping(work: Work, _: None) -> Evidence:
+    """Fix once, release all: everything that waits for this word goes on, oldest first."""
+    case = the_case(work)
+    decided = CaseEvent.objects.get(pk=work.job.fact)
+    _, connection_id, kind, theirs = case.cause.split(":", 3)
+    ours = str(decided.data["ours"])
+    connection = Connection.objects.get(pk=connection_id)
+    trace = work.trace.by(work.job.actor)
+    if theirs.startswith("ours:"):
+        # Our own place had no partner there: the person named theirs.
+        theirs, ours = ours, theirs.removeprefix("ours:")
+    mapping = mappings.save(
+        connection=connection, kind=MappingKind(kind), theirs=theirs, ours=ours, trace=trace
+    )
+    waiting = Job.objects.filter(state=JobState.PARKED, cases__cause=case.cause).distinct()
+    released = jobs.release(waiting.order_by("id"), at=work.at, delay=HOLD)
+    same = cases.Case.objects.filter(cause=case.cause).exclude(state=CaseState.SOLVED)
+    for one in same.order_by("id"):
+        cases.solve(
+            one,
+            resolution=cases.Case.Resolution.FIXED_HERE,
+            trace=trace,
+            reason=f"“{theirs}” is mapped to {ours}",
+        )
+    return {"mapping": mapping.pk, "released": released}
+
+
+def record_resume(work: Work, _: None) -> Evidence:
+    case = the_case(work)
+    connection = case.connection
+    assert connection is not None
+    if connection.state in (ConnectionState.NEEDS_CREDENTIALS, ConnectionState.PAUSED):
+        connections.resume(
+            connection, trace=work.trace.by(work.job.actor), reason="Switched on by a person"
+        )
+    return {"connection": connection.slug, "state": connection.state}
+
+
+SAVE_MAPPING = Flow(
+    name="save_mapping",
+    says="Save what the word means and release what waits",
+    aim=each(aim_case),
+    record=record_mapping,
+    priority=15,
+)
+RESUME_CONNECTION = Flow(
+    name="resume_connection",
+    says="Switch the connection on again",
+    aim=each(aim_case),
+    record=record_resume,
+    priority=15,
+)

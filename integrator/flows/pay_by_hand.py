@@ -1,0 +1,96 @@
+"""Finance paid a refund by hand, a second person agreed: write it down with its reference as proof."""
+
+from __future__ import annotations
+
+from finance.models import Refund
+from finance.services import Share, refund_recorded, refund_reserve
+from finance.states import Executor, RefundStatus
+from integrator.engine import cases, jobs
+from integrator.engine.flow import Evidence, Flow, each
+from integrator.engine.work import Work
+from integrator.flows.decide_job import aim_case, the_case
+from integrator.models import Case, CaseEvent, Job
+from returns.models import ReturnItem
+
+
+def record(work: Work, _: None) -> Evidence:
+    case = the_case(work)
+    reference = str(CaseEvent.objects.get(pk=work.job.fact).data["reference"])
+    refund = _refund(case)
+    if refund is None or refund.status == RefundStatus.REFUSED:
+        refund = _new_refund(case, refund, work)
+    trace = work.trace.by(work.job.actor)
+    refund_recorded(
+        refund,
+        evidence={"by_hand": reference, "decided_by": work.job.actor},
+        executed_minor=refund.calculated_minor,
+        is_derived=False,
+        reference=reference,
+        trace=trace,
+        reason="Paid by hand",
+    )
+    if case.job is not None:
+        _end_job(case.job, work, reference)
+    cases.solve(
+        case,
+        resolution=Case.Resolution.FIXED_HERE,
+        trace=trace,
+        reason=f"Paid by hand: {reference}",
+    )
+    return {"refund": refund.pk, "reference": reference}
+
+
+def _refund(case: Case) -> Refund | None:
+    refunds = Refund.objects.select_related("order__connection__retailer", "return_record")
+    if case.record_kind == "refund":
+        return refunds.get(pk=case.record_id)
+    refund_id = case.job.kept.get("refund") if case.job is not None else None
+    return refunds.get(pk=refund_id) if refund_id else None
+
+
+def _new_refund(case: Case, refused: Refund | None, work: Work) -> Refund:
+    """Nothing was reserved (the payer could not express it), or what was reserved was freed."""
+    assert case.job is not None
+    units = (
+        [part.return_item_id for part in refused.items.all()]
+        if refused is not None
+        else case.job.kept["units"]
+    )
+    items = list(
+        ReturnItem.objects.filter(pk__in=units).select_related(
+            "order_item", "return_record__connection__retailer", "return_record__order"
+        )
+    )
+    shares = [
+        Share(
+            item,
+            item.order_item.paid_minor - sum(int(fee["amount_minor"]) for fee in item.deductions),
+        )
+        for item in items
+        if item.order_item is not None
+    ]
+    refund = refund_reserve(
+        return_record=items[0].return_record,
+        shares=shares,
+        executor=Executor.MANUAL,
+        evidence_before=[],
+        policy_version=work.job.policy_version or case.job.policy_version or 0,
+        trace=work.trace,
+    )
+    return Refund.objects.select_related("order__connection__retailer", "return_record").get(
+        pk=refund.pk
+    )
+
+
+def _end_job(job: Job, work: Work, reference: str) -> None:
+    if not jobs.cancel(job, at=work.at, reason=f"paid by hand: {reference}"):
+        jobs.settle_doubt(job, happened=True, at=work.at, evidence={"by_hand": reference})
+
+
+FLOW = Flow(
+    name="paid_by_hand",
+    says="Record the refund that was paid by hand",
+    aim=each(aim_case),
+    record=record,
+    priority=15,
+)

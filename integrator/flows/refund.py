@@ -1,0 +1,454 @@
+"""Pay the ready units of a return back. The critical transaction: see design, "who pays".
+
+1. Which units have all the evidence their policy asks for, and what does the shopper get for them?
+2. Read the return again: if its platform lists money for a unit, nobody pays it a second time.
+3. Reserve the amount on the order and keep the refund's id, in one step, before anything is sent.
+4. Send all ready units in one call. SCAYLE then pays each whole unit, later, and says so later.
+5. What may have been sent is in doubt: only a positive look-up or a person ends that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from finance import cases as kinds
+from finance.evidence import missing_evidence
+from finance.models import Refund
+from finance.services import (
+    Share,
+    facts_of,
+    open_refund,
+    refund_doubtful,
+    refund_recorded,
+    refund_refused,
+    refund_reserve,
+    refund_sent,
+)
+from finance.states import Executor, RefundStatus
+from fulfilment.shapes import UnitStatus
+from integrator.engine import cases, mappings
+from integrator.engine.errors import Misconfigured, Refused, Transient, Unknown
+from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, Nothing
+from integrator.engine.shapes import Call
+from integrator.engine.work import Work
+from integrator.flows import platforms
+from integrator.flows.capture_order import order_lane
+from integrator.models import MappingKind
+from integrator.platforms.scayle.client import ReturnedUnit
+from returns.cases import REFUND_MODE_UNKNOWN, RESOLUTION_BY_HAND
+from returns.models import Inspection, Return, ReturnItem
+from returns.shapes import Method, MoneySeen, MoneyStatus, Resolution, ReturnSeen
+from returns.states import Money
+
+PAYABLE = (Money.NONE, Money.PROPOSED, Money.REFUSED)
+WAIT_FOR_OTHER_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A unit whose evidence is complete, and what the shopper was promised for it."""
+
+    item: ReturnItem
+    resolution: Resolution
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The refund that was sent to the payer."""
+
+    refund_id: int
+
+
+def aim(facts: Sequence[Fact]) -> dict[int, Aim]:
+    """Facts about units make the return due, once, in the order's lane."""
+    rows = ReturnItem.objects.filter(
+        pk__in={fact.record_id for fact in facts if fact.record_kind == "return_item"},
+        blocked_by="",
+        return_record__order__isnull=False,
+    ).values_list(
+        "pk", "return_record_id", "return_record__order_id", "return_record__order__connection_id"
+    )
+    found = {pk: (return_id, order_id, where) for pk, return_id, order_id, where in rows}
+    aims = {}
+    for fact in facts:
+        if fact.record_id in found:
+            return_id, order_id, connection_id = found[fact.record_id]
+            aims[fact.id] = Aim(
+                "return",
+                return_id,
+                lane=order_lane(order_id),
+                order_id=order_id,
+                connection_id=connection_id,
+            )
+    return aims
+
+
+def call(work: Work) -> Sent | Nothing:
+    record = _return(work)
+    values = work.policy(record.connection.retailer_id).values
+    refund = _kept(work)
+    if refund is not None and refund.status == RefundStatus.REFUSED:
+        refund = None  # a person said "try again" after a refusal: a new refund, a new number
+    if refund is None:
+        ready = _ready(record, values)
+        if not ready:
+            return Nothing("no unit has all its evidence yet")
+        seen = platforms.returngo(work, record.connection).rma(record.external_id)
+        before, to_pay = _split_paid(ready, seen)
+        _record_paid_before(work, record, before)
+        payable = [one for one in to_pay if one.resolution == Resolution.REFUND]
+        _report_by_hand(work, record, [one for one in to_pay if one not in payable])
+        if not payable:
+            return Nothing("somebody else has paid" if before else "nothing here is ours to pay")
+        _refuse_unless_expressible(work, record, payable, values)
+        refund = _reserve(work, record, payable, seen)
+        _send(work, refund)
+        return Sent(refund.pk)
+    if refund.status in (RefundStatus.AUTHORISED, RefundStatus.IN_DOUBT):
+        _refuse_if_paid_meanwhile(work, record, refund)
+        _send(work, refund)
+    return Sent(refund.pk)
+
+
+def _return(work: Work) -> Return:
+    return Return.objects.select_related("connection__retailer", "order__connection__retailer").get(
+        pk=work.job.record_id
+    )
+
+
+def _kept(work: Work) -> Refund | None:
+    refund_id = work.kept.get("refund")
+    if refund_id is None:
+        return None
+    return Refund.objects.select_related("order__connection__retailer", "return_record").get(
+        pk=refund_id
+    )
+
+
+def _ready(record: Return, values: Mapping[str, Any]) -> list[Ready]:
+    """Units that may be paid: not blocked, not paid, all evidence there, and the promise known."""
+    items = list(
+        record.items.filter(blocked_by="", money__in=PAYABLE, order_item__isnull=False)
+        .select_related("order_item", "return_record__connection")
+        .order_by("id")
+    )
+    verdicts = dict(
+        Inspection.objects.filter(return_item__in=items)
+        .order_by("version")
+        .values_list("return_item_id", "disposition")
+    )
+    ready = []
+    for item in items:
+        method = Method(_known(record, MappingKind.METHOD, item.method, item.method_word))
+        if missing_evidence(item, method, verdicts.get(item.pk), values):
+            continue
+        word = _known(record, MappingKind.RESOLUTION, item.resolution, item.resolution_word)
+        ready.append(Ready(item, Resolution(word)))
+    return ready
+
+
+def _known(record: Return, kind: MappingKind, ours: str, theirs: str) -> str:
+    """A word we know, or what a person said it means; otherwise the whole return is held."""
+    if ours != Resolution.UNKNOWN:
+        return ours
+    return mappings.find(
+        connection=record.connection, kind=kind, theirs=theirs, case=REFUND_MODE_UNKNOWN
+    )
+
+
+def _split_paid(
+    ready: Sequence[Ready], seen: ReturnSeen
+) -> tuple[list[tuple[ReturnItem, MoneySeen]], list[Ready]]:
+    """Units whose platform lists money that succeeded are paid; money of unknown outcome stops us.
+
+    A *requested* transaction is the platform asking us to pay, so it does not stop us.
+    """
+    before: list[tuple[ReturnItem, MoneySeen]] = []
+    to_pay: list[Ready] = []
+    for one in ready:
+        listed = [money for money in seen.money if one.item.external_id in money.unit_ids]
+        unclear = [money for money in listed if money.status == MoneyStatus.UNKNOWN]
+        if unclear:
+            raise Refused(
+                "the returns platform lists money with an outcome we do not know",
+                case=kinds.REFUND_REFUSED,
+                facts={
+                    "rma": seen.external_id,
+                    "order": seen.order_number,
+                    "amount": f"{one.item.claimed_minor / 100:.2f} {one.item.currency}",
+                    "platform": one.item.return_record.connection.name,
+                },
+            )
+        paid = [money for money in listed if money.status == MoneyStatus.SUCCEEDED]
+        if paid:
+            before.append((one.item, paid[0]))
+        else:
+            to_pay.append(one)
+    return before, to_pay
+
+
+def _report_by_hand(work: Work, record: Return, others: Sequence[Ready]) -> None:
+    """Exchanges and credits are not SCAYLE refunds: a person sees that they are owed."""
+    for one in others:
+        with work.step():
+            cases.open_case(
+                RESOLUTION_BY_HAND,
+                cases.About(
+                    "return_item",
+                    one.item.pk,
+                    record.order_id,
+                    record.connection_id,
+                    money_minor=one.item.claimed_minor,
+                    currency=one.item.currency,
+                    customers_waiting=1,
+                ),
+                trace=work.trace,
+                facts={
+                    "rma": record.external_id,
+                    "resolution": one.resolution.label.lower(),
+                    "sku": one.item.sku_code,
+                    "platform": record.connection.name,
+                },
+            )
+
+
+def _refuse_unless_expressible(
+    work: Work, record: Return, payable: Sequence[Ready], values: Mapping[str, Any]
+) -> None:
+    """SCAYLE pays whole units at its own price and nothing else. The executor has no default."""
+    executor = values["refund_executor"]
+    if executor is None:
+        raise Misconfigured(
+            "policy.refund_executor is not set",
+            case=kinds.REFUND_EXECUTOR_MISSING,
+            cause="policy:refund_executor",
+        )
+    deducted = sum(int(fee["amount_minor"]) for one in payable for fee in one.item.deductions)
+    composite = any(one.item.sku is not None and one.item.sku.is_composite for one in payable)
+    if executor == Executor.SCAYLE and not deducted and not composite:
+        return
+    if executor == Executor.SCAYLE:
+        executor = values["refund_executor_otherwise"]
+        why = "a fee is deducted" if deducted else "it is part of a bundle"
+    else:
+        why = f"refunds are paid by the {Executor(executor).label.lower()}"
+    if executor is None:
+        raise Misconfigured(
+            f"policy.refund_executor_otherwise is not set, and {why}",
+            case=kinds.REFUND_EXECUTOR_MISSING,
+            cause="policy:refund_executor_otherwise",
+        )
+    with work.step():
+        work.keep(units=[one.item.pk for one in payable])
+    total = sum(one.item.order_item.paid_minor for one in payable if one.item.order_item) - deducted
+    assert record.order is not None
+    raise Refused(
+        why,
+        case=kinds.REFUND_BY_HAND,
+        facts={
+            "order": record.order.number,
+            "rma": record.external_id,
+            "amount": f"{total / 100:.2f} {record.order.currency}",
+            "platform": record.order.connection.name,
+        },
+    )
+
+
+def _reserve(work: Work, record: Return, payable: Sequence[Ready], seen: ReturnSeen) -> Refund:
+    """Reserve before sending. Another refund of the order that waits for its proof goes first."""
+    assert record.order is not None
+    if open_refund(record.order.pk) is not None:
+        raise Transient(
+            "another refund of this order waits for its proof", retry_after=WAIT_FOR_OTHER_SECONDS
+        )
+    client = platforms.scayle(work, record.order.connection)
+    invoices = client.invoices(record.order.external_id)
+    with work.step():
+        refund = refund_reserve(
+            return_record=record,
+            shares=[
+                Share(one.item, one.item.order_item.paid_minor)
+                for one in payable
+                if one.item.order_item
+            ],
+            executor=Executor.SCAYLE,
+            evidence_before=[one.external_id for one in invoices if one.is_corrective],
+            policy_version=_version(work),
+            trace=work.trace,
+        )
+        work.keep(refund=refund.pk)
+    return refund
+
+
+def _refuse_if_paid_meanwhile(work: Work, record: Return, refund: Refund) -> None:
+    """Sending late, or again after a doubt was decided: look once more whether somebody paid."""
+    seen = platforms.returngo(work, record.connection).rma(record.external_id)
+    ours = {
+        part.return_item.external_id
+        for part in refund.items.select_related("return_item")
+        if part.return_item
+    }
+    paid = [
+        money
+        for money in seen.money
+        if money.status in (MoneyStatus.SUCCEEDED, MoneyStatus.UNKNOWN)
+        and ours & set(money.unit_ids)
+    ]
+    if paid:
+        raise Refused(
+            "the returns platform lists a payment for these units by now",
+            case=kinds.REFUND_REFUSED,
+            facts=facts_of(refund),
+        )
+
+
+def _send(work: Work, refund: Refund) -> None:
+    """One call for all units. A proven refusal frees the amount; anything unclear keeps it."""
+    parts = refund.items.select_related("order_item", "return_item__return_record")
+    units = [
+        ReturnedUnit(
+            key=part.order_item.external_id,
+            received_at=work.at,
+            reason=f"return {refund.return_record.external_id}"
+            if refund.return_record
+            else "return",
+        )
+        for part in parts
+    ]
+    client = platforms.scayle(work, refund.order.connection)
+    try:
+        client.return_items(units)
+    except Unknown:
+        with work.step():
+            refund.refresh_from_db(fields=["status"])
+            refund_doubtful(refund, trace=work.trace, reason="The shop did not answer")
+        raise
+    except Refused as error:
+        with work.step():
+            refund.refresh_from_db(fields=["status"])
+            refund_refused(refund, trace=work.trace, reason=f"The shop refused it: {error}")
+        error.case = error.case or kinds.REFUND_REFUSED
+        error.facts = {**facts_of(refund), **error.facts}
+        raise
+
+
+def record(work: Work, sent: Sent) -> Evidence:
+    refund = Refund.objects.select_related("order", "return_record").get(pk=sent.refund_id)
+    refund_sent(refund, trace=work.trace, reason="The shop took the returned units")
+    return {"refund": refund.pk, "amount_minor": refund.calculated_minor}
+
+
+def _record_paid_before(
+    work: Work, record_: Return, before: Sequence[tuple[ReturnItem, MoneySeen]]
+) -> None:
+    """Somebody else paid: write it down as paid by them, so that nobody pays it again."""
+    assert record_.order is not None
+    if before and open_refund(record_.order.pk) is not None:
+        raise Transient(
+            "another refund of this order waits for its proof", retry_after=WAIT_FOR_OTHER_SECONDS
+        )
+    for item, money in before:
+        assert item.order_item is not None
+        amount = min(money.amount_minor // len(money.unit_ids), item.order_item.paid_minor)
+        with work.step():
+            refund = refund_reserve(
+                return_record=record_,
+                shares=[Share(item, amount)],
+                executor=Executor.RETURNS_PLATFORM,
+                evidence_before=[],
+                policy_version=_version(work),
+                trace=work.trace,
+            )
+            refund_recorded(
+                refund,
+                evidence={"transaction": money.external_id, "kind": money.kind},
+                executed_minor=amount,
+                is_derived=False,
+                reference=money.reference or money.external_id,
+                trace=work.trace,
+                reason="The returns platform had paid it already",
+            )
+
+
+def _version(work: Work) -> int:
+    assert work.job.policy_version is not None  # work.policy() has refused a job without one
+    return work.job.policy_version
+
+
+def probe(work: Work) -> Found | NotFound:
+    """Every unit booked as returned is a positive answer. Anything else decides nothing."""
+    refund = _kept(work)
+    if refund is None:
+        return NotFound(may_repeat=True)  # it never came as far as reserving, so nothing was sent
+    with work.step():
+        refund_doubtful(refund, trace=work.trace, reason="It may have been sent")
+    seen = platforms.scayle(work, refund.order.connection).order(refund.order.external_id)
+    status = {unit.external_id: unit.status for unit in seen.units}
+    keys = refund.items.values_list("order_item__external_id", flat=True)
+    if all(status.get(key) == UnitStatus.RETURNED for key in keys):
+        return Found(Sent(refund.pk))
+    return NotFound()
+
+
+def plan(record_: Return) -> list[Call]:
+    """What would be sent for this return now, for the preview."""
+    items = record_.items.filter(blocked_by="", money__in=PAYABLE).select_related("order_item")
+    total = sum(item.order_item.paid_minor for item in items if item.order_item)
+    currency = record_.order.currency if record_.order else ""
+    return [
+        Call("returngo", "GET", "/rma/…", "Look whether the returns platform paid already"),
+        Call(
+            "scayle",
+            "POST",
+            "/fulfillment/return-items",
+            f"Report {len(items)} units as returned; SCAYLE then pays the shopper",
+            money_minor=total,
+            currency=currency,
+        ),
+    ]
+
+
+def about(record_: Return) -> Mapping[str, Any]:
+    """What a case about this refund is worth and says."""
+    order = record_.order
+    refund = record_.refunds.order_by("-id").first()
+    items = record_.items.filter(blocked_by="").select_related("order_item")
+    amount = (
+        refund.calculated_minor
+        if refund is not None
+        else sum(item.order_item.paid_minor for item in items if item.order_item)
+    )
+    currency = order.currency if order else ""
+    return {
+        "money_minor": amount,
+        "currency": currency,
+        "customers_waiting": 1,
+        "facts": {
+            "order": order.number if order else "(unknown)",
+            "rma": record_.external_id,
+            "amount": f"{amount / 100:.2f} {currency}",
+            "platform": order.connection.name if order else record_.connection.name,
+        },
+    }
+
+
+FLOW = Flow(
+    name="refund",
+    says="Refund the customer",
+    aim=aim,
+    call=call,
+    record=record,
+    probe=probe,
+    plan=plan,
+    about=about,
+    queue="scayle",
+    priority=10,
+    joins=True,
+    due_minutes=60,
+    settle_minutes=1,
+    lookups_needed=2,
+    on_refused=kinds.REFUND_REFUSED,
+    on_doubt=kinds.REFUND_IN_DOUBT,
+)

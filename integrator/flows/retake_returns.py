@@ -1,0 +1,50 @@
+"""An order became known or moved on: returns that were held because of it are read again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fulfilment.models import Order
+from integrator.engine.flow import Aim, Evidence, Fact, Flow, each
+from integrator.engine.inbox import store
+from integrator.engine.shapes import Heard
+from integrator.engine.work import Work
+from integrator.models import Message
+from returns.models import Return
+
+
+def _aim(fact: Fact) -> Aim:
+    return Aim("order", fact.record_id, f"retake:{fact.record_id}", order_id=fact.record_id)
+
+
+def nudge_returns(returns: Sequence[Return], *, work: Work, origin: str, kind: str) -> int:
+    """Ask for returns to be read again, as a fact like any other."""
+    for one in returns:
+        heard = Heard("rma", kind, "rma", one.external_id)
+        store(
+            connection_id=one.connection_id,
+            heard=[heard],
+            body=b"",
+            headers={},
+            origin=origin,
+            at=work.at,
+        )
+    return len(returns)
+
+
+def record(work: Work, _: None) -> Evidence:
+    order = Order.objects.select_related("connection").get(pk=work.job.record_id)
+    here = Return.objects.filter(connection__retailer_id=order.connection.retailer_id)
+    orphans = here.filter(order=None, order_number__in=[order.number, order.external_id])
+    held = here.filter(order=order).exclude(items__blocked_by="").distinct()
+    waiting = [*orphans, *held]
+    count = nudge_returns(waiting, work=work, origin=Message.Origin.SWEEP, kind="order-known")
+    return {"returns": count}
+
+
+FLOW = Flow(
+    name="retake_returns",
+    says="Look again at returns that waited for this order",
+    aim=each(_aim),
+    record=record,
+)

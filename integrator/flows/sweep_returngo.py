@@ -1,0 +1,133 @@
+"""Find what ReturnGO's callbacks missed. It has none for an inspection, so open returns are re-read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from integrator.engine.errors import Malformed
+from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, each
+from integrator.engine.inbox import store
+from integrator.engine.shapes import Heard
+from integrator.engine.work import Work
+from integrator.flows import platforms
+from integrator.flows.sweep_scayle import FIRST_LOOK_BACK, OVERLAP, cursor_of
+from integrator.models import Connection, Message
+from returns.models import Return
+from returns.shapes import PlatformStatus, ReturnSummary
+
+STREAM = "rma"
+OPEN = (PlatformStatus.AUTHORISED, PlatformStatus.RECEIVED, PlatformStatus.VALIDATED)
+REREAD_MINUTES = 30
+REREAD_MOST = 100  # oldest reading first; the daily allowance of calls is the scarce thing
+ON_ITS_WAY = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    changed: tuple[ReturnSummary, ...]
+    open_ones: tuple[ReturnSummary, ...]
+    started_at: datetime
+    error: str
+
+
+def _aim(fact: Fact) -> Aim:
+    assert fact.connection_id is not None
+    lane = f"sweep:{fact.connection_id}:{STREAM}"
+    return Aim("connection", fact.connection_id, lane, join=lane)
+
+
+def call(work: Work) -> Swept:
+    connection = Connection.objects.get(pk=work.job.record_id)
+    position = cursor_of(connection, STREAM).position
+    since = datetime.fromisoformat(position) - OVERLAP if position else work.at - FIRST_LOOK_BACK
+    client = platforms.returngo(work, connection)
+    changed: list[ReturnSummary] = []
+    open_ones: list[ReturnSummary] = []
+    error = ""
+    try:
+        changed.extend(client.rmas(updated_since=since))
+        open_ones.extend(client.rmas(statuses=OPEN))
+    except Malformed as bad_row:
+        error = str(bad_row)
+    return Swept(tuple(changed), tuple(open_ones), work.at, error)
+
+
+def record(work: Work, swept: Swept) -> Evidence:
+    connection = Connection.objects.get(pk=work.job.record_id)
+    listed = {one.external_id: one for one in (*swept.changed, *swept.open_ones)}
+    known = {
+        external_id: (word, read_at)
+        for external_id, word, read_at in Return.objects.filter(
+            connection=connection, external_id__in=listed
+        ).values_list("external_id", "platform_word", "read_at")
+    }
+    heard_lately = set(
+        Message.objects.filter(
+            connection=connection,
+            resource_kind="rma",
+            resource_id__in=listed,
+            received_at__gte=work.at - ON_ITS_WAY,
+        ).values_list("resource_id", flat=True)
+    )
+    missed = [
+        rma
+        for rma, one in listed.items()
+        if rma not in heard_lately and (rma not in known or known[rma][0] != one.raw_status)
+    ]
+    stale = work.at - timedelta(
+        minutes=int(connection.settings.get("reread_minutes", REREAD_MINUTES))
+    )
+    open_ids = {one.external_id for one in swept.open_ones}
+    old = sorted(
+        (read_at, rma)
+        for rma, (_, read_at) in known.items()
+        if rma in open_ids and read_at <= stale and rma not in missed and rma not in heard_lately
+    )
+    for rma in missed:
+        _nudge(connection, rma, "missed", work.at)
+    for _, rma in old[:REREAD_MOST]:
+        _nudge(connection, rma, "read-again", work.at)
+    cursor = cursor_of(connection, STREAM)
+    cursor.found = len(missed)
+    cursor.missed_total += len(missed)
+    if not swept.error:
+        cursor.swept_at = work.at
+        cursor.position = swept.started_at.isoformat()
+    cursor.save()
+    said: Evidence = {
+        "seen": len(listed),
+        "missed": len(missed),
+        "read_again": len(old[:REREAD_MOST]),
+    }
+    return said | ({"unreadable": swept.error} if swept.error else {})
+
+
+def _nudge(connection: Connection, rma: str, kind: str, at: datetime) -> None:
+    store(
+        connection_id=connection.pk,
+        heard=[Heard("rma", kind, "rma", rma)],
+        body=b"",
+        headers={},
+        origin=Message.Origin.SWEEP,
+        at=at,
+    )
+
+
+def probe(work: Work) -> Found | NotFound:
+    """It only reads: repeating is harmless."""
+    return NotFound(may_repeat=True)
+
+
+FLOW = Flow(
+    name="sweep_returngo",
+    says="Look for returns whose callback was missed",
+    aim=each(_aim),
+    call=call,
+    record=record,
+    probe=probe,
+    queue="returngo",
+    priority=60,
+    joins=True,
+    due_minutes=15,
+)

@@ -1,0 +1,143 @@
+"""Find what SCAYLE's callbacks missed: orders changed since the last sweep, refunds without proof."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from finance.models import Refund
+from finance.services import refund_overdue
+from finance.states import RefundStatus
+from fulfilment.models import Order
+from fulfilment.shapes import OrderSeen, Progress
+from integrator.engine.errors import Malformed
+from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, each
+from integrator.engine.inbox import store
+from integrator.engine.shapes import Heard
+from integrator.engine.work import Work
+from integrator.flows import platforms
+from integrator.models import Connection, Cursor, Message
+
+STREAM = "order"
+OVERLAP = timedelta(minutes=10)
+FIRST_LOOK_BACK = timedelta(days=7)
+# What changed this recently may still have its callback on the way: it was not missed yet.
+ON_ITS_WAY = timedelta(seconds=60)
+READ_AGAIN_AFTER = timedelta(minutes=5)
+OVERDUE_AFTER = timedelta(hours=4)
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """``error`` is set when a row could not be read: then the cursor stays where it was."""
+
+    orders: tuple[OrderSeen, ...]
+    since: datetime
+    error: str
+
+
+def _aim(fact: Fact) -> Aim:
+    assert fact.connection_id is not None
+    lane = f"sweep:{fact.connection_id}:{STREAM}"
+    return Aim("connection", fact.connection_id, lane, join=lane)
+
+
+def cursor_of(connection: Connection, stream: str) -> Cursor:
+    cursor, _ = Cursor.objects.get_or_create(connection=connection, stream=stream)
+    return cursor
+
+
+def call(work: Work) -> Swept:
+    connection = Connection.objects.get(pk=work.job.record_id)
+    position = cursor_of(connection, STREAM).position
+    since = datetime.fromisoformat(position) - OVERLAP if position else work.at - FIRST_LOOK_BACK
+    found: list[OrderSeen] = []
+    error = ""
+    try:
+        found.extend(platforms.scayle(work, connection).orders_updated_since(since))
+    except Malformed as bad_row:
+        error = str(bad_row)
+    return Swept(tuple(found), since, error)
+
+
+def record(work: Work, swept: Swept) -> Evidence:
+    connection = Connection.objects.get(pk=work.job.record_id)
+    known = dict(
+        Order.objects.filter(
+            connection=connection, external_id__in=[one.external_id for one in swept.orders]
+        ).values_list("external_id", "source_updated_at")
+    )
+    settled = work.at - ON_ITS_WAY
+    missed = [
+        one
+        for one in swept.orders
+        if one.progress not in (Progress.OPEN, Progress.UNKNOWN)
+        and one.updated_at <= settled
+        and (one.external_id not in known or known[one.external_id] < one.updated_at)
+    ]
+    for one in missed:
+        _nudge(connection, one.external_id, "missed", work.at)
+    chased = _chase_refunds(connection, work)
+    newest = max((one.updated_at for one in swept.orders), default=None)
+    _advance(connection, work.at, newest, len(missed), swept.error)
+    said: Evidence = {"seen": len(swept.orders), "missed": len(missed), "refunds_chased": chased}
+    return said | ({"unreadable": swept.error} if swept.error else {})
+
+
+def _nudge(connection: Connection, order_id: str, kind: str, at: datetime) -> None:
+    store(
+        connection_id=connection.pk,
+        heard=[Heard("order", kind, "order", order_id)],
+        body=b"",
+        headers={},
+        origin=Message.Origin.SWEEP,
+        at=at,
+    )
+
+
+def _chase_refunds(connection: Connection, work: Work) -> int:
+    """Refunds that were sent and show no proof yet: read their orders again; tell finance when late."""
+    waiting = Refund.objects.filter(
+        order__connection=connection,
+        status__in=[RefundStatus.SENT, RefundStatus.IN_DOUBT],
+        sent_at__lte=work.at - READ_AGAIN_AFTER,
+    ).select_related("order__connection", "return_record")
+    count = 0
+    for refund in waiting.order_by("sent_at")[:200]:
+        _nudge(connection, refund.order.external_id, "refund-without-proof", work.at)
+        if refund.sent_at is not None and refund.sent_at <= work.at - OVERDUE_AFTER:
+            refund_overdue(refund, trace=work.trace)
+        count += 1
+    return count
+
+
+def _advance(
+    connection: Connection, at: datetime, newest: datetime | None, missed: int, error: str
+) -> None:
+    cursor = cursor_of(connection, STREAM)
+    cursor.found = missed
+    cursor.missed_total += missed
+    if not error:
+        cursor.swept_at = at
+        if newest is not None:
+            cursor.position = newest.isoformat()
+    cursor.save()
+
+
+def probe(work: Work) -> Found | NotFound:
+    """It only reads: repeating is harmless."""
+    return NotFound(may_repeat=True)
+
+
+FLOW = Flow(
+    name="sweep_scayle",
+    says="Look for orders whose callback was missed",
+    aim=each(_aim),
+    call=call,
+    record=record,
+    probe=probe,
+    queue="scayle",
+    priority=60,
+    joins=True,
+    due_minutes=15,
+)

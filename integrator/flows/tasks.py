@@ -1,0 +1,106 @@
+"""What django-q2 may run: these functions and nothing else. They carry no data worth keeping."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from zlib import crc32
+
+from django.conf import settings
+from django.db import connection as database
+from django.db import transaction
+from django_q.tasks import async_task
+
+from integrator.engine import clock, jobs, router, timer, worker
+from integrator.engine.cases import escalate
+from integrator.engine.flow import LOCAL
+from integrator.engine.states import Trace
+from integrator.flows import CASE_KINDS, QUEUES, ROUTES, SCHEDULE
+
+SLOTS_PER_QUEUE = 1  # a slow platform then delays only itself
+NUDGE_EVERY_SECONDS = 1.0
+WAIT_FOR_SLOT_SECONDS = 1.0
+
+_nudged: dict[str, float] = {}
+_workers: dict[str, worker.Worker] = {}
+_lock = threading.Lock()
+
+
+def drain(queue: str, **_: object) -> int:
+    """Work on one queue for at most ``DRAIN_SECONDS``. Returns how many jobs ran; never raises."""
+    with _slot(queue) as free:
+        if not free:
+            return 0
+        return _worker(queue).drain([queue], seconds=settings.DRAIN_SECONDS)
+
+
+def tick(**_: object) -> int:
+    """The minute: fire what is due, escalate, report what is late, wake every queue with work."""
+    at = clock.now()
+    fired = timer.fire(SCHEDULE, at=at)
+    escalate(CASE_KINDS, trace=Trace(at=at, actor="clock"))
+    worker.report_late(ROUTES, at=at)
+    wake()
+    return fired
+
+
+def wake() -> list[str]:
+    """Nudge every queue that has something to do now; the router's work counts as local."""
+    at = clock.now()
+    due = set(jobs.due_queues(at=at))
+    if router.unrouted_since(at=at).total_seconds() > 0:
+        due.add(LOCAL)
+    for queue in due:
+        nudge(queue)
+    return sorted(due)
+
+
+def nudge(queue: str = LOCAL) -> None:
+    """Wake a queue's worker: after commit, at most once a second per process and queue.
+
+    A lost nudge loses nothing: the drain lingers, and every minute all due rows are found again.
+    """
+    moment = time.monotonic()
+    with _lock:
+        if moment - _nudged.get(queue, -NUDGE_EVERY_SECONDS) < NUDGE_EVERY_SECONDS:
+            return
+        _nudged[queue] = moment
+    transaction.on_commit(lambda: async_task("integrator.flows.tasks.drain", queue))
+
+
+def _worker(queue: str) -> worker.Worker:
+    """One worker per process and queue: its threads keep their database connections."""
+    if queue not in _workers:
+        threads = 0 if queue == LOCAL else settings.DRAIN_THREADS
+        _workers[queue] = worker.Worker(ROUTES, threads=threads, nudge=nudge)
+    return _workers[queue]
+
+
+@contextmanager
+def _slot(queue: str) -> Iterator[bool]:
+    """One of the queue's slots, as a lock that dies with the process."""
+    keys = [crc32(f"{queue}/{slot}".encode()) for slot in range(SLOTS_PER_QUEUE)]
+    taken = None
+    until = time.monotonic() + WAIT_FOR_SLOT_SECONDS
+    with database.cursor() as cursor:
+        while taken is None:
+            for key in keys:
+                cursor.execute("SELECT pg_try_advisory_lock(7310, %s::bigint::bit(32)::int)", [key])
+                if cursor.fetchone()[0]:
+                    taken = key
+                    break
+            if taken is None:
+                if time.monotonic() >= until:
+                    break
+                time.sleep(0.1)
+    try:
+        yield taken is not None
+    finally:
+        if taken is not None:
+            with database.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(7310, %s::bigint::bit(32)::int)", [taken])
+
+
+__all__ = ["QUEUES", "drain", "nudge", "tick", "wake"]

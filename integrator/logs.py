@@ -1,0 +1,64 @@
+"""What a log line looks like: JSON in production, readable in a demo. Bodies are never logged."""
+
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, Processor
+
+
+def without_query(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """A query string may hold what somebody searched for, so a logged address ends before it."""
+    if isinstance(event.get("request"), str):
+        event["request"] = event["request"].partition("?")[0]
+    return event
+
+
+# The same for our own lines and for those of the standard library.
+_BEFORE_RENDERING: list[Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    without_query,
+]
+
+
+def configure_structlog() -> None:
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_BEFORE_RENDERING,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+
+
+def logging_settings(*, level: str, readable: bool) -> dict[str, Any]:
+    """The value of Django's LOGGING."""
+    rendering: list[Processor] = (
+        [structlog.dev.ConsoleRenderer()]
+        if readable
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    )
+    formatter = {
+        "()": structlog.stdlib.ProcessorFormatter,
+        "foreign_pre_chain": _BEFORE_RENDERING,
+        "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
+    }
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"lines": formatter},
+        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "lines"}},
+        "root": {"handlers": ["console"], "level": level},
+        "loggers": {
+            # The request middleware already writes one line per request.
+            "django.server": {"handlers": [], "propagate": False},
+            "django.request": {"handlers": [], "level": "ERROR"},
+            "django": {"handlers": [], "level": "WARNING"},
+            "django-q": {"handlers": [], "level": "WARNING"},
+        },
+    }

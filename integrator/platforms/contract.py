@@ -1,0 +1,211 @@
+"""One platform's contract, read from its contract.toml: what we rely on and how sure we are of it.
+
+Nothing here knows a platform. A wrong contract file stops the start-up, never a running Job.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import quote
+
+from integrator.engine.errors import Misconfigured
+
+UNKNOWN = "UNKNOWN"
+
+
+class Source(StrEnum):
+    """How we know a line of a contract."""
+
+    DOCUMENTED = "documented"  # the vendor says so, or its own software shows it
+    INFERRED = "inferred"  # follows from what the vendor shows, but is nowhere said
+    ASSUMED = "assumed"  # nothing public says so: to be confirmed with the vendor
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One statement of a contract. ``says`` explains it to the integration admin."""
+
+    name: str
+    value: Any
+    source: Source
+    says: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value the integration admin enters for a connection."""
+
+    name: str
+    required: bool
+    secret: bool
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A call that changes something there, and what may be done when its outcome is unknown.
+
+    ``repeat_harmless``: sending it again does no harm, so "not there" after ``settle_minutes`` and
+    ``lookups_needed`` reads lets the Job send it again by itself.
+    """
+
+    name: str
+    method: str
+    template: str
+    source: Source
+    enabled: bool
+    repeat_harmless: bool
+    settle_minutes: int
+    lookups_needed: int
+
+    def path(self, **parts: str) -> str:
+        return fill(self.template, parts)
+
+
+@dataclass(frozen=True)
+class Contract:
+    """Everything we rely on about one platform. ``lines`` is every statement, for the screens."""
+
+    platform: str
+    transport: Mapping[str, Line]
+    settings: Mapping[str, Setting]
+    reads: Mapping[str, Line]
+    writes: Mapping[str, Write]
+    enums: Mapping[str, Mapping[str, str]]
+    assumptions: Mapping[str, Line]
+    lines: tuple[Line, ...]
+
+    def read(self, name: str, **parts: str) -> str:
+        """The path of a read, its parts escaped."""
+        return fill(self.reads[name].value, parts)
+
+    def write(self, name: str, settings: Mapping[str, str]) -> Write:
+        """The write ``name``, if this connection may use it.
+
+        The contract's ``enabled`` holds unless the connection's setting ``write_<name>`` says "on"
+        or "off".
+        """
+        write = self.writes[name]
+        setting = f"write_{name}"
+        switch = str(settings.get(setting, "")).strip().lower()
+        if switch not in ("", "on", "off"):
+            raise Misconfigured(
+                f"The setting {setting} must be on or off.",
+                cause=f"{self.platform}:{setting}",
+                facts={"platform": self.platform, "setting": setting},
+            )
+        if switch == "off" or (not switch and not write.enabled):
+            raise Misconfigured(
+                f"The write {name} of {self.platform} is switched off.",
+                case="WRITE_SWITCHED_OFF",
+                facts={"platform": self.platform, "write": name, "setting": setting},
+            )
+        return write
+
+    def word(self, enum: str, raw: str) -> str:
+        """Our word for the platform's ``raw`` word; UNKNOWN when the contract does not list it."""
+        return self.enums[enum].get(raw, UNKNOWN)
+
+    def raw(self, enum: str, word: str) -> str:
+        """The platform's word for ours: the first the contract lists."""
+        for raw, ours in self.enums[enum].items():
+            if ours == word:
+                return raw
+        raise AssertionError(f"{self.platform} has no word for {enum} {word}")
+
+    def number(self, name: str) -> int:
+        return int(self.transport[name].value)
+
+    def assumption(self, name: str) -> Any:
+        return self.assumptions[name].value
+
+
+def fill(template: str, parts: Mapping[str, str]) -> str:
+    return template.format_map({name: quote(part, safe="") for name, part in parts.items()})
+
+
+def load(platform: str, path: Path) -> Contract:
+    """Read and check a contract file; ValueError names the line that is wrong."""
+    document = tomllib.loads(path.read_text("utf-8"))
+    known = {"transport", "settings", "secrets", "reads", "writes", "enums", "assumptions"}
+    if stray := document.keys() - known:
+        raise ValueError(f"{platform}: unknown tables {sorted(stray)}")
+    lines: list[Line] = []
+
+    def table(name: str, rows: Mapping[str, Any]) -> Mapping[str, Line]:
+        found = {key: _line(platform, f"{name}.{key}", row) for key, row in rows.items()}
+        lines.extend(found.values())
+        return MappingProxyType(found)
+
+    settings: dict[str, Setting] = {}
+    for kind in ("settings", "secrets"):
+        for name, line in table(kind, document.get(kind, {})).items():
+            if line.value not in ("required", "optional"):
+                raise ValueError(f"{platform}: {line.name} must be required or optional")
+            settings[name] = Setting(name, line.value == "required", kind == "secrets", line.says)
+    enums: dict[str, Mapping[str, str]] = {}
+    for name, rows in document.get("enums", {}).items():
+        words = table(f"enums.{name}", rows)
+        enums[name] = MappingProxyType({key: str(line.value) for key, line in words.items()})
+    return Contract(
+        platform=platform,
+        transport=table("transport", document.get("transport", {})),
+        settings=MappingProxyType(settings),
+        reads=table("reads", document.get("reads", {})),
+        writes=MappingProxyType(
+            {
+                name: _write(platform, name, table(f"writes.{name}", rows))
+                for name, rows in document.get("writes", {}).items()
+            }
+        ),
+        enums=MappingProxyType(enums),
+        assumptions=table("assumptions", document.get("assumptions", {})),
+        lines=tuple(lines),
+    )
+
+
+def _line(platform: str, name: str, row: Any) -> Line:
+    if not isinstance(row, dict) or "value" not in row or "source" not in row:
+        raise ValueError(f"{platform}: {name} needs a value and a source")
+    if stray := row.keys() - {"value", "source", "says"}:
+        raise ValueError(f"{platform}: {name} has unknown keys {sorted(stray)}")
+    return Line(name, row["value"], Source(row["source"]), row.get("says", ""))
+
+
+def _write(platform: str, name: str, lines: Mapping[str, Line]) -> Write:
+    wanted = {"call", "body", "enabled", "repeat_harmless", "settle_minutes", "lookups_needed"}
+    if lines.keys() != wanted:
+        raise ValueError(f"{platform}: writes.{name} must state {sorted(wanted)}")
+    match = re.fullmatch(r"(POST|PUT|PATCH|DELETE) (/\S+)", str(lines["call"].value))
+    if match is None:
+        raise ValueError(f"{platform}: writes.{name}.call must be a method and a path")
+    for key, kind in (
+        ("enabled", bool),
+        ("repeat_harmless", bool),
+        ("settle_minutes", int),
+        ("lookups_needed", int),
+    ):
+        if type(lines[key].value) is not kind:
+            raise ValueError(f"{platform}: writes.{name}.{key} must be {kind.__name__}")
+    for _, part, _, _ in string.Formatter().parse(match[2]):
+        if part is not None and not part.isidentifier():
+            raise ValueError(f"{platform}: writes.{name}.call has the bad part {part!r}")
+    weakest = max((lines["call"].source, lines["body"].source), key=list(Source).index)
+    return Write(
+        name=name,
+        method=match[1],
+        template=match[2],
+        source=weakest,
+        enabled=lines["enabled"].value,
+        repeat_harmless=lines["repeat_harmless"].value,
+        settle_minutes=lines["settle_minutes"].value,
+        lookups_needed=lines["lookups_needed"].value,
+    )

@@ -1,0 +1,60 @@
+"""Reading a platform's lists: every page, each row on its own, never a silent stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from integrator.engine.errors import Malformed, Refused
+from integrator.platforms.tame import Field
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+def pages(
+    fetch: Callable[[str], Field], cursor_of: Callable[[Field], Field], *, cap: int, what: str
+) -> Iterator[Field]:
+    """The bodies of all pages, the first asked for with an empty cursor.
+
+    A cursor that repeats, or a list longer than ``cap`` pages, is an error: stopping there would
+    pass a part for the whole.
+    """
+    cursor, seen = "", {""}
+    for _ in range(cap):
+        page = fetch(cursor)
+        yield page
+        following = cursor_of(page)
+        cursor = following.text_or_empty()
+        if not cursor:
+            return
+        if cursor in seen:
+            following.fail("repeats: the list never ends")
+        seen.add(cursor)
+    raise Refused(
+        f"The list of {what} has more than {cap} pages.",
+        cause=f"page cap {what}",
+        facts={"list": what, "pages": cap},
+    )
+
+
+def readable(rows: Iterable[R], parse: Callable[[R], T]) -> Iterator[T]:
+    """Every row that can be read; then ``Malformed`` if there were others.
+
+    One bad row must not hide the good ones behind it, and must not be lost either.
+    ``facts["unreadable"]`` lists what was wrong, row by row.
+    """
+    bad: list[Malformed] = []
+    for row in rows:
+        try:
+            shape = parse(row)
+        except Malformed as error:
+            bad.append(error)
+            continue
+        yield shape
+    if bad:
+        raise Malformed(
+            f"{len(bad)} row(s) could not be read; the first: {bad[0].message}",
+            cause=bad[0].cause,
+            facts={**bad[0].facts, "unreadable": [error.message for error in bad]},
+        )

@@ -1,0 +1,1 @@
+"""ReturnGO as its API behaves."""

@@ -1,0 +1,1 @@
+"""SCAYLE as its Admin API behaves."""

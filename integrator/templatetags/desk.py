@@ -1,0 +1,125 @@
+"""Small parts that every page repeats: status, amount, platform tile, times, side bar. No decisions."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from integrator.desk import shell, words
+from integrator.desk.catalogue import Tile, tile_of
+from integrator.engine import clock
+
+register = template.Library()
+
+SYMBOLS = frozenset({"ok", "wait", "bad", "doubt", "idle", "pause"})
+
+
+@register.simple_tag
+def status(symbol: str, text: object, pill: bool = False) -> SafeString:
+    """A status said three times: its own shape, words and colour."""
+    assert symbol in SYMBOLS, f"no symbol for {symbol}"
+    return format_html(
+        '<span class="st st-{0}{1}"><svg class="ic ic-st" aria-hidden="true">'
+        '<use href="#i-{0}"/></svg>{2}</span>',
+        symbol,
+        " st-pill" if pill else "",
+        text,
+    )
+
+
+@register.simple_tag
+def icon(name: str, extra: str = "") -> SafeString:
+    return format_html(
+        '<svg class="ic {}" aria-hidden="true"><use href="#i-{}"/></svg>', extra, name
+    )
+
+
+@register.simple_tag
+def amount(minor: int | None, currency: str, sign: bool = False) -> SafeString:
+    """An amount with its currency in front; a missing one is dashed, never zero."""
+    if minor is None:
+        return unknown("not known")
+    number = words.number_of(-minor if sign else minor, currency)
+    return format_html(
+        '<span class="amt"><span class="cur">{}</span> {}</span>', currency, number
+    )
+
+
+@register.simple_tag
+def unknown(text: str = "not known") -> SafeString:
+    return format_html('<span class="unknown">{}</span>', text)
+
+
+@register.simple_tag
+def platform(tile: Tile | str, lane: bool = False) -> SafeString:
+    """The two letters of a platform with its name behind them."""
+    shown = tile_of(tile) if isinstance(tile, str) else tile
+    css = "pf pf-us" if shown.lane == 6 else "pf"
+    if lane:
+        css += f" l{shown.lane}"
+    return format_html('<abbr class="{}" title="{}">{}</abbr>', css, shown.name, shown.letters)
+
+
+@register.simple_tag(takes_context=True)
+def moment(context: dict[str, Any], value: datetime | None) -> SafeString:
+    """A time as people say it; the full time with its zone on hover."""
+    if value is None:
+        return unknown("not known")
+    local = timezone.localtime(value)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        value.isoformat(),
+        f"{local:%Y-%m-%d %H:%M:%S %Z}",
+        words.moment_text(value, at=_at(context)),
+    )
+
+
+@register.simple_tag(takes_context=True)
+def clock_of(context: dict[str, Any], value: datetime) -> SafeString:
+    """Only the time of day, where the day stands above."""
+    local = timezone.localtime(value)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        value.isoformat(),
+        f"{local:%Y-%m-%d %H:%M:%S %Z}",
+        words.clock_time(value),
+    )
+
+
+@register.simple_tag(takes_context=True)
+def ago(context: dict[str, Any], value: datetime | None) -> str:
+    """An age: 3 min ago."""
+    return words.ago_text(value, at=_at(context))
+
+
+@register.simple_tag(takes_context=True)
+def key(context: dict[str, Any], name: str) -> SafeString:
+    """A key hint, unless this person has switched single-letter keys off."""
+    request: HttpRequest | None = context.get("request")
+    if request is not None and request.session.get("no_keys"):
+        return SafeString("")
+    return format_html("<kbd>{}</kbd>", name)
+
+
+@register.simple_tag
+def counted(count: int, one: str, many: str = "") -> str:
+    """A number with its noun: 1 return, 143 returns."""
+    return words.plural(count, one, many)
+
+
+@register.inclusion_tag("desk/_side.html", takes_context=True)
+def side(context: dict[str, Any]) -> dict[str, Any]:
+    request: HttpRequest = context["request"]
+    return {**shell.side_of(request), "request": request, "csrf_token": context.get("csrf_token")}
+
+
+def _at(context: dict[str, Any]) -> datetime:
+    """The clock of the page; a page outside the desk's door asks anew."""
+    found = getattr(context.get("request"), "at", None)
+    return found if found is not None else clock.now()

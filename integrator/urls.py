@@ -1,0 +1,50 @@
+"""Every address of the product. Callbacks are answered before Django: see ``wsgi.py``."""
+
+from django.urls import include, path
+
+from integrator.admin import site
+from integrator.desk import (
+    auth,
+    case,
+    case_verbs,
+    connections,
+    health,
+    order,
+    queue,
+    search,
+    shell,
+)
+
+urlpatterns = [
+    path("", queue.home, name="home"),
+    path("queue/", queue.queue, name="own_queue"),
+    path("queue/<slug:role>/", queue.queue, name="queue"),
+    path("cases/<int:case_id>/", case.page, name="case"),
+    path("cases/<int:case_id>/act/<slug:key>/", case_verbs.act, name="case_act"),
+    path("cases/<int:case_id>/assign/", case_verbs.assign, name="case_assign"),
+    path("cases/<int:case_id>/note/", case_verbs.note, name="case_note"),
+    path("cases/<int:case_id>/snooze/", case_verbs.snooze, name="case_snooze"),
+    path("cases/<int:case_id>/solve/", case_verbs.solve, name="case_solve"),
+    path("cases/<int:case_id>/wake/", case_verbs.wake, name="case_wake"),
+    path(
+        "cases/<int:case_id>/approvals/<int:approval_id>/", case_verbs.agree, name="case_agree"
+    ),
+    path("cases/<int:case_id>/jobs/<int:job_id>/cancel/", case_verbs.cancel, name="case_cancel"),
+    path("orders/", order.orders, name="orders"),
+    path("orders/<int:order_id>/", order.order, name="order"),
+    path("find/", search.find, name="find"),
+    path("connections/", connections.connections, name="connections"),
+    path(
+        "connections/<int:connection_id>/switch/", connections.change, name="connection_switch"
+    ),
+    path("theme/", shell.theme, name="theme"),
+    path("keys/", shell.keys, name="keys"),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("metrics", health.metrics, name="metrics"),
+    path("accounts/", include("allauth.urls")),
+    path("admin/", site.urls),
+]
+
+handler403 = auth.refused
+handler404 = auth.missing

@@ -1,0 +1,105 @@
+"""The purchase check (R006): does what is being returned fit what was bought? It decides, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from fulfilment.models import Order, OrderItem
+from fulfilment.shapes import UnitStatus
+from integrator.engine.cases import CaseKind
+from returns.cases import (
+    UNIT_NOT_BOUGHT,
+    UNIT_NOT_SHIPPED,
+    UNIT_RETURNED_TWICE,
+    WRONG_CUSTOMER,
+)
+from returns.models import ReturnItem
+from returns.shapes import ReturnSeen, ReturnUnitSeen
+from returns.states import Custody
+
+SHIPPED = (UnitStatus.SHIPPED, UnitStatus.RETURNED)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The unit of the order that is coming back, or the rule it breaks."""
+
+    order_item: OrderItem | None
+    breaks: CaseKind | None
+
+
+def check_units(
+    *, order: Order, seen: ReturnSeen, known: Mapping[str, ReturnItem]
+) -> dict[str, Checked]:
+    """Every unit of a return against its order, in the order of the platform's own list.
+
+    A unit names its order line; where it does not, the SKU's free units are taken lowest paid
+    first. A unit that is coming back already, here or in another return, is not free.
+    """
+    items = list(order.items.select_related("sku").order_by("paid_minor", "id"))
+    taken = _taken_elsewhere(items, known.values())
+    stranger = _is_stranger(order, seen)
+    result: dict[str, Checked] = {}
+    for unit in seen.units:
+        before = known.get(unit.external_id)
+        if before is not None and before.order_item_id and not before.blocked_by:
+            item = next(item for item in items if item.pk == before.order_item_id)
+            result[unit.external_id] = Checked(item, None)
+            taken.add(item.pk)
+            continue
+        accepted = before is not None and bool(before.accepted_by)
+        checked = _check(unit, items, taken, stranger=stranger and not accepted, accepted=accepted)
+        if checked.breaks is None and checked.order_item is not None:
+            taken.add(checked.order_item.pk)
+        result[unit.external_id] = checked
+    return result
+
+
+def _check(
+    unit: ReturnUnitSeen,
+    items: list[OrderItem],
+    taken: set[int],
+    *,
+    stranger: bool,
+    accepted: bool,
+) -> Checked:
+    named = [item for item in items if item.external_id == unit.order_unit_id]
+    of_sku = [item for item in items if item.sku.code == unit.sku]
+    if not of_sku or (named and named[0].sku.code != unit.sku):
+        return Checked(None, UNIT_NOT_BOUGHT)
+    free = [item for item in [*named, *of_sku] if item.pk not in taken]
+    if not free:
+        return Checked(named[0] if named else of_sku[0], UNIT_RETURNED_TWICE)
+    shipped = [item for item in free if item.platform_status in SHIPPED]
+    if not shipped and not accepted:
+        return Checked(free[0], UNIT_NOT_SHIPPED)
+    item = (shipped or free)[0]
+    return Checked(item, WRONG_CUSTOMER if stranger else None)
+
+
+def _taken_elsewhere(items: list[OrderItem], here: Iterable[ReturnItem]) -> set[int]:
+    """Units that are on their way back, or were paid back, in another return or for another unit."""
+    own = [item.pk for item in here]
+    rows = (
+        ReturnItem.objects.filter(order_item__in=items, blocked_by="")
+        .exclude(pk__in=own)
+        .values_list("order_item_id", "custody", "money")
+    )
+    return {
+        order_item_id
+        for order_item_id, custody, money in rows
+        if order_item_id is not None
+        and (custody != Custody.CLOSED or money not in ("NONE", "REFUSED"))
+    }
+
+
+def _is_stranger(order: Order, seen: ReturnSeen) -> bool:
+    """Whether the e-mail on the return is another than the buyer's. Unknown e-mails prove nothing."""
+    buyer = order.customer.email.strip().lower() if order.customer else ""
+    senders = {
+        parcel.email.strip().lower()
+        for parcel in seen.parcels
+        if parcel.email.strip() and not parcel.is_outbound
+    }
+    return bool(buyer and senders and buyer not in senders)

@@ -1,0 +1,63 @@
+"""Lists are read to their end, or say that they were not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from integrator.engine.errors import Malformed, Refused, Unknown
+from integrator.engine.shapes import Reply
+from integrator.platforms.accepted import accepted
+from integrator.platforms.paging import pages, readable
+from integrator.platforms.tame import Field
+
+
+def book(chapters: dict[str, Any]) -> Callable[[str], Field]:
+    return lambda cursor: Field(chapters[cursor])
+
+
+def following(page: Field) -> Field:
+    return page["next"]
+
+
+def test_all_pages_are_read_in_order() -> None:
+    fetch = book({"": {"n": 1, "next": "a"}, "a": {"n": 2, "next": "b"}, "b": {"n": 3}})
+    read = [page["n"].integer() for page in pages(fetch, following, cap=3, what="orders")]
+    assert read == [1, 2, 3]
+
+
+def test_a_list_longer_than_the_cap_is_an_error_not_a_silent_stop() -> None:
+    numbers = iter(range(1000))
+    endless = pages(
+        lambda cursor: Field({"next": str(next(numbers))}), following, cap=5, what="orders"
+    )
+    with pytest.raises(Refused, match="more than 5 pages") as error:
+        list(endless)
+    assert error.value.facts == {"list": "orders", "pages": 5}
+
+
+def test_a_cursor_that_repeats_is_an_error() -> None:
+    fetch = book({"": {"next": "a"}, "a": {"next": "b"}, "b": {"next": "a"}})
+    with pytest.raises(Malformed, match=r"^next repeats"):
+        list(pages(fetch, following, cap=99, what="orders"))
+
+
+def test_one_bad_row_hides_no_good_one_and_is_not_lost() -> None:
+    rows = Field([1, "two", 3, None], "entities").each()
+    found = []
+    with pytest.raises(Malformed) as error:
+        for number in readable(rows, lambda row: row.integer()):
+            found.append(number)
+    assert found == [1, 3]
+    assert error.value.facts["unreadable"] == [
+        "entities[1] is not a whole number",
+        "entities[3] is missing",
+    ]
+
+
+def test_an_accepted_write_with_an_unreadable_answer_is_in_doubt_never_refused() -> None:
+    with pytest.raises(Unknown, match="quantity is missing") as error:
+        accepted(Reply(201, {}, request_id="r-1"), lambda body: body["quantity"].integer())
+    assert (error.value.status, error.value.request_id) == (201, "r-1")
