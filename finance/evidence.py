@@ -42,13 +42,15 @@ def proof_of_refund(
     invoices: Sequence[InvoiceSeen],
     before: Sequence[str],
     unit_ids: Sequence[str],
+    billing_before: str,
     payment_succeeded: bool,
     payment_failed: bool,
 ) -> dict[str, Any] | None:
     """SCAYLE's evidence that it paid: it names neither items nor amount, so three things together.
 
     Every unit is booked as returned, a corrective invoice exists that was not there before, and
-    the money is said to have moved (by the order's billing, or by a payment notice). None while
+    the money is said to have moved: by a payment notice, or by a billing status that has changed
+    since (an order that was partly refunded before proves nothing by being it still). None while
     anything of it is missing, or while the payment provider says that it failed.
     """
     if payment_failed and not payment_succeeded:
@@ -58,7 +60,8 @@ def proof_of_refund(
         unit_id in units and units[unit_id].status == UnitStatus.RETURNED for unit_id in unit_ids
     )
     fresh = [one for one in invoices if one.is_corrective and one.external_id not in before]
-    moved = payment_succeeded or seen.billing in (Billing.PARTLY_REFUNDED, Billing.REFUNDED)
+    refunded = seen.billing in (Billing.PARTLY_REFUNDED, Billing.REFUNDED)
+    moved = payment_succeeded or (refunded and seen.billing != billing_before)
     if not (returned and fresh and moved):
         return None
     return {

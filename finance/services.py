@@ -48,13 +48,14 @@ def refund_reserve(
     shares: Sequence[Share],
     executor: Executor,
     evidence_before: Sequence[str],
+    billing_before: str,
     policy_version: int,
     trace: Trace,
 ) -> Refund:
     """Create a refund and reserve its amount on the order and its units, under row lock.
 
-    ``evidence_before`` are the corrective invoices the order already has: they prove nothing about
-    this one. UnableToRefund when more would go back than was paid.
+    ``evidence_before`` are the corrective invoices the order already has, ``billing_before`` what
+    its billing says before sending: they prove nothing about this one. UnableToRefund when more would go back than was paid.
     """
     assert shares, "a refund without units"
     order = Order.objects.select_for_update().get(pk=return_record.order_id)
@@ -85,6 +86,7 @@ def refund_reserve(
         claimed_minor=sum(_claimed(share.item) for share in shares),
         calculated_minor=total,
         evidence_before=list(evidence_before),
+        billing_before=billing_before,
         policy_version=policy_version,
         authorised_at=trace.at,
     )

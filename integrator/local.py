@@ -75,6 +75,8 @@ def _with_server(data: Path, arguments: list[str]) -> int:
     try:
         server.acquire()
         os.environ["DATABASE_URL"] = server.url
+        # Tells the demo that this database is its own and may be emptied.
+        os.environ["PRIVATE_DATABASE"] = "1"
         return Command(arguments).run()
     finally:
         for number in Command.SIGNALS:

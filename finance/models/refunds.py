@@ -42,6 +42,7 @@ class Refund(models.Model):
     executed_is_derived = models.BooleanField(default=True)
     evidence = models.JSONField(default=dict)
     evidence_before = models.JSONField(default=list)
+    billing_before = models.CharField(max_length=20, blank=True)
     reference = models.CharField(max_length=120, blank=True)
     policy_version = models.PositiveIntegerField()
     authorised_at = models.DateTimeField()

@@ -51,17 +51,28 @@ def call(work: Work) -> Reading:
     known = Order.objects.filter(
         connection=message.connection, external_id=message.resource_id
     ).first()
-    waiting = known is not None and open_refund(known.pk) is not None
-    invoices = client.invoices(message.resource_id) if waiting else ()
-    return Reading(seen, invoices, _notices(work))
+    waiting = open_refund(known.pk) if known is not None else None
+    invoices = client.invoices(message.resource_id) if waiting is not None else ()
+    return Reading(seen, invoices, _notices(work, message, waiting))
 
 
-def _notices(work: Work) -> tuple[PaymentNotice, ...]:
-    """A refund's outcome cannot be read again: it is only in the body of its callback."""
+def _notices(work: Work, message: Message, waiting: Refund | None) -> tuple[PaymentNotice, ...]:
+    """A refund's outcome cannot be read again: it is only in the body of its callback.
+
+    A notice may come before the invoice it belongs to, so all since the open refund count.
+    """
+    notices = Message.objects.filter(
+        connection=message.connection,
+        resource_kind="order",
+        resource_id=message.resource_id,
+        kind=REFUND_NOTICE,
+    )
+    if waiting is not None:
+        notices = notices.filter(received_at__gte=waiting.authorised_at)
+    else:
+        notices = notices.filter(pk__in=work.facts)
     found = []
-    for message in Message.objects.filter(pk__in=work.facts, kind=REFUND_NOTICE).select_related(
-        "payload"
-    ):
+    for message in notices.select_related("payload").order_by("id"):
         try:
             found.append(payment_notice(document(bytes(message.payload.body)).value))
         except Malformed:
@@ -95,6 +106,7 @@ def _prove_refund(work: Work, order: Order, reading: Reading) -> str:
         unit_ids=[
             part.order_item.external_id for part in refund.items.select_related("order_item")
         ],
+        billing_before=refund.billing_before,
         payment_succeeded=succeeded,
         payment_failed=said_failed,
     )

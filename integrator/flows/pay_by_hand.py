@@ -74,6 +74,7 @@ def _new_refund(case: Case, refused: Refund | None, work: Work) -> Refund:
         shares=shares,
         executor=Executor.MANUAL,
         evidence_before=[],
+        billing_before="",
         policy_version=work.job.policy_version or case.job.policy_version or 0,
         trace=work.trace,
     )

@@ -27,7 +27,7 @@ from finance.services import (
     refund_sent,
 )
 from finance.states import Executor, RefundStatus
-from fulfilment.shapes import UnitStatus
+from fulfilment.shapes import OrderSeen, UnitStatus
 from integrator.engine import cases, mappings
 from integrator.engine.errors import Misconfigured, Refused, Transient, Unknown
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, Nothing
@@ -264,6 +264,8 @@ def _reserve(work: Work, record: Return, payable: Sequence[Ready], seen: ReturnS
             "another refund of this order waits for its proof", retry_after=WAIT_FOR_OTHER_SECONDS
         )
     client = platforms.scayle(work, record.order.connection)
+    order = client.order(record.order.external_id)
+    _refuse_if_returned_there(record, payable, order)
     invoices = client.invoices(record.order.external_id)
     with work.step():
         refund = refund_reserve(
@@ -275,11 +277,26 @@ def _reserve(work: Work, record: Return, payable: Sequence[Ready], seen: ReturnS
             ],
             executor=Executor.SCAYLE,
             evidence_before=[one.external_id for one in invoices if one.is_corrective],
+            billing_before=order.billing,
             policy_version=_version(work),
             trace=work.trace,
         )
         work.keep(refund=refund.pk)
     return refund
+
+
+def _refuse_if_returned_there(
+    record: Return, payable: Sequence[Ready], order: OrderSeen
+) -> None:
+    """A unit the shop has as returned already was paid by hand there: nobody pays it again."""
+    there = {unit.external_id for unit in order.units if unit.status == UnitStatus.RETURNED}
+    twice = [one for one in payable if one.item.order_item and one.item.order_item.external_id in there]
+    if twice:
+        raise Refused(
+            f"the shop shows {len(twice)} of these units as returned already",
+            case=kinds.REFUND_REFUSED,
+            facts=dict(about(record)["facts"]),
+        )
 
 
 def _refuse_if_paid_meanwhile(work: Work, record: Return, refund: Refund) -> None:
@@ -358,6 +375,7 @@ def _record_paid_before(
                 shares=[Share(item, amount)],
                 executor=Executor.RETURNS_PLATFORM,
                 evidence_before=[],
+                billing_before="",
                 policy_version=_version(work),
                 trace=work.trace,
             )

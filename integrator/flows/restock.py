@@ -126,8 +126,10 @@ def _add_one(work: Work, item: ReturnItem, location: Location) -> StockSeen:
     kept = work.kept
     target, changed_at = int(kept["target"]), _changed_at(kept)
     reply = client.post_stock(unit.variant_id, warehouse, target, changed_at)
-    # The same figure with another date is somebody else's: then ours was ignored.
-    if reply.quantity == target and reply.changed_at in (None, changed_at):
+    # Our date on the row means that it took ours, whatever it sold since; another date means that
+    # ours was ignored. Without a date only the figure speaks.
+    took_ours = reply.quantity == target if reply.changed_at is None else reply.changed_at == changed_at
+    if took_ours:
         return reply
     if kept.get("doubted"):
         raise Refused(
@@ -201,7 +203,7 @@ def record(work: Work, shelved: Shelved) -> Evidence:
 
 
 def probe(work: Work) -> Found | NotFound:
-    """The shop shows our figure, dated by us or later: it arrived. Else the same triple may go again."""
+    """The shop's row bears our date: it arrived. Else the same triple may be sent again."""
     item = _item(work)
     kept = work.kept
     with work.step():
@@ -217,8 +219,7 @@ def probe(work: Work) -> Found | NotFound:
     )
     changed_at = _changed_at(kept)
     for row in platforms.scayle(work, connection).stock(_unit(item).variant_id):
-        is_ours = row.changed_at is not None and row.changed_at == changed_at
-        if row.warehouse == warehouse and row.quantity == int(kept["target"]) and is_ours:
+        if row.warehouse == warehouse and row.changed_at == changed_at:
             return Found(Shelved(inspection, location, Bucket.SELLABLE, row))
     return NotFound(may_repeat=True)
 

@@ -128,6 +128,10 @@ class Server:
     def wait(self) -> None:
         self._stopped.wait()
 
+    def end_waiting(self) -> None:
+        """Let ``wait`` return, for example from a signal handler."""
+        self._stopped.set()
+
     def stop(self) -> None:
         self._stopped.set()
         self._server.shutdown()

@@ -45,15 +45,18 @@ class Command(BaseCommand):
                 self._subscribe(connection)
 
     def _subscribe(self, connection: Connection) -> None:
-        """Register every event we use under a new address. The old address stops working."""
+        """Register every event we use under a new address, and end what pointed at us before."""
         platform = PLATFORMS[connection.platform]
-        _, address = configuration.new_callback_address(connection)
+        address, with_credentials = configuration.new_callback_address(connection)
         client = platform.client(Http(connection, platform.dialect), connection.settings)
-        register = getattr(client, "subscribe", None) or client.register_webhook
+        ours = address.rpartition("/")[0].split("://", 1)[1]
         try:
             client.check()
+            for old in client.subscriptions():
+                if old.external_id and old.url.rpartition("@")[2].rpartition("://")[2].startswith(ours):
+                    client.unsubscribe(old.external_id)
             for event in platform.events:
-                register(event, address)
+                client.subscribe(event, with_credentials)
         except PlatformError as error:
             raise CommandError(f"{connection.name}: {error}") from error
         self.stdout.write(f"{connection.name}: {len(platform.events)} events registered.")

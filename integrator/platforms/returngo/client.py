@@ -128,19 +128,23 @@ class ReturnGO:
 
     # Webhooks
 
-    def webhooks(self) -> tuple[Subscription, ...]:
+    def subscriptions(self) -> tuple[Subscription, ...]:
         reply = self._http.get(CONTRACT.read("webhooks"))
         return tuple(readable(wire.rows(Field(reply.data)), wire.subscription))
 
-    def register_webhook(self, event: str, url: str) -> Subscription:
+    def subscribe(self, event: str, url: str) -> Subscription:
         """Subscribe ``url`` to ``event``. The id may be empty: then it is in the list."""
-        write = CONTRACT.write("register_webhook", self._settings)
+        write = CONTRACT.write("subscribe", self._settings)
         reply = self._http.send(write.method, write.path(), json={"url": url, "eventName": event})
         return (
             Subscription("", event, url)
             if reply.data is None
             else accepted(reply, wire.subscription)
         )
+
+    def unsubscribe(self, subscription_id: str) -> None:
+        """End a subscription. One that is gone already is refused as unknown."""
+        self._write("unsubscribe", {}, subscription=subscription_id)
 
     # Inside
 

@@ -199,7 +199,7 @@ class Scayle:
 
     # Webhooks
 
-    def webhook_subscriptions(self) -> tuple[Subscription, ...]:
+    def subscriptions(self) -> tuple[Subscription, ...]:
         """Our subscriptions. SCAYLE masks the credentials in their URLs."""
         path = CONTRACT.read("subscriptions")
         return tuple(readable(self._rows(path, {}, "globalRead", path), wire.subscription))
@@ -219,6 +219,12 @@ class Scayle:
         body = {"event": name, "version": version, "url": url}
         reply = self._http.send(write.method, write.path(), json=body, scope="globalWrite")
         return accepted(reply, wire.subscription)
+
+    def unsubscribe(self, subscription_id: str) -> None:
+        """End a subscription. One that is gone already is refused as unknown."""
+        write = CONTRACT.write("unsubscribe", self._settings)
+        path = write.path(subscription=subscription_id)
+        self._http.send(write.method, path, scope="globalWrite")
 
     # Inside
 

@@ -148,7 +148,7 @@ def test_reporting_an_inspection_is_off_until_the_retailer_turns_it_on(http: Any
 def test_a_webhook_is_registered_whatever_the_answer_tells(
     http: Any, answer: Any, external_id: str
 ) -> None:
-    made = returngo(http.answer(answer)).register_webhook("RMA_CREATED", "https://desk.test/x")
+    made = returngo(http.answer(answer)).subscribe("RMA_CREATED", "https://desk.test/x")
     assert made.external_id == external_id
     assert http.sent == [
         ("POST", "/webhook", {"url": "https://desk.test/x", "eventName": "RMA_CREATED"})
@@ -156,7 +156,7 @@ def test_a_webhook_is_registered_whatever_the_answer_tells(
 
 
 def test_webhooks_are_listed(http: Any, body: Body) -> None:
-    (row,) = returngo(http.answer(body("returngo", "webhooks"))).webhooks()
+    (row,) = returngo(http.answer(body("returngo", "webhooks"))).subscriptions()
     assert (row.external_id, row.event) == ("31", "RMA_CREATED")
 
 

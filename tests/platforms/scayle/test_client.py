@@ -283,7 +283,7 @@ def test_invoices_and_subscriptions_are_lists(http: Any, body: Body) -> None:
     http.answer(body("scayle", "invoices"), body("scayle", "subscriptions"))
     client = scayle(http)
     assert [row.is_corrective for row in client.invoices("70412")] == [False, True, False]
-    assert [row.event for row in client.webhook_subscriptions()] == ["order-canceled"]
+    assert [row.event for row in client.subscriptions()] == ["order-canceled"]
 
 
 def test_the_check_reads_one_order_of_the_shop(http: Any) -> None:

@@ -1,0 +1,114 @@
+"""``manage.py docs``: print the generated pages of ``docs/`` afresh, or say which one is stale."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from integrator.engine.cases import say
+from integrator.engine.flow import LOCAL, Flow
+from integrator.flows import CASE_KINDS, ROUTES, SCHEDULE
+from integrator.policy import VERBS
+from integrator.roles import Role
+
+MADE = "<!-- Made by `make docs`; do not edit. -->"
+
+
+class Command(BaseCommand):
+    help = "Write docs/flows.md, docs/exceptions.md and docs/roles.md from the code."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--check", action="store_true", help="fail when a page is stale")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        stale = []
+        for name, text in {
+            "flows.md": flows(),
+            "exceptions.md": exceptions(),
+            "roles.md": roles(),
+        }.items():
+            path = Path(settings.BASE_DIR) / "docs" / name
+            if path.exists() and path.read_text() == text:
+                continue
+            stale.append(name)
+            if not options["check"]:
+                path.write_text(text)
+        if options["check"] and stale:
+            raise CommandError(f"docs/{', docs/'.join(stale)}: stale. Run `make docs` and commit it.")
+        self.stdout.write(f"{len(stale)} pages written." if stale else "All pages are fresh.")
+
+
+def flows() -> str:
+    """What happens when: one line per fact, from ``ROUTES``."""
+    lines = [
+        "# What happens when",
+        MADE,
+        "",
+        "Printed from `ROUTES`. A fact on the left starts the steps on the right, in this order.",
+        "",
+        "| when | what happens | where | promised within |",
+        "|---|---|---|---|",
+    ]
+    for key, row in ROUTES.items():
+        for number, flow in enumerate(row):
+            when = f"`{key}`" if number == 0 else ""
+            lines.append(f"| {when} | {flow.says} (`{flow.name}`) | {_where(flow)} | {flow.due_minutes} min |")
+    lines += ["", "## By the clock", "", "| every | platform | fact |", "|---|---|---|"]
+    lines += [f"| {one.minutes} min | {one.platform} | `heard:{one.platform}:{one.topic}` |" for one in SCHEDULE]
+    lines += ["", "## Steps", "", "| step | looks up what is in doubt | joins later facts | when refused | when in doubt |", "|---|---|---|---|---|"]
+    seen: dict[str, Flow] = {flow.name: flow for row in ROUTES.values() for flow in row}
+    for flow in sorted(seen.values(), key=lambda one: one.name):
+        probe = "yes" if flow.probe else ("–" if flow.queue == LOCAL else "a person")
+        lines.append(
+            f"| `{flow.name}` | {probe} | {'yes' if flow.joins else 'no'} | `{flow.on_refused.code}` | `{flow.on_doubt.code}` |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _where(flow: Flow) -> str:
+    return "here" if flow.queue == LOCAL else flow.queue
+
+
+def exceptions() -> str:
+    """The manual of exceptions: every kind with its five lines, for the people who own them."""
+    lines = [
+        "# Exceptions: what they mean and what to do",
+        MADE,
+        "",
+        "One page per team. A word in braces stands for the value of the case.",
+    ]
+    for role in Role:
+        kinds = sorted((kind for kind in CASE_KINDS.values() if kind.owner == role), key=lambda one: one.title)
+        if not kinds:
+            continue
+        lines += ["", f"## {role.label}"]
+        for kind in kinds:
+            said = say(kind, {})
+            assert said.title, kind.code
+            ladder = ", then ".join(str(Role(one).label) for one in kind.ladder)
+            lines += [
+                "",
+                f"### {kind.title}",
+                "",
+                f"- **What happened:** {kind.happened}",
+                f"- **What it means:** {kind.means}",
+                f"- **What to do:** {kind.todo}",
+                f"- **If nobody acts:** {kind.otherwise}",
+                f"- **Due:** within {kind.due_hours:g} hours. Then told: {ladder}.",
+                f"- **Buttons:** {'; '.join(f'{action.label} ({action.says})' for action in kind.actions)}",
+                f"- **Closes by itself when** {kind.closes_when}.",
+            ]
+    return "\n".join(lines) + "\n"
+
+
+def roles() -> str:
+    """Who may do what, from the policy file."""
+    lines = ["# Who may do what", MADE, "", "| | " + " | ".join(str(role.label) for role in Role) + " |"]
+    lines.append("|---" * (len(Role) + 1) + "|")
+    for verb, holders in VERBS.items():
+        cells = ["yes" if role.value in holders else "" for role in Role]
+        lines.append(f"| {verb} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
