@@ -1,4 +1,7 @@
-"""When may a unit's refund be sent, and what proves that it was paid? Pure decisions, no writing."""
+"""When may a unit's refund be sent, and what proves that it was paid?
+
+Pure decisions, no writing.
+"""
 
 from __future__ import annotations
 

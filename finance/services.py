@@ -1,4 +1,6 @@
-"""What happens to refunds and the books. Every function is one step inside the caller's transaction.
+"""What happens to refunds and the books.
+
+Every function is one step inside the caller's transaction.
 
 Money is never sent on a guess: the amount is reserved on the order before the call, counted as paid
 while it may have been, and freed only on proof that it was not.
@@ -36,6 +38,12 @@ class Share:
     item: ReturnItem
     amount_minor: int
 
+    @property
+    def order_item_id(self) -> int:
+        """The unit of the order; a returned unit without one is blocked and never refunded."""
+        assert self.item.order_item_id is not None
+        return self.item.order_item_id
+
 
 def open_refund(order_id: int) -> Refund | None:
     """The one refund of an order that stands between its reservation and its proof."""
@@ -55,15 +63,17 @@ def refund_reserve(
     """Create a refund and reserve its amount on the order and its units, under row lock.
 
     ``evidence_before`` are the corrective invoices the order already has, ``billing_before`` what
-    its billing says before sending: they prove nothing about this one. UnableToRefund when more would go back than was paid.
+    its billing says before sending: they prove nothing about this one. UnableToRefund when more
+    would go back than was paid.
     """
     assert shares, "a refund without units"
+    assert return_record.order_id is not None, "a refund without an order"
     order = Order.objects.select_for_update().get(pk=return_record.order_id)
     total = sum(share.amount_minor for share in shares)
     if order.refunded_minor + total > order.paid_minor:
         raise _too_much(order, return_record, total)
     for share in shares:
-        held = OrderItem.objects.select_for_update().get(pk=share.item.order_item_id)
+        held = OrderItem.objects.select_for_update().get(pk=share.order_item_id)
         if held.refunded_minor + share.amount_minor > held.paid_minor:
             raise _too_much(order, return_record, total)
         held.refunded_minor += share.amount_minor
@@ -93,7 +103,7 @@ def refund_reserve(
     RefundItem.objects.bulk_create(
         RefundItem(
             refund=refund,
-            order_item_id=share.item.order_item_id,
+            order_item_id=share.order_item_id,
             return_item=share.item,
             amount_minor=share.amount_minor,
         )
@@ -186,7 +196,10 @@ def refund_recorded(
     trace: Trace,
     reason: str,
 ) -> None:
-    """The payer's own record was seen. ``is_derived``: the figure follows from ours, not from theirs."""
+    """The payer's own record was seen.
+
+    ``is_derived``: the figure follows from ours, not from theirs.
+    """
     if refund.status in (RefundStatus.RECORDED, RefundStatus.SETTLED):
         return
     move(

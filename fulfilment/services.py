@@ -1,4 +1,7 @@
-"""What happens to orders and stock. Every function is one step, safe to repeat, inside a transaction."""
+"""What happens to orders and stock.
+
+Every function is one step, safe to repeat, inside a transaction.
+"""
 
 from __future__ import annotations
 

@@ -155,7 +155,10 @@ class OrderSeen:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceSeen:
-    """An accounting document of an order. ``is_corrective`` ones are evidence that money went back."""
+    """An accounting document of an order.
+
+    ``is_corrective`` ones are evidence that money went back.
+    """
 
     external_id: str
     kind: str

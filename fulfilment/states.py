@@ -24,7 +24,10 @@ ORDER_MOVES: Moves = {
 
 
 class Bucket(TextChoices):
-    """Where a returned unit is counted. A movement goes from one to another and never disappears."""
+    """Where a returned unit is counted.
+
+    A movement goes from one to another and never disappears.
+    """
 
     OUTSIDE = "OUTSIDE", "With the customer"
     IN_TRANSIT = "IN_TRANSIT", "On its way back"

@@ -67,9 +67,7 @@ def _retailer(content: Mapping[str, Any], said: list[str]) -> Retailer:
     if not isinstance(table, Mapping):
         raise UnableToConfigure("[retailer] is missing")
     slug = _take(table, "slug", "retailer")
-    wanted = {
-        name: _take(table, name, "retailer") for name in ("name", "timezone", "currency")
-    }
+    wanted = {name: _take(table, name, "retailer") for name in ("name", "timezone", "currency")}
     retailer, created = Retailer.objects.get_or_create(slug=slug, defaults=wanted)
     if created:
         said.append(f"retailer {slug}: added")
@@ -149,7 +147,9 @@ def _base_url(url: str, where: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UnableToConfigure(f"{where}.base_url must be an https address")
     if settings.DEMO and not loopback:
-        raise UnableToConfigure(f"{where}.base_url is a real platform, but DEMO=1 is for the sandbox")
+        raise UnableToConfigure(
+            f"{where}.base_url is a real platform, but DEMO=1 is for the sandbox"
+        )
     if not settings.DEMO and parts.scheme != "https":
         raise UnableToConfigure(f"{where}.base_url must start with https://")
     return url
@@ -183,14 +183,10 @@ def _budgets(row: Connection, table: Mapping[str, Any], where: str, said: list[s
         )
 
 
-def _policy(
-    retailer: Retailer, content: Mapping[str, Any], trace: Trace, said: list[str]
-) -> None:
+def _policy(retailer: Retailer, content: Mapping[str, Any], trace: Trace, said: list[str]) -> None:
     last = retailer.policies.order_by("-version").first()
     try:
-        now = choices.save(
-            retailer=retailer, values=content.get("policy", {}), made_by=trace.actor
-        )
+        now = choices.save(retailer=retailer, values=content.get("policy", {}), made_by=trace.actor)
     except choices.UnableToSetPolicy as error:
         raise UnableToConfigure(str(error)) from error
     if last is not None and last.pk == now.pk:
@@ -245,7 +241,10 @@ def new_callback_address(connection: Connection) -> tuple[str, str]:
     full = address
     if platform.webhook.AUTH == "basic":
         password = secrets.new_token()
-        fields |= {"callback_user": "integrator", "callback_password_hash": secrets.hashed(password)}
+        fields |= {
+            "callback_user": "integrator",
+            "callback_password_hash": secrets.hashed(password),
+        }
         scheme, rest = address.split("://", 1)
         full = f"{scheme}://integrator:{password}@{rest}"
     Connection.objects.filter(pk=connection.pk).update(**fields)

@@ -62,7 +62,10 @@ def roles_of(user: Any) -> frozenset[str]:
 
 
 def may(user: Any, verb: str, *, roles: frozenset[str] | None = None) -> bool:
-    """Whether a person may do something. An unlisted verb is nobody's (KeyError: fix the caller)."""
+    """Whether a person may do something.
+
+    An unlisted verb is nobody's (KeyError: fix the caller).
+    """
     held = roles_of(user) if roles is None else roles
     return bool(held & VERBS[verb])
 

@@ -119,7 +119,10 @@ class MoneySeen:
 
 @dataclass(frozen=True, slots=True)
 class ReturnSeen:
-    """A return as its returns platform shows it now. ``digest`` is the version of its business part."""
+    """A return as its returns platform shows it now.
+
+    ``digest`` is the version of its business part.
+    """
 
     external_id: str
     status: PlatformStatus

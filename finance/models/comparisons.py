@@ -1,4 +1,7 @@
-"""What a comparison between two systems found. A clean run is a row too: checked and equal is a fact."""
+"""What a comparison between two systems found.
+
+A clean run is a row too: checked and equal is a fact.
+"""
 
 from __future__ import annotations
 

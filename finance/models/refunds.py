@@ -73,7 +73,10 @@ class Refund(models.Model):
 
 
 class RefundItem(models.Model):
-    """The part of a refund that is for one unit. ``is_live`` ends only when the refund is proved unpaid."""
+    """The part of a refund that is for one unit.
+
+    ``is_live`` ends only when the refund is proved unpaid.
+    """
 
     refund = models.ForeignKey(Refund, on_delete=models.PROTECT, related_name="items")
     order_item = models.ForeignKey(OrderItem, on_delete=models.PROTECT)

@@ -13,7 +13,10 @@ from integrator.models.protection import append_only
 
 
 class Sku(models.Model):
-    """A sellable article of a retailer. ``is_sellable`` is false for discontinued and blocked ones."""
+    """A sellable article of a retailer.
+
+    ``is_sellable`` is false for discontinued and blocked ones.
+    """
 
     RECORD_KIND: ClassVar = "sku"
 

@@ -40,7 +40,10 @@ STRANGERS_PER_ADDRESS_AND_DAY = 20
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a callback needs of a connection. ``previous`` secrets are not kept here: see rotation."""
+    """What a callback needs of a connection.
+
+    ``previous`` secrets are not kept here: see rotation.
+    """
 
     id: int
     platform: str
@@ -183,7 +186,9 @@ def _headers(environ: WSGIEnvironment) -> dict[str, str]:
 def _stranger(
     platform: str, reason: str, environ: WSGIEnvironment, body: bytes, at: datetime
 ) -> None:
-    """Keep a head and a hash of what nobody could vouch for: capped per address and day, then counted."""
+    """Keep a head and a hash of what nobody could vouch for: capped per address and day, then
+    counted.
+    """
     address = _client_address(environ)
     digest = hashlib.sha256(body).hexdigest()
     with database.cursor() as cursor:
@@ -212,7 +217,9 @@ def _stranger(
 
 def _client_address(environ: WSGIEnvironment) -> str | None:
     """Who called: the peer, or the address our own proxies put in front."""
-    hops = [one.strip() for one in environ.get("HTTP_X_FORWARDED_FOR", "").split(",") if one.strip()]
+    hops = [
+        one.strip() for one in environ.get("HTTP_X_FORWARDED_FOR", "").split(",") if one.strip()
+    ]
     trusted = settings.TRUSTED_PROXIES
     if trusted and len(hops) >= trusted:
         return hops[-trusted]

@@ -1,6 +1,9 @@
-"""A retailer's policy: the choices on which businesses differ, as versioned rows. No hidden defaults.
+"""A retailer's policy: the choices on which businesses differ, as versioned rows.
 
-The values and their meaning are listed in ``CHOICES``; a job keeps the version it was created under.
+No hidden defaults.
+
+The values and their meaning are listed in ``CHOICES``; a job keeps the version it was created
+under.
 """
 
 from __future__ import annotations

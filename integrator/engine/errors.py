@@ -1,10 +1,10 @@
 """The errors a platform call can end in. The class is the retry policy; nothing else decides it.
 
 PlatformError
-├── Transient       nothing happened there and a later try can work   → the Job waits and tries again
-├── Refused         the platform understood and said no               → parked, a case for the flow's team
-├── Misconfigured   a setting, credential or mapping is missing       → parked, a case for its owner
-└── Unknown         it may have happened                              → in doubt, look it up, never repeat
+├── Transient       nothing happened there, a later try can work  → the Job waits, tries again
+├── Refused         the platform understood and said no           → parked, a case for the team
+├── Misconfigured   a setting, credential or mapping is missing   → parked, a case for its owner
+└── Unknown         it may have happened                          → in doubt, never repeated
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 class PlatformError(Exception):
     """A call to a platform did not end well.
 
-    ``case`` is the case kind to open instead of the flow's own (a code for the engine's kinds); ``cause`` groups cases that one
-    fix would solve; ``facts`` fill the case's sentences and must hold no personal data.
+    ``case`` is the case kind to open instead of the flow's own (a code for the engine's kinds);
+    ``cause`` groups cases that one fix would solve; ``facts`` fill the case's sentences and must
+    hold no personal data.
     """
 
     def __init__(

@@ -1,4 +1,7 @@
-"""What a flow is: one verb of the business, as data and up to four small functions. No base class."""
+"""What a flow is: one verb of the business, as data and up to four small functions.
+
+No base class.
+"""
 
 from __future__ import annotations
 
@@ -55,14 +58,20 @@ class Aim:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A look-up found that the call had happened. ``result`` is what the call would have returned."""
+    """A look-up found that the call had happened.
+
+    ``result`` is what the call would have returned.
+    """
 
     result: Any
 
 
 @dataclass(frozen=True, slots=True)
 class NotFound:
-    """A look-up did not find it. ``may_repeat`` only where the contract says a repeat is harmless."""
+    """A look-up did not find it.
+
+    ``may_repeat`` only where the contract says a repeat is harmless.
+    """
 
     may_repeat: bool = False
 
@@ -110,7 +119,10 @@ Routes = Mapping[str, Sequence[Flow]]
 
 
 def flows_of(routes: Routes) -> dict[str, Flow]:
-    """All flows of a table by name. Two different flows with one name are a programmer's mistake."""
+    """All flows of a table by name.
+
+    Two different flows with one name are a programmer's mistake.
+    """
     flows: dict[str, Flow] = {}
     for row in routes.values():
         for flow in row:

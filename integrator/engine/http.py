@@ -243,7 +243,10 @@ def _parse(response: requests.Response) -> tuple[Any, bool]:
 
 
 def _retry_after(headers: Mapping[str, str], default: float | None = 30.0) -> float | None:
-    """Seconds the platform asks us to wait: a number, a date, or nothing. Absurd values are capped."""
+    """Seconds the platform asks us to wait: a number, a date, or nothing.
+
+    Absurd values are capped.
+    """
     asked = headers.get("retry-after") or headers.get("x-ratelimit-reset")
     if not asked:
         return default

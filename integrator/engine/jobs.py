@@ -74,7 +74,10 @@ def claim(*, queue: str, owner: str, at: datetime, limit: int, alone: bool = Tru
 
 
 def claim_doubtful(*, queue: str, owner: str, at: datetime, limit: int) -> list[Job]:
-    """Take jobs in doubt whose next look-up is due. They stay in doubt and keep their lane blocked."""
+    """Take jobs in doubt whose next look-up is due.
+
+    They stay in doubt and keep their lane blocked.
+    """
     return list(
         Job.objects.raw(
             """UPDATE integrator_job SET fence = fence + 1, lease_owner = %s, lease_until = %s

@@ -13,7 +13,10 @@ from integrator.models import Cursor
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """One stream of a connection. ``age`` is what the business waits for, ``budget`` what it allows."""
+    """One stream of a connection.
+
+    ``age`` is what the business waits for, ``budget`` what it allows.
+    """
 
     connection_id: int
     stream: str

@@ -1,4 +1,7 @@
-"""Platform ids ⇄ our records. The same table is written and read, so a duplicate cannot slip between."""
+"""Platform ids ⇄ our records.
+
+The same table is written and read, so a duplicate cannot slip between.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,10 @@ def bind(
     record_id: int,
     order_id: int | None,
 ) -> Link:
-    """Say once that a platform's id is our record. The same again is fine; another record is not."""
+    """Say once that a platform's id is our record.
+
+    The same again is fine; another record is not.
+    """
     link, created = Link.objects.get_or_create(
         connection=connection,
         external_kind=external_kind,

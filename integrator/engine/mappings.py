@@ -1,4 +1,7 @@
-"""What a platform's words mean here. No default anywhere: an unmapped word stops and asks a person."""
+"""What a platform's words mean here.
+
+No default anywhere: an unmapped word stops and asks a person.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +74,10 @@ def cause(*, connection: Connection, kind: MappingKind, theirs: str) -> str:
 def save(
     *, connection: Connection, kind: MappingKind, theirs: str, ours: str, trace: Trace
 ) -> Mapping:
-    """Say what a word means from now on: a new version, and the last one ends. Repeating is fine."""
+    """Say what a word means from now on: a new version, and the last one ends.
+
+    Repeating is fine.
+    """
     with transaction.atomic():
         Connection.objects.select_for_update().get(pk=connection.pk)
         last = (

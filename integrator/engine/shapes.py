@@ -12,7 +12,7 @@ class Heard:
     """One thing a platform told us, cut out of a callback or found by a sweep.
 
     ``topic`` is the key routed on (``heard:<platform>:<topic>``), ``kind`` the platform's own event
-    name. ``event_id`` is the platform's id of the event, empty when it has none. ``identity`` is the
+    name. ``event_id`` is the platform's id of the event, empty if it has none. ``identity`` is the
     part of the body that must be equal whenever the same ``event_id`` comes again. ``understood``
     is false for an event the package does not know: it is kept and shown to a person.
     """
@@ -51,7 +51,9 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """What a platform's headers said about its rate limit: ``remaining`` calls until ``reset_seconds`` pass."""
+    """What a platform's headers said about its rate limit: ``remaining`` calls until
+    ``reset_seconds`` pass.
+    """
 
     scope: str
     limit: int

@@ -50,9 +50,9 @@ def move(record: Model, field: str, new: str, *, reason: str, trace: Trace, **ch
     columns, values = [], []
     for name, value in {field: new, **changes}.items():
         model_field = meta.get_field(name)
-        columns.append(f"{database.ops.quote_name(model_field.column)} = %s")  # type: ignore[union-attr]
+        columns.append(f"{database.ops.quote_name(str(model_field.column))} = %s")  # type: ignore[union-attr]
         values.append(model_field.get_db_prep_save(value, database))  # type: ignore[union-attr]
-    column = database.ops.quote_name(meta.get_field(field).column)  # type: ignore[union-attr]
+    column = database.ops.quote_name(str(meta.get_field(field).column))  # type: ignore[union-attr]
     statement = f"""
         WITH moved AS (
             UPDATE {database.ops.quote_name(meta.db_table)} SET {", ".join(columns)}

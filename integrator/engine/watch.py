@@ -1,4 +1,6 @@
-"""Noticing workers that hang. A beat that is stale while work is due means: replace the process group.
+"""Noticing workers that hang.
+
+A beat that is stale while work is due means: replace the process group.
 
 django-q2 can wait for ever on a killed idle worker; nothing inside it would notice.
 """

@@ -1,4 +1,7 @@
-"""``Work``: what a flow's functions get. It carries the job, the time, the policy, and the fence."""
+"""``Work``: what a flow's functions get.
+
+It carries the job, the time, the policy, and the fence.
+"""
 
 from __future__ import annotations
 

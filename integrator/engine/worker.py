@@ -41,7 +41,10 @@ RENEW_SECONDS = 20.0
 
 @dataclass
 class Worker:
-    """One process working on queues. ``threads=0`` runs everything in the caller (tests, by hand)."""
+    """One process working on queues.
+
+    ``threads=0`` runs everything in the caller (tests, by hand).
+    """
 
     routes: Routes
     threads: int = 0
@@ -92,7 +95,10 @@ class Worker:
                 time.sleep(min(POLL_SECONDS, max(linger - idle, 0)))
 
     def round(self, queues: Sequence[str], *, claiming: bool = True) -> int:
-        """One turn: beat, route, take back what was lost, claim and run. Returns how much was found."""
+        """One turn: beat, route, take back what was lost, claim and run.
+
+        Returns how much was found.
+        """
         self._beat(queues)
         self._running = {one for one in self._running if not one.done()}
         if not claiming:

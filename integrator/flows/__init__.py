@@ -1,8 +1,10 @@
-"""The table of contents of the product: what happens when something is heard, changes or is decided.
+"""The table of contents of the product: what happens when something is heard, changes or is
+decided.
 
 ``ROUTES`` maps a fact's key to the flows it starts, in order:
 ``heard:<platform>:<topic>`` a message, ``<record>.<field>:<status>`` a change,
-``decided:<action>`` a person's decision, ``case:<event>`` a case. ``docs/flows.md`` is printed from it.
+``decided:<action>`` a person's decision, ``case:<event>`` a case. ``docs/flows.md`` is printed from
+it.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from integrator.engine import cases
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, each
 from integrator.engine.work import Work
 from integrator.flows import platforms
-from integrator.models import CaseState, Connection, Job, Retailer
+from integrator.models import Case, CaseState, Connection, Job, Retailer
 from integrator.models.states import JOB_OPEN
 from returns.models import Return, ReturnItem
 from returns.shapes import PlatformStatus, ReturnSummary
@@ -94,7 +94,10 @@ def record(work: Work, both: Both) -> Evidence:
 
 
 def compare(returngo: Connection, both: Both, *, settled: datetime) -> Tally:
-    """The comparison itself, without writing. ``settled``: younger changes are still on their way."""
+    """The comparison itself, without writing.
+
+    ``settled``: younger changes are still on their way.
+    """
     tally = Tally()
     scayle = _scayle_of(returngo.retailer)
     _compare_orders(scayle, both.orders, settled, tally)
@@ -161,10 +164,8 @@ def _orders_with_open_work(order_ids: list[int]) -> set[int]:
         order_id__in=order_ids,
         status__in=[RefundStatus.AUTHORISED, RefundStatus.SENT, RefundStatus.IN_DOUBT],
     )
-    return {
-        *jobs.values_list("order_id", flat=True),
-        *refunds.values_list("order_id", flat=True),
-    } - {None}
+    busy = {*jobs.values_list("order_id", flat=True), *refunds.values_list("order_id", flat=True)}
+    return {order_id for order_id in busy if order_id is not None}
 
 
 def _compare_money(
@@ -321,14 +322,14 @@ def _report(work: Work, connection: Connection, tally: Tally) -> None:
             },
         )
     stale = (
-        cases.Case.objects.filter(kind=SYSTEMS_DIFFER.code, connection_id=connection.pk)
+        Case.objects.filter(kind=SYSTEMS_DIFFER.code, connection_id=connection.pk)
         .exclude(state=CaseState.SOLVED)
         .exclude(cause__in=causes)
     )
     for case in stale:
         cases.solve(
             case,
-            resolution=cases.Case.Resolution.BY_ITSELF,
+            resolution=Case.Resolution.BY_ITSELF,
             trace=work.trace,
             reason="A later comparison found both equal",
         )

@@ -124,7 +124,10 @@ def record(work: Work, told: Told) -> Evidence:
 
 
 def probe(work: Work) -> Found | NotFound:
-    """Read what is there. Naming a state twice is harmless, so what is missing may be sent again."""
+    """Read what is there.
+
+    Naming a state twice is harmless, so what is missing may be sent again.
+    """
     record_ = _return(work)
     seen = platforms.returngo(work, record_.connection).rma(record_.external_id)
     references = _proved_units(record_)

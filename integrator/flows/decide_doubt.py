@@ -16,7 +16,10 @@ def _decision(work: Work) -> CaseEvent:
 
 
 def record_happened(work: Work, _: None) -> Evidence:
-    """It was sent: the step is done, with the reference as proof. Money still waits for its record."""
+    """It was sent: the step is done, with the reference as proof.
+
+    Money still waits for its record.
+    """
     case = the_case(work)
     reference = str(_decision(work).data.get("reference", ""))
     settled = case.job is not None and jobs.settle_doubt(

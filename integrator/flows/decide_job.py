@@ -29,7 +29,10 @@ def the_case(work: Work) -> Case:
 
 
 def record_try_again(work: Work, _: None) -> Evidence:
-    """Release what waits for this cause. The case closes when the step has succeeded, not before."""
+    """Release what waits for this cause.
+
+    The case closes when the step has succeeded, not before.
+    """
     case = the_case(work)
     waiting = Job.objects.filter(state=JobState.PARKED, cases__cause=case.cause).distinct()
     if case.job is not None and case.job.state == JobState.WAITING:
@@ -38,7 +41,10 @@ def record_try_again(work: Work, _: None) -> Evidence:
 
 
 def record_give_up(work: Work, _: None) -> Evidence:
-    """Stop the step for good and close the case. An amount reserved for it and never sent is freed."""
+    """Stop the step for good and close the case.
+
+    An amount reserved for it and never sent is freed.
+    """
     case = the_case(work)
     stopped = case.job is not None and jobs.cancel(
         case.job, at=work.at, reason=f"given up by {work.job.actor}"

@@ -65,7 +65,7 @@ def _read_again(case: Case, work: Work) -> int:
         order_id = refund.order_id
         returns = [refund.return_record] if refund.return_record else []
     nudge_returns(returns, work=work, origin=Message.Origin.PERSON, kind="read-again")
-    order = Order.objects.filter(pk=order_id).first()
+    order = Order.objects.filter(pk=order_id).first() if order_id is not None else None
     if order is not None:
         store(
             connection_id=order.connection_id,

@@ -1,4 +1,7 @@
-"""A person mended a setting: a word is mapped, or a connection works again. Held work is released."""
+"""A person mended a setting: a word is mapped, or a connection works again.
+
+Held work is released.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from integrator.engine.flow import Evidence, Flow, each
 from integrator.engine.work import Work
 from integrator.flows.decide_job import HOLD, aim_case, the_case
 from integrator.models import (
+    Case,
     CaseEvent,
     CaseState,
     Connection,
@@ -17,13 +21,13 @@ from integrator.models import (
 )
 
 
-def record_mapping(work: Work, _: None) -> Evidence:
+def record_mapping(work: Work, __: None) -> Evidence:
     """Fix once, release all: everything that waits for this word goes on, oldest first."""
     case = the_case(work)
     decided = CaseEvent.objects.get(pk=work.job.fact)
     _, connection_id, kind, theirs = case.cause.split(":", 3)
     ours = str(decided.data["ours"])
-    connection = Connection.objects.get(pk=connection_id)
+    connection = Connection.objects.get(pk=int(connection_id))
     trace = work.trace.by(work.job.actor)
     if theirs.startswith("ours:"):
         # Our own place had no partner there: the person named theirs.
@@ -33,11 +37,11 @@ def record_mapping(work: Work, _: None) -> Evidence:
     )
     waiting = Job.objects.filter(state=JobState.PARKED, cases__cause=case.cause).distinct()
     released = jobs.release(waiting.order_by("id"), at=work.at, delay=HOLD)
-    same = cases.Case.objects.filter(cause=case.cause).exclude(state=CaseState.SOLVED)
+    same = Case.objects.filter(cause=case.cause).exclude(state=CaseState.SOLVED)
     for one in same.order_by("id"):
         cases.solve(
             one,
-            resolution=cases.Case.Resolution.FIXED_HERE,
+            resolution=Case.Resolution.FIXED_HERE,
             trace=trace,
             reason=f"“{theirs}” is mapped to {ours}",
         )

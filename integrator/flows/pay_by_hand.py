@@ -51,11 +51,10 @@ def _refund(case: Case) -> Refund | None:
 def _new_refund(case: Case, refused: Refund | None, work: Work) -> Refund:
     """Nothing was reserved (the payer could not express it), or what was reserved was freed."""
     assert case.job is not None
-    units = (
-        [part.return_item_id for part in refused.items.all()]
-        if refused is not None
-        else case.job.kept["units"]
-    )
+    units: list[int] = list(case.job.kept.get("units", []))
+    if refused is not None:
+        parts = refused.items.filter(return_item__isnull=False)
+        units = [pk for pk in parts.values_list("return_item_id", flat=True) if pk is not None]
     items = list(
         ReturnItem.objects.filter(pk__in=units).select_related(
             "order_item", "return_record__connection__retailer", "return_record__order"

@@ -285,12 +285,12 @@ def _reserve(work: Work, record: Return, payable: Sequence[Ready], seen: ReturnS
     return refund
 
 
-def _refuse_if_returned_there(
-    record: Return, payable: Sequence[Ready], order: OrderSeen
-) -> None:
+def _refuse_if_returned_there(record: Return, payable: Sequence[Ready], order: OrderSeen) -> None:
     """A unit the shop has as returned already was paid by hand there: nobody pays it again."""
     there = {unit.external_id for unit in order.units if unit.status == UnitStatus.RETURNED}
-    twice = [one for one in payable if one.item.order_item and one.item.order_item.external_id in there]
+    twice = [
+        one for one in payable if one.item.order_item and one.item.order_item.external_id in there
+    ]
     if twice:
         raise Refused(
             f"the shop shows {len(twice)} of these units as returned already",

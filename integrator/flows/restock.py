@@ -128,7 +128,9 @@ def _add_one(work: Work, item: ReturnItem, location: Location) -> StockSeen:
     reply = client.post_stock(unit.variant_id, warehouse, target, changed_at)
     # Our date on the row means that it took ours, whatever it sold since; another date means that
     # ours was ignored. Without a date only the figure speaks.
-    took_ours = reply.quantity == target if reply.changed_at is None else reply.changed_at == changed_at
+    took_ours = (
+        reply.quantity == target if reply.changed_at is None else reply.changed_at == changed_at
+    )
     if took_ours:
         return reply
     if kept.get("doubted"):

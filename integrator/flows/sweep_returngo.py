@@ -1,4 +1,7 @@
-"""Find what ReturnGO's callbacks missed. It has none for an inspection, so open returns are re-read."""
+"""Find what ReturnGO's callbacks missed.
+
+It has none for an inspection, so open returns are re-read.
+"""
 
 from __future__ import annotations
 

@@ -96,7 +96,9 @@ def _nudge(connection: Connection, order_id: str, kind: str, at: datetime) -> No
 
 
 def _chase_refunds(connection: Connection, work: Work) -> int:
-    """Refunds that were sent and show no proof yet: read their orders again; tell finance when late."""
+    """Refunds that were sent and show no proof yet: read their orders again; tell finance when
+    late.
+    """
     waiting = Refund.objects.filter(
         order__connection=connection,
         status__in=[RefundStatus.SENT, RefundStatus.IN_DOUBT],

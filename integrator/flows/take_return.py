@@ -1,4 +1,7 @@
-"""A return changed at ReturnGO: read it and take it over. Callbacks are nudges; this is the truth."""
+"""A return changed at ReturnGO: read it and take it over.
+
+Callbacks are nudges; this is the truth.
+"""
 
 from __future__ import annotations
 

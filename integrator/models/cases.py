@@ -1,4 +1,6 @@
-"""What a person must look at ("exception" on screen), and everything that was said and done about it."""
+"""What a person must look at ("exception" on screen), and everything that was said and done about
+it.
+"""
 
 from __future__ import annotations
 
@@ -99,7 +101,10 @@ class Note(models.Model):
 
 
 class CaseEvent(models.Model):
-    """Everything that happened to a case. A person's decision is one, and is routed like any fact."""
+    """Everything that happened to a case.
+
+    A person's decision is one, and is routed like any fact.
+    """
 
     class Kind(models.TextChoices):
         OPENED = "OPENED", "Opened"

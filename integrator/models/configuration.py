@@ -75,7 +75,10 @@ class PolicyVersion(models.Model):
 
 
 class Approval(models.Model):
-    """A second person's word on one exact content. ``digest`` is its SHA-256: other content, other approval."""
+    """A second person's word on one exact content.
+
+    ``digest`` is its SHA-256: other content, other approval.
+    """
 
     RECORD_KIND: ClassVar = "approval"
     MOVES: ClassVar = {"state": APPROVAL_MOVES}

@@ -114,7 +114,9 @@ class Stranger(models.Model):
 
 
 class Transition(models.Model):
-    """What changed here: which record, from what to what, why, who, when. Written by ``move()`` only.
+    """What changed here: which record, from what to what, why, who, when.
+
+    Written by ``move()`` only.
 
     ``job_id`` and ``message_id`` name the work and the news that caused it; ``policy_version`` the
     configuration in force.

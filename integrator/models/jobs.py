@@ -18,11 +18,11 @@ class Job(models.Model):
     """One promise for one record. Created by the router, changed through ``engine.jobs``.
 
     ``lane`` keeps order: one job of a lane runs at a time, in id order. ``queue`` is who works on
-    it (a platform's slug, or ``local``). ``started_at`` is set when the attempt was counted: a job lost
-    before that is not charged with a crash, but from then on runs ``alone``. ``join_key`` lets later facts join a job that has not
-    started. ``kept`` is what must survive a crash between two steps (read, target, changedAt);
-    ``sent_at`` is set right before a request that changes something leaves. ``evidence`` says why
-    it counts as done.
+    it (a platform's slug, or ``local``). ``join_key`` lets later facts join a job that has not
+    started. ``started_at`` is set when the attempt was counted: a job lost before that is not
+    charged with a crash, but from then on runs ``alone``. ``kept`` is what must survive a crash
+    between two steps (read, target, changedAt); ``sent_at`` is set right before a request that
+    changes something leaves. ``evidence`` says why it counts as done.
     """
 
     RECORD_KIND: ClassVar = "job"

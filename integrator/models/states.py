@@ -1,4 +1,7 @@
-"""The engine's own statuses and the moves between them. The empty key says how a row may be born."""
+"""The engine's own statuses and the moves between them.
+
+The empty key says how a row may be born.
+"""
 
 from __future__ import annotations
 

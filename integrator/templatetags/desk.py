@@ -1,4 +1,7 @@
-"""Small parts that every page repeats: status, amount, platform tile, times, side bar. No decisions."""
+"""Small parts that every page repeats: status, amount, platform tile, times, side bar.
+
+No decisions.
+"""
 
 from __future__ import annotations
 
@@ -46,9 +49,7 @@ def amount(minor: int | None, currency: str, sign: bool = False) -> SafeString:
     if minor is None:
         return unknown("not known")
     number = words.number_of(-minor if sign else minor, currency)
-    return format_html(
-        '<span class="amt"><span class="cur">{}</span> {}</span>', currency, number
-    )
+    return format_html('<span class="amt"><span class="cur">{}</span> {}</span>', currency, number)
 
 
 @register.simple_tag

@@ -12,7 +12,10 @@ from returns.states import Disposition
 
 
 class Inspection(models.Model):
-    """One verdict on one unit. ``location_word`` is the platform's name of the place, as it said it."""
+    """One verdict on one unit.
+
+    ``location_word`` is the platform's name of the place, as it said it.
+    """
 
     RECORD_KIND: ClassVar = "inspection"
 

@@ -1,4 +1,7 @@
-"""The purchase check (R006): does what is being returned fit what was bought? It decides, nothing else."""
+"""The purchase check (R006): does what is being returned fit what was bought?
+
+It decides, nothing else.
+"""
 
 from __future__ import annotations
 
@@ -95,7 +98,10 @@ def _taken_elsewhere(items: list[OrderItem], here: Iterable[ReturnItem]) -> set[
 
 
 def _is_stranger(order: Order, seen: ReturnSeen) -> bool:
-    """Whether the e-mail on the return is another than the buyer's. Unknown e-mails prove nothing."""
+    """Whether the e-mail on the return is another than the buyer's.
+
+    Unknown e-mails prove nothing.
+    """
     buyer = order.customer.email.strip().lower() if order.customer else ""
     senders = {
         parcel.email.strip().lower()

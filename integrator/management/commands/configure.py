@@ -21,7 +21,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", type=Path)
-        parser.add_argument("--dry-run", action="store_true", help="print the difference, change nothing")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="print the difference, change nothing"
+        )
         parser.add_argument(
             "--subscribe",
             action="store_true",
@@ -53,7 +55,9 @@ class Command(BaseCommand):
         try:
             client.check()
             for old in client.subscriptions():
-                if old.external_id and old.url.rpartition("@")[2].rpartition("://")[2].startswith(ours):
+                if old.external_id and old.url.rpartition("@")[2].rpartition("://")[2].startswith(
+                    ours
+                ):
                     client.unsubscribe(old.external_id)
             for event in platform.events:
                 client.subscribe(event, with_credentials)

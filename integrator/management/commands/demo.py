@@ -20,7 +20,7 @@ from django.contrib.auth.models import Group, User
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection as database
-from honcho.manager import Manager
+from honcho.manager import Manager  # type: ignore[import-untyped]
 
 from integrator.roles import Role
 
@@ -48,7 +48,9 @@ class Command(BaseCommand):
         parser.add_argument("--rate", default="0.5", help="orders per second")
         parser.add_argument("--faults", default="demo", choices=("demo", "none"))
         parser.add_argument(
-            "--connect", action="store_true", help="(started by the demo itself) wait, then subscribe"
+            "--connect",
+            action="store_true",
+            help="(started by the demo itself) wait, then subscribe",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -80,10 +82,12 @@ class Command(BaseCommand):
                 return
             if not os.environ.get("PRIVATE_DATABASE"):
                 raise CommandError(
-                    "The sandbox has forgotten its books, and DATABASE_URL still holds the account of"
-                    " them. Name an empty database."
+                    "The sandbox has forgotten its books, and DATABASE_URL still holds the account"
+                    " of them. Name an empty database."
                 )
-            self.stdout.write("The sandbox was not stopped properly; the demo starts from the beginning.")
+            self.stdout.write(
+                "The sandbox was not stopped properly; the demo starts from the beginning."
+            )
             cursor.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
 
     def _people(self) -> dict[str, str]:
@@ -91,7 +95,9 @@ class Command(BaseCommand):
         passwords = {}
         for role, name in PEOPLE.items():
             group, _ = Group.objects.get_or_create(name=role.value)
-            user, _ = User.objects.get_or_create(username=name, defaults={"first_name": name.title()})
+            user, _ = User.objects.get_or_create(
+                username=name, defaults={"first_name": name.title()}
+            )
             passwords[name] = f"{name}-{secrets.token_hex(4)}"
             user.set_password(passwords[name])
             user.save()
@@ -103,19 +109,23 @@ class Command(BaseCommand):
         self.stdout.write(f"  Open {settings.PUBLIC_URL} and log in as one of:")
         for role, name in PEOPLE.items():
             self.stdout.write(f"    {name:<8} {passwords[name]:<20} {role.label}")
-        self.stdout.write(f"  The sandbox is at http://127.0.0.1:{settings.SANDBOX_PORT}. Stop with Ctrl-C.")
+        self.stdout.write(
+            f"  The sandbox is at http://127.0.0.1:{settings.SANDBOX_PORT}. Stop with Ctrl-C."
+        )
         self.stdout.write("")
         self.stdout.flush()
 
     def _run(self, rate: str, faults: str) -> int:
         """All processes, each in a group of its own; when one ends, all end."""
         python, manage = sys.executable, sys.argv[0]
-        sandbox = f"http://127.0.0.1:{settings.SANDBOX_PORT}"
-        traffic = f"{python} -m integrator.sandbox.traffic --sandbox {sandbox} --rate {rate} --faults {faults}"
+        sandbox = f"{python} -m integrator.sandbox"
+        address = f"http://127.0.0.1:{settings.SANDBOX_PORT}"
+        traffic = f"{sandbox}.traffic --sandbox {address} --rate {rate} --faults {faults}"
         processes = {
-            "sandbox": f"{python} -m integrator.sandbox --port {settings.SANDBOX_PORT} --state {STATE}",
-            "web": f"{Path(python).parent}/granian --interface wsgi --host 127.0.0.1 --port {settings.PORT}"
-            " --workers 2 --blocking-threads 4 --no-ws --log-level warning integrator.wsgi:application",
+            "sandbox": f"{sandbox} --port {settings.SANDBOX_PORT} --state {STATE}",
+            "web": f"{Path(python).parent}/granian --interface wsgi --host 127.0.0.1"
+            f" --port {settings.PORT} --workers 2 --blocking-threads 4 --no-ws"
+            " --log-level warning integrator.wsgi:application",
             "workers": f"{python} {manage} watch",
             "traffic": f"{python} {manage} demo --connect && exec {traffic}",
         }
@@ -127,7 +137,10 @@ class Command(BaseCommand):
 
     def _connect(self) -> None:
         """The sandbox and the web server must answer before the callbacks are registered."""
-        for address in (f"http://127.0.0.1:{settings.SANDBOX_PORT}/_faults", f"{settings.PUBLIC_URL}/healthz"):
+        for address in (
+            f"http://127.0.0.1:{settings.SANDBOX_PORT}/_faults",
+            f"{settings.PUBLIC_URL}/healthz",
+        ):
             self._wait_for(address)
         call_command("configure", FILE, "--subscribe", stdout=self.stdout)
         self.stdout.write(f"Everything runs. Open {settings.PUBLIC_URL}")

@@ -37,7 +37,9 @@ class Command(BaseCommand):
             if not options["check"]:
                 path.write_text(text)
         if options["check"] and stale:
-            raise CommandError(f"docs/{', docs/'.join(stale)}: stale. Run `make docs` and commit it.")
+            raise CommandError(
+                f"docs/{', docs/'.join(stale)}: stale. Run `make docs` and commit it."
+            )
         self.stdout.write(f"{len(stale)} pages written." if stale else "All pages are fresh.")
 
 
@@ -55,15 +57,28 @@ def flows() -> str:
     for key, row in ROUTES.items():
         for number, flow in enumerate(row):
             when = f"`{key}`" if number == 0 else ""
-            lines.append(f"| {when} | {flow.says} (`{flow.name}`) | {_where(flow)} | {flow.due_minutes} min |")
+            lines.append(
+                f"| {when} | {flow.says} (`{flow.name}`) | {_where(flow)}"
+                f" | {flow.due_minutes} min |"
+            )
     lines += ["", "## By the clock", "", "| every | platform | fact |", "|---|---|---|"]
-    lines += [f"| {one.minutes} min | {one.platform} | `heard:{one.platform}:{one.topic}` |" for one in SCHEDULE]
-    lines += ["", "## Steps", "", "| step | looks up what is in doubt | joins later facts | when refused | when in doubt |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {one.minutes} min | {one.platform} | `heard:{one.platform}:{one.topic}` |"
+        for one in SCHEDULE
+    ]
+    lines += [
+        "",
+        "## Steps",
+        "",
+        "| step | looks up what is in doubt | joins later facts | when refused | when in doubt |",
+        "|---|---|---|---|---|",
+    ]
     seen: dict[str, Flow] = {flow.name: flow for row in ROUTES.values() for flow in row}
     for flow in sorted(seen.values(), key=lambda one: one.name):
         probe = "yes" if flow.probe else ("–" if flow.queue == LOCAL else "a person")
         lines.append(
-            f"| `{flow.name}` | {probe} | {'yes' if flow.joins else 'no'} | `{flow.on_refused.code}` | `{flow.on_doubt.code}` |"
+            f"| `{flow.name}` | {probe} | {'yes' if flow.joins else 'no'}"
+            f" | `{flow.on_refused.code}` | `{flow.on_doubt.code}` |"
         )
     return "\n".join(lines) + "\n"
 
@@ -81,7 +96,9 @@ def exceptions() -> str:
         "One page per team. A word in braces stands for the value of the case.",
     ]
     for role in Role:
-        kinds = sorted((kind for kind in CASE_KINDS.values() if kind.owner == role), key=lambda one: one.title)
+        kinds = sorted(
+            (kind for kind in CASE_KINDS.values() if kind.owner == role), key=lambda one: one.title
+        )
         if not kinds:
             continue
         lines += ["", f"## {role.label}"]
@@ -98,7 +115,8 @@ def exceptions() -> str:
                 f"- **What to do:** {kind.todo}",
                 f"- **If nobody acts:** {kind.otherwise}",
                 f"- **Due:** within {kind.due_hours:g} hours. Then told: {ladder}.",
-                f"- **Buttons:** {'; '.join(f'{action.label} ({action.says})' for action in kind.actions)}",
+                "- **Buttons:** "
+                + "; ".join(f"{action.label} ({action.says})" for action in kind.actions),
                 f"- **Closes by itself when** {kind.closes_when}.",
             ]
     return "\n".join(lines) + "\n"
@@ -106,7 +124,12 @@ def exceptions() -> str:
 
 def roles() -> str:
     """Who may do what, from the policy file."""
-    lines = ["# Who may do what", MADE, "", "| | " + " | ".join(str(role.label) for role in Role) + " |"]
+    lines = [
+        "# Who may do what",
+        MADE,
+        "",
+        "| | " + " | ".join(str(role.label) for role in Role) + " |",
+    ]
     lines.append("|---" * (len(Role) + 1) + "|")
     for verb, holders in VERBS.items():
         cells = ["yes" if role.value in holders else "" for role in Role]

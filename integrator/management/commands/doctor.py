@@ -52,7 +52,10 @@ class Command(BaseCommand):
         version = database.pg_version // 10000  # type: ignore[attr-defined]
         yield version >= 15, f"PostgreSQL is version {version} (15 or newer is needed)"
         faults = [fault for fault in run_checks(databases=["default"]) if isinstance(fault, Error)]
-        yield not faults, "; ".join(str(fault.msg) for fault in faults) or "all triggers are installed"
+        yield (
+            not faults,
+            "; ".join(str(fault.msg) for fault in faults) or "all triggers are installed",
+        )
 
     def _settings(self) -> Iterator[Finding]:
         chain = (
@@ -62,7 +65,10 @@ class Command(BaseCommand):
             settings.TASK_RETRY_SECONDS,
         )
         in_order = all(left < right for left, right in zip(chain, chain[1:], strict=False))
-        yield in_order, f"a call ends before its drain, task and repeat: {' < '.join(map(str, chain))}"
+        yield (
+            in_order,
+            f"a call ends before its drain, task and repeat: {' < '.join(map(str, chain))}",
+        )
         enough = len(PLATFORMS) + 2
         yield settings.WORKERS >= enough, f"{settings.WORKERS} workers (at least {enough})"
 
@@ -105,7 +111,10 @@ class Command(BaseCommand):
         alive = beat is not None and at - beat < watch.STALE_AFTER
         yield alive, "the workers show signs of life" if alive else "no worker shows a sign of life"
         for lag in all_lags(at=at):
-            yield not lag.is_behind, f"stream {lag.stream}: {'behind' if lag.is_behind else 'up to date'}"
+            yield (
+                not lag.is_behind,
+                f"stream {lag.stream}: {'behind' if lag.is_behind else 'up to date'}",
+            )
 
     def _connections(self) -> Iterator[Finding]:
         for connection in Connection.objects.order_by("slug"):

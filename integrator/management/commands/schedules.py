@@ -1,4 +1,7 @@
-"""``manage.py schedules``: make django-q2's schedule rows equal to what the product wants. Idempotent."""
+"""``manage.py schedules``: make django-q2's schedule rows equal to what the product wants.
+
+Idempotent.
+"""
 
 from __future__ import annotations
 

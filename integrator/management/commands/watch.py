@@ -1,4 +1,6 @@
-"""``manage.py watch``: run the django-q2 cluster in a process group of its own and replace it when it hangs."""
+"""``manage.py watch``: run the django-q2 cluster in a process group of its own and replace it when
+it hangs.
+"""
 
 from __future__ import annotations
 

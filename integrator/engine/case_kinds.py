@@ -1,0 +1,320 @@
+"""What kinds of cases there are: the words and buttons of each, and the engine's own kinds.
+
+The kinds of a department live in its app's ``cases.py``. Opening and closing is ``engine.cases``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One thing a person fills in for an action. ``kind`` is text, money, choice or note."""
+
+    name: str
+    label: str
+    kind: str = "text"
+    required: bool = True
+    choices: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A button on the case. ``key`` is routed as ``decided:<key>``; ``verb`` is the permission.
+
+    ``leaves`` says that it sends something to a platform: it then waits 30 seconds and can be
+    cancelled. ``approval`` says that a second person must agree to the exact content.
+    """
+
+    key: str
+    label: str
+    says: str
+    verb: str
+    fields: tuple[Field, ...] = ()
+    leaves: bool = False
+    approval: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CaseKind:
+    """One way to go wrong, in words for the person who owns it.
+
+    The sentences may use ``{names}`` from the case's facts. ``closes_when`` says in words which
+    later fact closes it by itself. ``ladder`` are the roles told one after another when nobody
+    acts. ``alert`` mails the owner at once.
+    """
+
+    code: str
+    owner: str
+    severity: int
+    due_hours: float
+    title: str
+    happened: str
+    means: str
+    todo: str
+    otherwise: str
+    closes_when: str
+    actions: tuple[Action, ...]
+    evidence: tuple[str, ...] = ()
+    ladder: tuple[str, ...] = ("ADMIN",)
+    alert: bool = False
+    shared_cause: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A case's five lines with its facts filled in."""
+
+    title: str
+    happened: str
+    means: str
+    todo: str
+    otherwise: str
+
+
+class _Facts(dict[str, Any]):
+    """A fact that was not given is shown as unknown instead of breaking the sentence."""
+
+    def __missing__(self, key: str) -> str:
+        return "(unknown)"
+
+
+def say(kind: CaseKind, facts: Mapping[str, Any]) -> Said:
+    """Fill a kind's sentences with a case's facts."""
+    known = _Facts(facts)
+    return Said(
+        title=kind.title.format_map(known),
+        happened=kind.happened.format_map(known),
+        means=kind.means.format_map(known),
+        todo=kind.todo.format_map(known),
+        otherwise=kind.otherwise.format_map(known),
+    )
+
+
+# --- Actions every department uses ------------------------------------------------------------
+
+TRY_AGAIN = Action(
+    key="try_again",
+    label="Try again",
+    says="Runs the waiting step once more. What was already done is not done twice.",
+    verb="job.retry",
+    leaves=True,
+)
+GIVE_UP = Action(
+    key="give_up",
+    label="Stop trying",
+    says="The step is not run any more. Say what was done instead.",
+    verb="job.cancel",
+    fields=(Field("note", "What was done instead", "note"),),
+)
+SAVE_MAPPING = Action(
+    key="save_mapping",
+    label="Map it",
+    says="Saves what the word means and releases everything that waits for it, in order.",
+    verb="mapping.change",
+    fields=(Field("ours", "This is our", "choice", choices="mapping"),),
+    leaves=True,
+)
+NOT_AN_ERROR = Action(
+    key="not_an_error",
+    label="Nothing is wrong",
+    says="Closes the case. It comes back if the same happens again.",
+    verb="case.solve",
+    fields=(Field("note", "Why nothing is wrong", "note"),),
+)
+FIXED_THERE = Action(
+    key="fixed_there",
+    label="I fixed it in the platform",
+    says="Closes the case and reads the record again from the platform.",
+    verb="case.solve",
+    fields=(Field("note", "What was changed, and where", "note"),),
+    leaves=True,
+)
+
+# --- The engine's own kinds --------------------------------------------------------------------
+
+JOB_FAILED = CaseKind(
+    code="JOB_FAILED",
+    owner="ADMIN",
+    severity=2,
+    due_hours=4,
+    title="{step} stopped",
+    happened="{step} was refused: {error}",
+    means="The record behind it stays where it is until somebody decides.",
+    todo="Look at what was refused, mend it, then try again.",
+    otherwise="It stays undone, and this case stays open.",
+    closes_when="the step succeeds",
+    actions=(TRY_AGAIN, GIVE_UP),
+    evidence=("step", "error"),
+)
+JOB_CRASHES = CaseKind(
+    code="JOB_CRASHES",
+    owner="ADMIN",
+    severity=3,
+    due_hours=2,
+    title="{step} stops its worker",
+    happened="{step} ended its worker {crashes} times, so it was set aside.",
+    means="Everything else goes on. Only this step waits.",
+    todo="Ask a developer to look at the record, then try again.",
+    otherwise="It stays undone, and this case stays open.",
+    closes_when="the step succeeds",
+    actions=(TRY_AGAIN, GIVE_UP),
+    evidence=("step", "crashes"),
+)
+JOB_LATE = CaseKind(
+    code="JOB_LATE",
+    owner="ADMIN",
+    severity=2,
+    due_hours=2,
+    title="{step} is late",
+    happened="{step} should have been done by {due}. It keeps being tried: {error}",
+    means="Somebody waits for it: a customer, the shop or the books.",
+    todo="See whether the platform has a problem. Nothing needs to be sent again by hand.",
+    otherwise="It is tried for seven days, then set aside.",
+    closes_when="the step succeeds",
+    actions=(TRY_AGAIN, GIVE_UP),
+    evidence=("step", "due", "error"),
+)
+JOB_IN_DOUBT = CaseKind(
+    code="JOB_IN_DOUBT",
+    owner="OPERATIONS",
+    severity=3,
+    due_hours=2,
+    title="We are not sure whether “{step}” happened",
+    happened="The platform did not answer after we sent it, and looking it up gave no clear answer.",
+    means="It may have happened. It is not sent again on a guess.",
+    todo="Look in the platform. Then say here what you saw.",
+    otherwise="Later steps for the same record wait.",
+    closes_when="a look-up finds it",
+    actions=(
+        Action(
+            key="it_happened",
+            label="It happened",
+            says="Counts the step as done, with your reference as proof.",
+            verb="doubt.decide",
+            fields=(
+                Field("reference", "Reference you saw in the platform"),
+                Field("note", "What you saw", "note"),
+            ),
+            approval=True,
+        ),
+        Action(
+            key="it_did_not_happen",
+            label="It did not happen",
+            says="The step may then be run again.",
+            verb="doubt.decide",
+            fields=(Field("note", "How you know", "note"),),
+            approval=True,
+            leaves=True,
+        ),
+    ),
+    evidence=("step", "error"),
+    alert=True,
+)
+MAPPING_MISSING = CaseKind(
+    code="MAPPING_MISSING",
+    owner="OPERATIONS",
+    severity=2,
+    due_hours=4,
+    title="{platform} says “{theirs}”: we do not know this {kind}",
+    happened="{platform} sent the {kind} “{theirs}”. Nobody has said what it means here.",
+    means="What depends on it was held back. Nothing was booked to another place.",
+    todo="Say what it is. Everything that waits for it is then released, in order.",
+    otherwise="More records join the pile. None is booked on a guess.",
+    closes_when="the word is mapped",
+    actions=(SAVE_MAPPING,),
+    evidence=("platform", "kind", "theirs"),
+    shared_cause=True,
+)
+CREDENTIALS_REFUSED = CaseKind(
+    code="CREDENTIALS_REFUSED",
+    owner="ADMIN",
+    severity=3,
+    due_hours=1,
+    title="{platform} does not accept our key any more",
+    happened="{platform} refused our credentials: {error}",
+    means="All work for {platform} is held, in order. Nothing is lost.",
+    todo="Enter a new key for the connection, test it, and switch it on again.",
+    otherwise="Orders, returns and refunds for {platform} keep waiting.",
+    closes_when="the connection is active again",
+    actions=(
+        Action(
+            key="resume_connection",
+            label="Switch it on again",
+            says="Held work starts again, oldest first.",
+            verb="connection.change",
+            leaves=True,
+        ),
+    ),
+    evidence=("platform", "error"),
+    alert=True,
+    shared_cause=True,
+)
+WRITE_SWITCHED_OFF = CaseKind(
+    code="WRITE_SWITCHED_OFF",
+    owner="OPERATIONS",
+    severity=2,
+    due_hours=8,
+    title="This step must be done by hand in {platform}",
+    happened="“{write}” is switched off, because {platform} has not confirmed how it works.",
+    means="Everything before it is done. Only this step is open.",
+    todo="Do the step in {platform}, then say so here.",
+    otherwise="{platform} keeps showing the old state.",
+    closes_when="the platform shows the new state",
+    actions=(GIVE_UP, TRY_AGAIN),
+    evidence=("platform", "write"),
+)
+MESSAGE_UNKNOWN = CaseKind(
+    code="MESSAGE_UNKNOWN",
+    owner="ADMIN",
+    severity=1,
+    due_hours=24,
+    title="{platform} sent something new: {event}",
+    happened="{platform} sent “{event}”. It is genuine, but has no meaning here yet.",
+    means="It was kept and nothing was changed.",
+    todo="See whether it matters. If it does, ask for it to be supported.",
+    otherwise="Messages like it keep being kept and not used.",
+    closes_when="somebody has looked at it",
+    actions=(NOT_AN_ERROR,),
+    evidence=("platform", "event"),
+    shared_cause=True,
+)
+MESSAGE_CHANGED = CaseKind(
+    code="MESSAGE_CHANGED",
+    owner="ADMIN",
+    severity=2,
+    due_hours=8,
+    title="{platform} sent a known message with other content",
+    happened="Message {event_id} came again, but it does not say the same any more.",
+    means="The second one was kept aside and changed nothing.",
+    todo="Ask {platform} which one is right. Our figures come from reading {platform} itself.",
+    otherwise="Nothing is wrong with our data, but a sender may be faulty or false.",
+    closes_when="somebody has looked at it",
+    actions=(NOT_AN_ERROR,),
+    evidence=("platform", "event", "event_id"),
+)
+
+KINDS: tuple[CaseKind, ...] = (
+    JOB_FAILED,
+    JOB_CRASHES,
+    JOB_LATE,
+    JOB_IN_DOUBT,
+    MAPPING_MISSING,
+    CREDENTIALS_REFUSED,
+    WRITE_SWITCHED_OFF,
+    MESSAGE_UNKNOWN,
+    MESSAGE_CHANGED,
+)
+
+
+def by_code(kinds: Sequence[CaseKind]) -> dict[str, CaseKind]:
+    """A catalogue by code; two kinds with one code are a programmer's mistake."""
+    catalogue = {kind.code: kind for kind in kinds}
+    assert len(catalogue) == len(kinds), "two case kinds share a code"
+    return catalogue
+
+
+ENGINE_KINDS = by_code(KINDS)

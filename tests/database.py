@@ -1,0 +1,39 @@
+"""Committed data in tests: emptying append-only tables, and the database's address for processes.
+
+For tests that need several processes or threads. Everything else uses the ``db`` fixture, which
+rolls back.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import connection as database
+from django.db import connections
+
+KEPT = frozenset({"django_migrations", "django_content_type", "auth_permission"})
+
+
+def address() -> str:
+    """The test database as a ``DATABASE_URL``, for processes that a test starts."""
+    to: dict[str, Any] = database.settings_dict
+    user = to["USER"] + (f":{to['PASSWORD']}" if to["PASSWORD"] else "")
+    host = str(to["HOST"] or "").replace("/", "%2F")
+    port = f":{to['PORT']}" if to["PORT"] else ""
+    return f"postgres://{user}@{host}{port}/{to['NAME']}"
+
+
+def empty() -> None:
+    """Empty every table, append-only ones too: their triggers sleep while a replica speaks."""
+    for one in connections.all(initialized_only=True):
+        one.close()
+    with database.cursor() as cursor:
+        cursor.execute(
+            """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                WHERE datname = current_database() AND pid <> pg_backend_pid()"""
+        )
+        names = set(database.introspection.django_table_names(only_existing=True)) - KEPT
+        tables = ", ".join(database.ops.quote_name(name) for name in sorted(names))
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute(f"TRUNCATE {tables} CASCADE")
+        cursor.execute("SET session_replication_role = DEFAULT")

@@ -1,0 +1,363 @@
+"""The stage for stories: the whole product and the sandbox in one process, and a clock we move.
+
+People and platforms act by readable verbs; the sandbox's own books are the judge.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import time_machine
+from django.conf import settings
+from django.contrib.auth.models import Group, User
+from django.core.exceptions import PermissionDenied
+from django.core.management import CommandError, call_command
+
+from fulfilment.models import Order, OrderItem, StockMovement
+from integrator import configuration, policy
+from integrator.api import callbacks
+from integrator.engine import approvals, cases, http, limits
+from integrator.engine.http import Http
+from integrator.engine.states import Trace
+from integrator.engine.worker import Worker
+from integrator.flows import CASE_KINDS, QUEUES, ROUTES, tasks
+from integrator.models import Case, CaseState, Connection, Job, Retailer
+from integrator.platforms import PLATFORMS
+from integrator.roles import Role
+from integrator.sandbox.app import Sandbox
+from integrator.sandbox.faults import Rule
+from returns.models import Return, ReturnItem
+from tests.wire import Trap, Wire, post_to
+
+START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+DEMO = Path(settings.BASE_DIR) / "demo.toml"
+PEOPLE: Mapping[str, Role | None] = {
+    "carla": Role.CX,
+    "omar": Role.OPERATIONS,
+    "fiona": Role.FINANCE,
+    "fred": Role.FINANCE,
+    "conrad": Role.CONTROLLER,
+    "ada": Role.ADMIN,
+    "nobody": None,
+}
+Row = dict[str, Any]
+
+
+class Stage:
+    """One retailer with SCAYLE and ReturnGO connected, as ``demo.toml`` sets it up."""
+
+    def __init__(self, clock: Any, sandbox: Sandbox, wire: Wire) -> None:
+        self.clock = clock
+        self.sandbox = sandbox
+        self.wire = wire
+        self.worker = Worker(ROUTES, threads=0)
+        self.people: dict[str, User] = {}
+        self.retailer: Retailer
+
+    # --- the house ---------------------------------------------------------------------------
+
+    def configure(self, **policy_values: Any) -> None:
+        """Set the retailer up from the demo's file, with other policy values if given."""
+        content = tomllib.loads(DEMO.read_text())
+        content["policy"] |= policy_values
+        configuration.apply(content, trace=self.trace("configure"))
+        self.retailer = Retailer.objects.get(slug="demo-sport")
+
+    def connection(self, platform: str) -> Connection:
+        return Connection.objects.get(retailer=self.retailer, platform=platform)
+
+    def subscribe(self) -> None:
+        """Give each platform an address of ours and let it call there."""
+        for slug, platform in PLATFORMS.items():
+            connection = self.connection(slug)
+            _, address = configuration.new_callback_address(connection)
+            client = platform.client(Http(connection, platform.dialect), connection.settings)
+            for event in platform.events:
+                client.subscribe(event, address)
+
+    def hire(self) -> None:
+        for name, role in PEOPLE.items():
+            person = User.objects.create_user(name, f"{name}@demo-sport.test")
+            if role is not None:
+                person.groups.add(Group.objects.get_or_create(name=role.value)[0])
+            self.people[name] = person
+
+    def __getattr__(self, name: str) -> User:
+        """People by their first name: ``stage.carla`` is customer service."""
+        people = self.__dict__.get("people", {})
+        if name in people:
+            return people[name]
+        raise AttributeError(name)
+
+    def trace(self, actor: str) -> Trace:
+        return Trace(at=self.now(), actor=actor)
+
+    # --- time --------------------------------------------------------------------------------
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def passes(self, *, step: float = 1, **length: float) -> None:
+        """Time passes: every ``step`` minutes the clock ticks and everything due is done."""
+        end = self.now() + timedelta(**length)
+        while self.now() < end:
+            self.clock.move_to(min(self.now() + timedelta(minutes=step), end))
+            tasks.tick()
+            self.settle()
+
+    def work(self) -> None:
+        """The workers run until they find nothing more that is due."""
+        for _ in range(300):
+            if not self.worker.round(QUEUES):
+                return
+        raise AssertionError("the workers never come to rest")
+
+    def deliver(self) -> int:
+        """The platforms send the callbacks that are due."""
+        return self.sandbox.deliver(lambda *call: post_to(callbacks.application, *call))
+
+    def settle(self) -> None:
+        """The platforms carry out what they accepted, call us, and we work until nobody moves."""
+        for _ in range(60):
+            moved = self.sandbox.settle() + self.deliver()
+            self.work()
+            if not moved:
+                return
+        raise AssertionError("the platforms never come to rest")
+
+    def new_worker(self) -> None:
+        """The old process is gone; another one starts."""
+        self.worker = Worker(ROUTES, threads=0)
+
+    # --- what people do in the platforms -----------------------------------------------------
+
+    def act(self, platform: str, action: str, /, **values: Any) -> Row:
+        # People need time: no two acts in the same second.
+        self.clock.shift(1)
+        return self.sandbox.act(platform, action, **values)
+
+    def shop_sells(self, *skus: str, **extras: Any) -> Row:
+        items = [{"sku": sku} for sku in skus or ("JKT-NVY-M",)]
+        return self.act("scayle", "place_order", items=items, **extras)
+
+    def ships(self, order: Row) -> Row:
+        return self.act("scayle", "ship_order", order_id=order["id"])
+
+    def sold(self, *skus: str, **extras: Any) -> Row:
+        """An order that was placed, shipped, and taken over by us."""
+        order = self.ships(self.shop_sells(*skus, **extras))
+        self.settle()
+        return order
+
+    def shopper_returns(self, order: Row, *units: int, **wish: Any) -> Row:
+        """Asks to return units by their place in the order; all when none are named."""
+        if units:
+            wish["units"] = [order["items"][place]["id"] for place in units]
+        rma = self.act("returngo", "request_return", order_id=order["id"], **wish)
+        self.settle()
+        return rma
+
+    def approves(self, rma: Row) -> None:
+        self.act("returngo", "approve", rma_id=rma["id"])
+        self.settle()
+
+    def hands_in(self, rma: Row) -> None:
+        self.act("returngo", "ship_parcel", rma_id=rma["id"])
+        self.settle()
+
+    def arrives(self, rma: Row) -> None:
+        self.act("returngo", "receive", rma_id=rma["id"])
+        self.settle()
+
+    def comes_back(self, order: Row, *units: int, **wish: Any) -> Row:
+        """A return whose parcel lies on the inspector's table."""
+        rma = self.shopper_returns(order, *units, **wish)
+        self.approves(rma)
+        self.hands_in(rma)
+        self.arrives(rma)
+        return rma
+
+    def warehouse_checks(self, rma: Row, unit: int | None = None, **outcome: Any) -> None:
+        """An inspector's verdict, and the minutes until it is seen: there is no callback for it."""
+        self.checks_only(rma, unit, **outcome)
+        self.passes(minutes=8)
+
+    def checks_only(self, rma: Row, unit: int | None = None, **outcome: Any) -> None:
+        """The verdict itself; nothing of ours has run yet."""
+        if unit is None:
+            self.act("returngo", "validate_all", rma_id=rma["id"], **outcome)
+        else:
+            item = rma["items"][unit]["id"]
+            self.act("returngo", "validate", rma_id=rma["id"], item_id=item, **outcome)
+
+    def breaks(self, platform: str, endpoint: str, fault: str, **more: Any) -> Rule:
+        """From now on this goes wrong there. ``struck`` on the answer says how often it did."""
+        row = {"platform": platform, "endpoint": endpoint, "fault": fault, **more}
+        return self.sandbox.add_faults(row)[0]
+
+    def mended(self) -> None:
+        self.sandbox.clear_faults()
+
+    def dies_at(self, method: str, path: str, *, after: bool) -> None:
+        self.wire.traps.append(Trap(method, path, after))
+
+    def hears(self, platform: str, body: Row) -> int:
+        """The platform calls us with a body of its own making. Returns our answer."""
+        subscription = self.sandbox.world.outbox.subscribed(platform)[0]
+        shown = self.sandbox.world.outbox._append(platform, subscription, body, self.now())
+        self.deliver()
+        return shown.answers[-1].status
+
+    # --- the judge ---------------------------------------------------------------------------
+
+    def books(self, platform: str) -> dict[str, list[Row]]:
+        return self.sandbox.books(platform)
+
+    def order_there(self, order: Row) -> Row:
+        return next(row for row in self.books("scayle")["orders"] if row["id"] == order["id"])
+
+    def rma_there(self, rma: Row) -> Row:
+        return next(row for row in self.books("returngo")["rmas"] if row["id"] == rma["id"])
+
+    def refunds_there(self, order: Row) -> list[Row]:
+        return [row for row in self.books("scayle")["refunds"] if row["order_id"] == order["id"]]
+
+    def stock_there(self, sku: str) -> Row:
+        rows = self.books("scayle")["stock"]
+        return next(row for row in rows if (row["sku"], row["warehouse"]) == (sku, "WH-HAM"))
+
+    def sellable(self, sku: str) -> int:
+        return int(self.stock_there(sku)["sellable"])
+
+    def transactions_there(self, rma: Row) -> list[Row]:
+        rows = self.books("returngo")["transactions"]
+        return [row for row in rows if row["rma_id"] == rma["id"]]
+
+    def calls(self, *methods: str) -> list[str]:
+        """What we sent, in order; only these methods when some are named."""
+        return [str(one) for one in self.wire.calls if not methods or one.method in methods]
+
+    def compare(self) -> str:
+        """``manage.py compare`` leaving nothing out as being on its way; its text, or why it failed."""
+        self.passes(minutes=3, step=3)
+        said = StringIO()
+        try:
+            call_command("compare", "--strict", stdout=said)
+        except CommandError as error:
+            said.write(str(error))
+        return said.getvalue()
+
+    # --- our own records ---------------------------------------------------------------------
+
+    def order(self, row: Row) -> Order:
+        return Order.objects.get(external_id=str(row["id"]))
+
+    def sold_unit(self, row: Row, place: int = 0) -> OrderItem:
+        return OrderItem.objects.get(external_id=str(row["items"][place]["id"]))
+
+    def returned(self, rma: Row) -> Return:
+        return Return.objects.get(external_id=str(rma["id"]))
+
+    def unit(self, rma: Row, place: int = 0) -> ReturnItem:
+        return ReturnItem.objects.get(external_id=str(rma["items"][place]["id"]))
+
+    def movements(self, rma: Row) -> list[str]:
+        """The ways of the return's units from bucket to bucket, oldest first."""
+        units = [str(item["id"]) for item in rma["items"]]
+        ids = ReturnItem.objects.filter(external_id__in=units).values_list("pk", flat=True)
+        rows = StockMovement.objects.filter(return_item_id__in=ids).order_by("id")
+        return [f"{row.from_bucket}>{row.to_bucket}" for row in rows]
+
+    def open_cases(self) -> list[str]:
+        rows = Case.objects.exclude(state=CaseState.SOLVED)
+        return sorted(rows.values_list("kind", flat=True))
+
+    def case(self, kind: str) -> Case:
+        """The one open case of a kind."""
+        found = list(Case.objects.filter(kind=kind).exclude(state=CaseState.SOLVED))
+        assert len(found) == 1, f"{len(found)} open {kind}; open are {self.open_cases()}"
+        return found[0]
+
+    def owed(self) -> list[str]:
+        """Promises that are not kept yet."""
+        rows = Job.objects.exclude(state__in=["DONE", "CANCELLED"])
+        return [f"{job.flow}: {job.state} {job.error}" for job in rows]
+
+    # --- what people do here -----------------------------------------------------------------
+
+    def decide(
+        self,
+        case: Case,
+        key: str,
+        *,
+        by: User,
+        second: User | None = None,
+        data: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Press a button of a case as its page does: permission, fields, four eyes, then the fact."""
+        kind = CASE_KINDS[case.kind]
+        action = next(one for one in kind.actions if one.key == key)
+        if not policy.may_act(kind, action, policy.roles_of(by)):
+            raise PermissionDenied(policy.why_not(kind, action))
+        filled = {one.name: "seen" for one in action.fields if one.kind == "note"} | dict(data or {})
+        missing = [one.name for one in action.fields if one.required and not filled.get(one.name)]
+        assert not missing, f"{key} needs {missing}"
+        trace = self.trace(f"user:{by.get_username()}")
+        if action.approval:
+            self._agree(case, action, filled, by, second, trace)
+        cases.decide(case, action, data=filled, trace=trace, by=by)
+        self.work()
+        self.passes(minutes=2)
+
+    def _agree(
+        self,
+        case: Case,
+        action: cases.Action,
+        data: Mapping[str, Any],
+        by: User,
+        second: User | None,
+        trace: Trace,
+    ) -> None:
+        if second is None or not policy.may(second, "approval.decide"):
+            raise PermissionDenied("a second person must agree")
+        about = {"verb": action.verb, "record_kind": "case", "record_id": case.pk}
+        content = {"case": case.pk, "action": action.key, "data": dict(data)}
+        asked = approvals.ask(**about, content=content, by=by, trace=trace)
+        approvals.decide(asked, grant=True, by=second, trace=trace)
+        approvals.use(**about, content=content, trace=trace)
+
+
+@contextmanager
+def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    """A stage at nine in the morning, everybody at work, nothing sold yet."""
+    monkeypatch.setenv("SCAYLE_ACCESS_TOKEN", "sandbox-scayle-key")
+    monkeypatch.setenv("RETURNGO_API_KEY", "sandbox-returngo-key")
+    monkeypatch.setattr(settings, "ALERT_EMAILS", ["alerts@demo-sport.test"])
+    prefix = f"http://127.0.0.1:{settings.SANDBOX_PORT}/"
+    with time_machine.travel(START, tick=False) as clock:
+        sandbox = Sandbox(1, lambda: datetime.now(UTC))
+        wire = Wire(sandbox, lambda: datetime.now(UTC), clock.shift)
+        http.mount(prefix, wire)
+        limits.forget()
+        try:
+            stage = Stage(clock, sandbox, wire)
+            stage.configure()
+            stage.subscribe()
+            stage.hire()
+            wire.calls.clear()
+            yield stage
+        finally:
+            http.mount(prefix, None)
+            limits.forget()
+
+
+def as_json(value: Sequence[Any] | Mapping[str, Any]) -> str:
+    return json.dumps(value, sort_keys=True, default=str)
