@@ -6,9 +6,11 @@ from integrator.admin import site
 from integrator.desk import (
     auth,
     case,
+    case_approvals,
     case_verbs,
     connections,
     health,
+    lists,
     order,
     queue,
     search,
@@ -19,6 +21,7 @@ urlpatterns = [
     path("", queue.home, name="home"),
     path("queue/", queue.queue, name="own_queue"),
     path("queue/<slug:role>/", queue.queue, name="queue"),
+    path("cases/", lists.cases, name="cases"),
     path("cases/<int:case_id>/", case.page, name="case"),
     path("cases/<int:case_id>/act/<slug:key>/", case_verbs.act, name="case_act"),
     path("cases/<int:case_id>/assign/", case_verbs.assign, name="case_assign"),
@@ -27,16 +30,15 @@ urlpatterns = [
     path("cases/<int:case_id>/solve/", case_verbs.solve, name="case_solve"),
     path("cases/<int:case_id>/wake/", case_verbs.wake, name="case_wake"),
     path(
-        "cases/<int:case_id>/approvals/<int:approval_id>/", case_verbs.agree, name="case_agree"
+        "cases/<int:case_id>/approvals/<int:approval_id>/", case_approvals.agree, name="case_agree"
     ),
     path("cases/<int:case_id>/jobs/<int:job_id>/cancel/", case_verbs.cancel, name="case_cancel"),
     path("orders/", order.orders, name="orders"),
     path("orders/<int:order_id>/", order.order, name="order"),
     path("find/", search.find, name="find"),
+    path("steps/", lists.steps, name="steps"),
     path("connections/", connections.connections, name="connections"),
-    path(
-        "connections/<int:connection_id>/switch/", connections.change, name="connection_switch"
-    ),
+    path("connections/<int:connection_id>/switch/", connections.change, name="connection_switch"),
     path("theme/", shell.theme, name="theme"),
     path("keys/", shell.keys, name="keys"),
     path("healthz", health.healthz, name="healthz"),

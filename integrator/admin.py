@@ -1,0 +1,226 @@
+"""Set-up screens: configuration and people, nothing else.
+
+No record of the business can be edited here.
+
+A site of its own, so that what other packages register never appears; guarded by ``policy``, not by
+staff flags: a superuser without the role is refused like anyone.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib.admin import AdminSite, ModelAdmin
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.contrib.auth.models import Group, User
+from django.contrib.auth.views import redirect_to_login
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from fulfilment.models import Location
+from integrator import policy
+from integrator.models import Connection, Mapping, PolicyVersion, Retailer
+from integrator.roles import Role
+
+
+class ConfigurationSite(AdminSite):
+    """The plain Django admin behind our own door and login page."""
+
+    site_header = "Set-up"
+    site_title = "Set-up"
+    index_title = "What this installation is told"
+    site_url = "/"
+    enable_nav_sidebar = False
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        return policy.may(request.user, "configuration.change") or policy.may(
+            request.user, "people.change"
+        )
+
+    def login(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Strangers sign in where everybody does; people without the role are told so."""
+        if request.user.is_authenticated:
+            return TemplateResponse(
+                request, "403.html", {"said": "Set-up is for integration admins."}, status=403
+            )
+        return redirect_to_login(request.get_full_path())
+
+
+class Guarded(ModelAdmin):
+    """Rights by business verb. Nothing here can be deleted: it is history somebody relies on."""
+
+    verb: ClassVar[str] = "configuration.change"
+    can_add: ClassVar[bool] = False
+    can_change: ClassVar[bool] = True
+
+    def _may(self, request: HttpRequest) -> bool:
+        return policy.may(request.user, self.verb)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self._may(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may(request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self.can_add and self._may(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.can_change and self._may(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class ReadOnly(Guarded):
+    can_change = False
+
+
+class RetailerAdmin(Guarded):
+    list_display = ("name", "slug", "timezone", "currency")
+    fields = ("name", "timezone", "slug", "currency")
+    # Amounts are kept in the currency and identifiers in the slug: neither may change underneath.
+    readonly_fields = ("slug", "currency")
+
+
+class ConnectionAdmin(Guarded):
+    """Address and settings. Secrets are never shown, and the state is switched on its own page."""
+
+    list_display = ("name", "platform", "base_url", "state")
+    fields = ("name", "base_url", "settings", "retailer", "platform", "slug", "state", "version")
+    readonly_fields = ("retailer", "platform", "slug", "state", "version")
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).defer("secrets")
+
+    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        if db_field.name == "base_url":
+            kwargs["assume_scheme"] = "https"
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: Connection, form: Any, change: bool) -> None:
+        """Only what the form shows is written, and the version grows so that caches notice."""
+        obj.version += 1
+        obj.save(update_fields=["name", "base_url", "settings", "version"])
+
+
+class LocationAdmin(Guarded):
+    list_display = ("name", "code", "authority", "retailer")
+    fields = ("retailer", "code", "name", "authority")
+    can_add = True
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        # Mappings name a location by its code.
+        return ("retailer", "code") if obj is not None else ()
+
+
+class PolicyVersionAdmin(ReadOnly):
+    list_display = ("retailer", "version", "made_by", "made_at")
+    fields = ("retailer", "version", "values", "made_by", "made_at")
+    ordering = ("-retailer_id", "-version")
+
+
+class MappingAdmin(ReadOnly):
+    list_display = ("connection", "kind", "theirs", "ours", "version", "made_by", "ended_at")
+    list_filter = ("kind", "connection")
+    search_fields = ("theirs", "ours")
+    ordering = ("connection_id", "kind", "theirs", "-version")
+    fields = (
+        "connection",
+        "kind",
+        "theirs",
+        "ours",
+        "version",
+        "made_by",
+        "made_at",
+        "ended_at",
+    )
+
+
+class PersonForm(UserChangeForm):
+    """A person's name and roles. Pairs of roles that would let one person act alone are refused."""
+
+    roles = forms.MultipleChoiceField(
+        choices=Role.choices, required=False, widget=forms.CheckboxSelectMultiple
+    )
+
+    class Meta(UserChangeForm.Meta):
+        fields: ClassVar[Any] = (
+            "username",
+            "password",
+            "first_name",
+            "last_name",
+            "email",
+            "is_active",
+        )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            names = self.instance.groups.values_list("name", flat=True)
+            self.fields["roles"].initial = sorted(set(names) & set(Role.values))
+
+    def clean_roles(self) -> list[str]:
+        chosen: list[str] = self.cleaned_data["roles"]
+        for pair in policy.TOXIC:
+            if pair <= set(chosen):
+                names = " and ".join(sorted(str(Role(role).label) for role in pair))
+                raise forms.ValidationError(
+                    f"One person cannot be {names}: who asks for money must not agree to it."
+                )
+        return chosen
+
+
+class NewPersonForm(AdminUserCreationForm):
+    """A new account. Its roles are given on the next page."""
+
+    class Meta(AdminUserCreationForm.Meta):
+        fields = ("username",)
+
+
+class PersonAdmin(Guarded, UserAdmin):
+    """People and their roles. Staff and superuser flags grant nothing, so they are not offered."""
+
+    verb = "people.change"
+    can_add = True
+    form = PersonForm
+    add_form = NewPersonForm
+    list_display = ("username", "first_name", "last_name", "role_names", "is_active")
+    list_filter = ("is_active",)
+    filter_horizontal = ()
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        ("Person", {"fields": ("first_name", "last_name", "email", "is_active")}),
+        ("Roles", {"fields": ("roles",)}),
+    )
+
+    def role_names(self, user: User) -> str:
+        names = {group.name for group in user.groups.all()}
+        return ", ".join(str(Role(role).label) for role in Role.values if role in names)
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).prefetch_related("groups")
+
+    @transaction.atomic
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if "roles" in form.cleaned_data:
+            groups = [
+                Group.objects.get_or_create(name=role)[0] for role in form.cleaned_data["roles"]
+            ]
+            others = obj.groups.exclude(name__in=Role.values)
+            obj.groups.set([*groups, *others])
+
+
+site = ConfigurationSite(name="admin")
+site.register(Retailer, RetailerAdmin)
+site.register(Connection, ConnectionAdmin)
+site.register(Location, LocationAdmin)
+site.register(PolicyVersion, PolicyVersionAdmin)
+site.register(Mapping, MappingAdmin)
+site.register(User, PersonAdmin)

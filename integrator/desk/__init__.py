@@ -1,0 +1,1 @@
+"""The workspaces people use: queues, record pages and monitors. Decides nothing; see ``flows``."""

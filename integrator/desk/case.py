@@ -1,0 +1,413 @@
+"""The case page: everything a person needs to decide, in one fixed order. Writes nothing."""
+
+from __future__ import annotations
+
+import string
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import Count, Max, Q, Sum
+from django.http import Http404, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from integrator import policy
+from integrator.desk import case_forms, catalogue, directory, evidence, history, queue_rows, words
+from integrator.desk.auth import DeskRequest, back_to, may, needs
+from integrator.engine.case_kinds import Action, CaseKind
+from integrator.models import (
+    Approval,
+    ApprovalState,
+    Case,
+    CaseEvent,
+    CaseState,
+    Job,
+    JobState,
+    Link,
+)
+from integrator.roles import Role
+
+# What somebody must have seen before they may decide: a later one of these means "look again".
+DECISIVE = (
+    CaseEvent.Kind.DECIDED,
+    CaseEvent.Kind.SOLVED,
+    CaseEvent.Kind.REOPENED,
+    CaseEvent.Kind.SNOOZED,
+)
+JOBS_SHOWN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """An action as a button: open it, or read beside it who may."""
+
+    action: Action
+    number: int
+    href: str
+    is_open: bool
+    locked: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A job in words. ``leaves_in`` is set while it can still be cancelled."""
+
+    job: Job
+    says: str
+    tile: catalogue.Tile
+    symbol: str
+    state: str
+    sub: str
+    leaves_in: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A decision that waits for a second person."""
+
+    approval: Approval
+    label: str
+    says: str
+    content: list[tuple[str, str]]
+    may_decide: bool
+    why_not: str
+
+
+def find(case_id: int) -> Case | None:
+    return Case.objects.select_related("connection", "assignee", "job").filter(pk=case_id).first()
+
+
+@require_safe
+@needs("case.see")
+def page(request: DeskRequest, case_id: int) -> HttpResponse:
+    """One case on a page of its own."""
+    case = find(case_id)
+    if case is None:
+        raise Http404
+    return show(request, case)
+
+
+def show(
+    request: DeskRequest, case: Case, *, form: case_forms.Filled | None = None, status: int = 200
+) -> HttpResponse:
+    """The page of a case, with a form to correct or to press again when ``form`` is given."""
+    context = {"detail": detail_of(request, case, form=form), "role": case.owner.lower()}
+    context["role_name"] = Role(case.owner).label if case.owner in Role.values else case.owner
+    return render(request, "desk/case.html", context, status=status)
+
+
+def detail_of(
+    request: DeskRequest, case: Case, *, form: case_forms.Filled | None = None
+) -> dict[str, Any]:
+    """Everything the partial ``desk/_case.html`` shows."""
+    kind = catalogue.kind_of(case)
+    known = directory.current(at=request.at)
+    events = list(
+        CaseEvent.objects.filter(case=case).select_related("note__author").order_by("-id")[:200]
+    )
+    opened_form = form or case_forms.asked_for(request, case, kind)
+    said = catalogue.said_of(case)
+    steps = _steps(request, case, known)
+    group = _group(case, kind)
+    return {
+        "case": case,
+        "kind": kind,
+        "said": said,
+        "due": words.due_of(case.due_at, at=request.at),
+        "state": _state(case, at=request.at),
+        "owner": Role(case.owner).label if case.owner in Role.values else case.owner,
+        "group": group,
+        "members": group.count,
+        "others": group.count - 1,
+        "buttons": _buttons(request, case, kind, opened_form),
+        "form": opened_form,
+        "preview": case_forms.preview(opened_form, case, kind, known),
+        "may_work": may(request, "case.work"),
+        "is_mine": case.assignee_id == request.user.pk,
+        "asked": _asked(request, case, kind, events),
+        "steps": steps,
+        "tries": evidence.tries_of(case.job),
+        "evidence": evidence.of(case, kind, known, at=request.at),
+        "history": [history.told(event, at=request.at) for event in events],
+        "links": [(known.tile(link.connection_id), link) for link in _links(case)],
+        "version": version_of(events),
+        "closes_when": say_when(kind, case),
+        **_addresses(request, case),
+        **_own_inputs(request, opened_form),
+    }
+
+
+def _addresses(request: DeskRequest, case: Case) -> dict[str, str]:
+    """Where the forms open, close and return to: this page, whether alone or beside its list."""
+    own = reverse("case", args=[case.pk])
+    is_own = request.method != "GET" or request.path == own
+    query = request.GET.copy()
+    query.pop("do", None)
+    closed = f"{own if is_own else request.path}?{query.urlencode()}".rstrip("?")
+    wanted = request.POST.get("next", "")
+    same_cause = urlencode({"kind": case.kind, "cause": case.cause})
+    queue = ""
+    if case.owner in queue_rows.visible_to(request.roles):
+        queue = reverse("queue", args=[case.owner.lower()])
+    return {
+        "closed": closed,
+        "next": wanted or closed,
+        "open_snooze": case_forms.opening(request, case, "snooze"),
+        "open_solve": case_forms.opening(request, case, "solve"),
+        "open_note": case_forms.opening(request, case, "note"),
+        "queue_href": queue,
+        "members_href": f"{queue}?{same_cause}" if queue else "",
+    }
+
+
+def _own_inputs(request: DeskRequest, form: case_forms.Filled | None) -> dict[str, Any]:
+    """The inputs of the forms every case has; what was typed stays."""
+    open_one = form.key if form is not None else ""
+    typed = form.inputs if form is not None else ()
+    accepts_loss = may(request, "loss.accept")
+    blank = {
+        "solve": case_forms.solve_inputs(accepts_loss=accepts_loss),
+        "snooze": case_forms.snooze_inputs(),
+        "note": case_forms.note_inputs(),
+    }
+    if open_one in blank and typed:
+        blank[open_one] = case_forms.with_typed(blank[open_one], typed)
+    return {f"{name}_inputs": inputs for name, inputs in blank.items()}
+
+
+def say_when(kind: CaseKind, case: Case) -> str:
+    """What closes the case without a person."""
+    return kind.closes_when.format_map(defaultdict(lambda: "the platform", case.facts))
+
+
+def version_of(events: list[CaseEvent]) -> int:
+    """What a person has seen: the newest event that decided something."""
+    return max((event.pk for event in events if event.kind in DECISIVE), default=0)
+
+
+def plain_title(kind: CaseKind) -> str:
+    """The title of a kind without a case: its facts are left out."""
+    return "".join(
+        text if name is None else f"{text}…"
+        for text, name, _, _ in string.Formatter().parse(kind.title)
+    )
+
+
+def snoozed_words(case: Case, *, at: datetime) -> str:
+    if case.snoozed_for == "CHANGE":
+        return "until something changes"
+    if case.snoozed_for == "WORSE":
+        return "until it gets worse"
+    if case.snoozed_until is None:
+        return ""
+    return f"until {words.moment_text(case.snoozed_until, at=at)}"
+
+
+def _state(case: Case, *, at: datetime) -> tuple[str, str]:
+    """Symbol and words for the head line."""
+    if case.state == CaseState.SOLVED:
+        label = Case.Resolution(case.resolution).label
+        return "ok", f"Solved {words.moment_text(case.solved_at or at, at=at)}: {label.lower()}"
+    if case.state == CaseState.SNOOZED:
+        return "pause", f"Snoozed {snoozed_words(case, at=at)}"
+    due = words.due_of(case.due_at, at=at)
+    return due.symbol, due.long
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What all open cases of one cause come to; for most kinds that is the case alone."""
+
+    count: int
+    money_minor: int
+    currency: str
+    currencies: int
+    customers: int
+
+
+def _group(case: Case, kind: CaseKind) -> Group:
+    if not kind.shared_cause:
+        has_money = 1 if case.money_minor else 0
+        return Group(1, case.money_minor, case.currency, has_money, case.customers_waiting)
+    priced = Q(money_minor__gt=0)
+    sums = Case.objects.filter(kind=case.kind, cause=case.cause, state=case.state).aggregate(
+        count=Count("id"),
+        money=Sum("money_minor"),
+        one=Max("currency", filter=priced),
+        several=Count("currency", filter=priced, distinct=True),
+        customers=Sum("customers_waiting"),
+    )
+    return Group(
+        sums["count"] or 1,
+        sums["money"] or 0,
+        sums["one"] or "",
+        sums["several"],
+        sums["customers"] or 0,
+    )
+
+
+def _buttons(
+    request: DeskRequest, case: Case, kind: CaseKind, opened: case_forms.Filled | None
+) -> list[Button]:
+    if case.state == CaseState.SOLVED:
+        return []
+    buttons = []
+    for number, action in enumerate(kind.actions, start=1):
+        locked = ""
+        if not policy.may_act(kind, action, request.roles):
+            locked = policy.why_not(kind, action)
+        buttons.append(
+            Button(
+                action=action,
+                number=number,
+                href=case_forms.opening(request, case, action.key),
+                is_open=opened is not None and opened.key == action.key,
+                locked=locked,
+            )
+        )
+    return buttons
+
+
+def _asked(
+    request: DeskRequest, case: Case, kind: CaseKind, events: list[CaseEvent]
+) -> list[Asked]:
+    waiting = Approval.objects.filter(
+        record_kind="case", record_id=case.pk, state=ApprovalState.ASKED
+    ).select_related("asked_by")
+    notes = {event.pk: event.note.text for event in events if event.note is not None}
+    actions = {action.key: action for action in kind.actions}
+    found = []
+    for approval in waiting.order_by("id"):
+        action = actions.get(str(approval.content.get("action", "")))
+        if action is None:
+            continue
+        why_not = who_agrees(request, kind, approval)
+        found.append(
+            Asked(
+                approval=approval,
+                label=action.label,
+                says=action.says,
+                content=case_forms.in_words(action, approval.content, notes),
+                may_decide=not why_not,
+                why_not=why_not,
+            )
+        )
+    return found
+
+
+def who_agrees(request: DeskRequest, kind: CaseKind, approval: Approval) -> str:
+    """Why this person may not agree; empty when they may. The asker never may (R: two people)."""
+    if approval.asked_by_id == request.user.pk:
+        return "You asked, so somebody else must agree. There is no exception."
+    able = frozenset({kind.owner, *kind.ladder}) & policy.VERBS["approval.decide"]
+    if request.roles & able:
+        return ""
+    names = [str(Role(role).label) for role in Role.values if role in able]
+    return f"Only {' or '.join(names)} can agree to this." if names else "Nobody may agree to this."
+
+
+def _steps(request: DeskRequest, case: Case, known: directory.Directory) -> list[Step]:
+    """The work that belongs to this case: its own, its record's, and what decisions set going."""
+    about = Q(record_kind="case", record_id=case.pk)
+    about |= Q(record_kind=case.record_kind, record_id=case.record_id)
+    if case.job_id:
+        about |= Q(pk=case.job_id)
+    jobs = Job.objects.filter(about).order_by("-id")[:JOBS_SHOWN]
+    return [step_of(job, known, request, case=case) for job in jobs]
+
+
+def belongs(job: Job, case: Case) -> bool:
+    """Whether a job is one of those the case's page shows."""
+    return job.pk == case.job_id or (job.record_kind, job.record_id) in (
+        ("case", case.pk),
+        (case.record_kind, case.record_id),
+    )
+
+
+_JOB_WORDS = {
+    JobState.DUE: ("idle", "to be done"),
+    JobState.RUNNING: ("wait", "being done"),
+    JobState.WAITING: ("wait", "waits"),
+    JobState.IN_DOUBT: ("doubt", "in doubt"),
+    JobState.PARKED: ("bad", "stopped"),
+    JobState.DONE: ("ok", "done"),
+    JobState.CANCELLED: ("idle", "not owed any more"),
+}
+
+
+def step_of(
+    job: Job, known: directory.Directory, request: DeskRequest, *, case: Case | None = None
+) -> Step:
+    """A job as a line of "what we owe"."""
+    at = request.at
+    symbol, state = _JOB_WORDS[JobState(job.state)]
+    leaves_in = ""
+    if case is not None and can_be_cancelled(job, case, at=at):
+        leaves_in = words.span(job.not_before - at)
+        symbol, state = "wait", f"leaves in {leaves_in}"
+    return Step(
+        job=job,
+        says=catalogue.flow_says(job.flow),
+        tile=known.tile(job.connection_id),
+        symbol=symbol,
+        state=state,
+        sub=_step_sub(job, at=at),
+        leaves_in=leaves_in,
+    )
+
+
+def can_be_cancelled(job: Job, case: Case, *, at: datetime) -> bool:
+    """Something a person set going that has not left yet: started by them, or released by them."""
+    if job.state != JobState.DUE or job.not_before <= at:
+        return False
+    return job.actor.startswith("user:") or (job.pk == case.job_id and job.attempts > 0)
+
+
+def _step_sub(job: Job, *, at: datetime) -> str:
+    if job.state == JobState.DONE:
+        proof = evidence.proof_words(job.evidence)
+        when = words.moment_text(job.finished_at or at, at=at)
+        return f"proof: {proof}, {when}" if proof else when
+    if job.state == JobState.CANCELLED:
+        return str(job.evidence.get("cancelled", ""))
+    if job.state == JobState.WAITING:
+        left = max(job.not_before - at, timedelta())
+        return f"{words.plural(job.attempts, 'try', 'tries')}, next in {words.span(left)}"
+    if job.state == JobState.DUE and job.not_before > at:
+        return f"at {words.moment_text(job.not_before, at=at)}"
+    return "a person must look at it" if job.state == JobState.PARKED else ""
+
+
+def _links(case: Case) -> Any:
+    about = Q(record_kind=case.record_kind, record_id=case.record_id)
+    if case.order_id:
+        about |= Q(order_id=case.order_id)
+    return Link.objects.filter(about).order_by("connection_id", "external_kind", "id")[:12]
+
+
+# --- What the views that write share --------------------------------------------------------------
+
+
+def get(case_id: int) -> Case:
+    case = find(case_id)
+    if case is None:
+        raise Http404
+    return case
+
+
+def lock(case_id: int) -> Case:
+    """The case, locked until the end of the transaction."""
+    return get_object_or_404(
+        Case.objects.select_for_update(of=("self",)).select_related(
+            "connection", "assignee", "job"
+        ),
+        pk=case_id,
+    )
+
+
+def back(request: DeskRequest, case: Case) -> HttpResponse:
+    return HttpResponseRedirect(back_to(request, reverse("case", args=[case.pk])))

@@ -1,0 +1,268 @@
+"""The small forms of a case: what to fill in, what is wrong with it, and what would happen.
+
+Checks what was typed; carries nothing out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from django.urls import reverse
+
+from fulfilment.models import Location, Sku
+from integrator import policy
+from integrator.desk import catalogue, directory, words
+from integrator.desk.auth import DeskRequest
+from integrator.engine.case_kinds import Action, CaseKind, Field
+from integrator.engine.flow import LOCAL
+from integrator.engine.records import find as find_record
+from integrator.models import Case, MappingKind
+from returns.shapes import Method, Resolution
+
+# Forms that every case has. They are no actions of a kind: nothing is routed from them by name.
+OWN_FORMS = ("solve", "snooze", "note", "assign")
+NOTE_MAX = 4000
+TEXT_MAX = 200
+# Done once per record, so they can be done for every record of a cause in one go.
+PER_RECORD = frozenset({"give_up", "not_an_error", "fixed_there", "accept_unit", "solve"})
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One field of a form as it is shown, with what was typed and what is wrong with it."""
+
+    name: str
+    label: str
+    kind: str
+    required: bool
+    value: str
+    error: str
+    choices: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A form that is open on the page. ``conflict`` says what somebody else did meanwhile."""
+
+    key: str
+    inputs: tuple[Input, ...] = ()
+    conflict: str = ""
+    for_all: bool = False
+
+    @property
+    def errors(self) -> list[tuple[str, str]]:
+        return [(one.name, one.error) for one in self.inputs if one.error]
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One line of "What will happen"."""
+
+    tile: catalogue.Tile
+    says: str
+    amount: tuple[int, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What pressing the button does. ``button`` is its label: a verb, and a number when many."""
+
+    action: Action
+    effects: list[Effect] = field(default_factory=list)
+    button: str = ""
+    waits: bool = False
+    is_per_record: bool = False
+
+
+def action_of(kind: CaseKind, key: str) -> Action | None:
+    return next((action for action in kind.actions if action.key == key), None)
+
+
+def opening(request: DeskRequest, case: Case, key: str) -> str:
+    """The address of this page with one form open. After a POST that is the case's own page."""
+    query = request.GET.copy()
+    query["do"] = key
+    path = request.path if request.method == "GET" else reverse("case", args=[case.pk])
+    return f"{path}?{query.urlencode()}#do"
+
+
+def solve_inputs(*, accepts_loss: bool) -> tuple[Input, ...]:
+    """How a case may end. A later fact's own ending is not for people, a loss is for finance."""
+    hidden = {Case.Resolution.BY_ITSELF}
+    if not accepts_loss:
+        hidden.add(Case.Resolution.ACCEPTED_LOSS)
+    choices = tuple((one.value, str(one.label)) for one in Case.Resolution if one not in hidden)
+    return (
+        Input("resolution", "How it ended", "choice", True, "", "", choices),
+        Input("note", "Note", "note", True, "", ""),
+    )
+
+
+def snooze_inputs() -> tuple[Input, ...]:
+    choices = (
+        ("tomorrow", "Tomorrow, 9:00"),
+        ("monday", "Next Monday, 9:00"),
+        ("CHANGE", "Until something changes"),
+        ("WORSE", "Until more money is at risk"),
+    )
+    return (
+        Input("until", "Until when", "choice", True, "", "", choices),
+        Input("note", "Why it can wait", "note", True, "", ""),
+    )
+
+
+def note_inputs() -> tuple[Input, ...]:
+    return (Input("note", "Comment", "note", True, "", ""),)
+
+
+def with_typed(blank: tuple[Input, ...], typed: tuple[Input, ...]) -> tuple[Input, ...]:
+    """The inputs with what was typed and what is wrong with it."""
+    by_name = {one.name: one for one in typed}
+    return tuple(
+        replace(one, value=by_name[one.name].value, error=by_name[one.name].error)
+        if one.name in by_name
+        else one
+        for one in blank
+    )
+
+
+def asked_for(request: DeskRequest, case: Case, kind: CaseKind) -> Filled | None:
+    """The form that the URL opens. A locked action has none."""
+    key = request.GET.get("do", "")
+    if key in OWN_FORMS and policy.may(request.user, "case.work", roles=request.roles):
+        return Filled(key=key)
+    action = action_of(kind, key)
+    if action is None or not policy.may_act(kind, action, request.roles):
+        return None
+    return Filled(key=key, inputs=_empty(action, case))
+
+
+def _empty(action: Action, case: Case) -> tuple[Input, ...]:
+    return tuple(_input(one, case, value="", error="") for one in action.fields)
+
+
+def _input(one: Field, case: Case, *, value: str, error: str) -> Input:
+    choices = choices_of(one, case)
+    kind = one.kind if one.kind != "choice" or choices else "text"
+    label = one.label
+    if one.choices == "mapping" and _asks_for_theirs(case):
+        label = "Their word for it"
+    return Input(one.name, label, kind, one.required, value, error, choices)
+
+
+def choices_of(one: Field, case: Case) -> tuple[tuple[str, str], ...]:
+    """What may be chosen. A word with no fixed list (a reason, a SKU) is typed instead."""
+    if one.choices != "mapping" or _asks_for_theirs(case):
+        return ()
+    match case.facts.get("kind_code"):
+        case MappingKind.LOCATION:
+            locations = Location.objects.order_by("name").values_list("code", "name")
+            if case.connection is not None:
+                locations = locations.filter(retailer=case.connection.retailer_id)
+            return tuple((code, f"{name} ({code})") for code, name in locations)
+        case MappingKind.RESOLUTION:
+            return _of(Resolution)
+        case MappingKind.METHOD:
+            return _of(Method)
+    return ()
+
+
+def _asks_for_theirs(case: Case) -> bool:
+    """Our own word has no partner there: what is missing is the platform's word, which is typed."""
+    return ":ours:" in case.cause
+
+
+def _of(enum: Any) -> tuple[tuple[str, str], ...]:
+    return tuple((one.value, str(one.label)) for one in enum if one.value != "UNKNOWN")
+
+
+def read(action: Action, case: Case, typed: Mapping[str, str]) -> tuple[dict[str, Any], Filled]:
+    """What was filled in, and the form with an error on each field that is not right."""
+    data: dict[str, Any] = {}
+    inputs = []
+    for one in action.fields:
+        text = words.typed(typed.get(one.name, ""))
+        value, error = _checked(one, case, text)
+        if not error and value != "":
+            data[one.name] = value
+        inputs.append(_input(one, case, value=text, error=error))
+    return data, Filled(action.key, tuple(inputs), for_all=typed.get("all") == "1")
+
+
+def _checked(one: Field, case: Case, text: str) -> tuple[Any, str]:
+    """The value of a field, or the sentence that says how to mend it."""
+    if not text:
+        return "", _missing(one) if one.required else ""
+    if one.kind == "money":
+        try:
+            return words.minor_of(text, case.currency or "EUR"), ""
+        except words.UnableToRead as error:
+            return "", f"{one.label}: {str(error)[:1].lower()}{str(error)[1:]}"
+    limit = NOTE_MAX if one.kind == "note" else TEXT_MAX
+    if len(text) > limit:
+        return "", f"{one.label}: use at most {limit:,} characters"
+    choices = choices_of(one, case)
+    if choices and text not in dict(choices):
+        return "", f"{one.label}: choose one from the list"
+    is_ours = one.choices == "mapping" and not _asks_for_theirs(case)
+    if is_ours and case.facts.get("kind_code") == MappingKind.SKU:
+        retailer = case.connection.retailer_id if case.connection is not None else None
+        if not Sku.objects.filter(code=text, retailer=retailer).exists():
+            return "", f"{one.label}: we know no SKU “{text}”"
+    return text, ""
+
+
+def _missing(one: Field) -> str:
+    if one.kind == "choice":
+        return f"{one.label}: choose one from the list"
+    if one.kind == "note":
+        return f"{one.label}: say it in one sentence"
+    return f"{one.label}: fill this in"
+
+
+def preview(
+    form: Filled | None, case: Case, kind: CaseKind, known: directory.Directory
+) -> Preview | None:
+    """What an action would do, before anything is done."""
+    action = action_of(kind, form.key) if form else None
+    if action is None:
+        return None
+    effects = [Effect(catalogue.OURS, action.says)]
+    record: Any = None
+    for flow in catalogue.flows_after(action.key):
+        tile = catalogue.tile_of(flow.queue) if flow.queue != LOCAL else catalogue.OURS
+        if flow.plan is None:
+            if flow.queue != LOCAL:  # a local step only repeats what the button says
+                effects.append(Effect(tile, flow.says))
+            continue
+        record = record or find_record(case.record_kind, case.record_id)
+        for call in flow.plan(record):
+            amount = None if call.money_minor is None else (call.money_minor, call.currency)
+            effects.append(Effect(catalogue.tile_of(call.platform), call.says, amount))
+    return Preview(
+        action=action,
+        effects=effects,
+        button="Ask a second person" if action.approval else action.label,
+        waits=action.leaves,
+        is_per_record=kind.shared_cause and action.key in PER_RECORD,
+    )
+
+
+def in_words(
+    action: Action, content: Mapping[str, Any], notes: Mapping[int, str]
+) -> list[tuple[str, str]]:
+    """The exact content somebody agrees to, field by field."""
+    data = content.get("data", {})
+    lines = []
+    for one in action.fields:
+        if one.kind == "note":
+            text = notes.get(int(content.get("note_event") or 0), "")
+        elif one.kind == "money" and one.name in data:
+            text = words.amount_text(int(data[one.name]), str(content.get("currency") or "EUR"))
+        else:
+            text = str(data.get(one.name, ""))
+        if text:
+            lines.append((one.label, text))
+    return lines

@@ -1,0 +1,287 @@
+"""What each system says about a case's record, side by side, and how fresh it is. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from finance.models import Refund
+from finance.states import RefundStatus
+from fulfilment.models import Order
+from fulfilment.shapes import Billing
+from integrator.desk import catalogue, directory, words
+from integrator.engine.case_kinds import CaseKind
+from integrator.models import Attempt, Case, Job
+from returns.models import Return, ReturnItem
+
+# Names of facts as people read them. A fact that is not listed is shown by its own name.
+FACT_WORDS = {
+    "at": "Compared",
+    "rma": "Return",
+    "sku": "SKU",
+    "order": "Order",
+    "amount": "Amount",
+    "error": "What was said",
+    "step": "Step",
+    "due": "Should have been done by",
+    "theirs": "Their value",
+    "ours": "Our value",
+    "platform": "Platform",
+    "kind": "Kind of word",
+    "event": "Message",
+    "event_id": "Message number",
+    "write": "Step",
+    "crashes": "Times stopped",
+    "paid": "Paid",
+    "items": "Units and fees",
+    "what": "What differs",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One system. ``key`` is shop, returns or ours."""
+
+    key: str
+    tile: catalogue.Tile
+    name: str
+    fresh: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One system's value. Empty text is shown as not known; ``owns`` marks whose value counts."""
+
+    column: str
+    text: str = ""
+    owns: bool = False
+    differs: bool = False
+    amount: tuple[int, str] | None = None
+    label: str = ""
+    is_kept: bool = True
+
+    @property
+    def missing(self) -> str:
+        return "not known" if self.is_kept else "not kept"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    label: str
+    sub: str
+    cells: list[Cell]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    columns: list[Column] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
+    facts: list[tuple[str, str]] = field(default_factory=list)
+    order: Order | None = None
+    rma: Return | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One attempt of a job with its calls, for the folded technical details."""
+
+    attempt: Attempt
+    calls: list[Mapping[str, Any]]
+
+
+def of(case: Case, kind: CaseKind, known: directory.Directory, *, at: datetime) -> Evidence:
+    """The values of the case's order, return and refund as each side last gave them."""
+    unit, rma, refund = _records(case)
+    order = _order_of(case, unit, rma, refund)
+    columns, lines = [], []
+    if order is not None:
+        tile = known.tile(order.connection_id)
+        fresh = f"read {words.ago_text(order.read_at, at=at)}"
+        columns.append(Column("shop", tile, known.name(order.connection_id), fresh))
+    if rma is not None:
+        tile = known.tile(rma.connection_id)
+        fresh = f"read {words.ago_text(rma.read_at, at=at)}"
+        columns.append(Column("returns", tile, known.name(rma.connection_id), fresh))
+    if columns:
+        columns.append(Column("ours", catalogue.OURS, "Ours", "now"))
+        lines = [*_order_lines(order), *_return_lines(rma, unit), *_refund_lines(refund, rma)]
+    differing = _differing(case, known)
+    if differing is not None and not columns:
+        columns, lines = differing
+    aligned = [replace(line, cells=_aligned(line, columns)) for line in lines]
+    return Evidence(columns, aligned, _facts(case, kind), order, rma)
+
+
+def _aligned(line: Line, columns: list[Column]) -> list[Cell]:
+    """One cell per column, in their order; what a system does not keep is said so."""
+    given = {cell.column: cell for cell in line.cells}
+    return [
+        replace(given[one.key], label=one.name)
+        if one.key in given
+        else Cell(one.key, is_kept=False, label=one.name)
+        for one in columns
+    ]
+
+
+def _records(case: Case) -> tuple[ReturnItem | None, Return | None, Refund | None]:
+    unit, rma, refund = None, None, None
+    match case.record_kind:
+        case "return_item":
+            unit = (
+                ReturnItem.objects.select_related("return_record__order", "sku", "order_item")
+                .filter(pk=case.record_id)
+                .first()
+            )
+            rma = unit.return_record if unit else None
+        case "return":
+            rma = Return.objects.select_related("order").filter(pk=case.record_id).first()
+        case "refund":
+            refund = (
+                Refund.objects.select_related("order", "return_record")
+                .filter(pk=case.record_id)
+                .first()
+            )
+            rma = refund.return_record if refund else None
+    return unit, rma, refund
+
+
+def _order_of(
+    case: Case, unit: ReturnItem | None, rma: Return | None, refund: Refund | None
+) -> Order | None:
+    if refund is not None:
+        return refund.order
+    if rma is not None and rma.order is not None:
+        return rma.order
+    wanted = case.record_id if case.record_kind == "order" else case.order_id
+    return Order.objects.filter(pk=wanted).first() if wanted else None
+
+
+def _order_lines(order: Order | None) -> list[Line]:
+    if order is None:
+        return []
+    money = (order.paid_minor, order.currency)
+    refunded = (order.refunded_minor, order.currency)
+    return [
+        Line(
+            "Order",
+            "",
+            [
+                Cell("shop", str(Billing(order.billing).label), owns=True),
+                Cell("ours", order.get_status_display()),
+            ],
+        ),
+        Line("Paid", "", [Cell("shop", amount=money, owns=True), Cell("ours", amount=money)]),
+        Line("Refunded", "sent or in doubt counts", [Cell("ours", amount=refunded)]),
+    ]
+
+
+def _return_lines(rma: Return | None, unit: ReturnItem | None) -> list[Line]:
+    if rma is None:
+        return []
+    lines = [
+        Line(
+            "Return",
+            "",
+            [
+                Cell("returns", rma.platform_word or rma.get_platform_status_display(), owns=True),
+                Cell("ours", rma.get_status_display()),
+            ],
+        ),
+        Line(
+            "Order of the return",
+            "" if rma.order_id else "no order of ours fits",
+            [
+                Cell("returns", rma.order_number),
+                Cell("ours", rma.order.number if rma.order else ""),
+            ],
+        ),
+    ]
+    if unit is not None:
+        claimed = (unit.claimed_minor, unit.currency)
+        paid = None
+        if unit.order_item is not None:
+            paid = (unit.order_item.paid_minor, unit.currency)
+        lines += [
+            Line("Unit", unit.sku_code, [Cell("ours", unit.get_custody_display())]),
+            Line(
+                "Its value",
+                "the shop's price counts",
+                [
+                    Cell("shop", amount=paid, owns=True),
+                    Cell("returns", amount=claimed, differs=paid is not None and paid != claimed),
+                ],
+            ),
+            Line(
+                "What the customer gets",
+                "",
+                [
+                    Cell("returns", unit.resolution_word, owns=True),
+                    Cell("ours", unit.get_resolution_display()),
+                ],
+            ),
+            Line("Its money", "", [Cell("ours", unit.get_money_display())]),
+        ]
+    return lines
+
+
+def _refund_lines(refund: Refund | None, rma: Return | None) -> list[Line]:
+    if refund is None:
+        return []
+    executed = None
+    if refund.executed_minor is not None:
+        executed = (refund.executed_minor, refund.currency)
+    claimed = (refund.claimed_minor, refund.currency)
+    calculated = (refund.calculated_minor, refund.currency)
+    derived = "derived, not yet confirmed" if executed and refund.executed_is_derived else ""
+    return [
+        Line(
+            "Refund, claimed",
+            "",
+            [Cell("returns", amount=claimed, differs=claimed != calculated)] if rma else [],
+        ),
+        Line("Refund, calculated", "our policy", [Cell("ours", amount=calculated)]),
+        Line("Refund, paid", derived, [Cell("shop", amount=executed, owns=True)]),
+        Line("State of the refund", "", [Cell("ours", RefundStatus(refund.status).label)]),
+    ]
+
+
+def _differing(case: Case, known: directory.Directory) -> tuple[list[Column], list[Line]] | None:
+    """A case that carries both values itself."""
+    if "ours" not in case.facts or "theirs" not in case.facts or not case.connection_id:
+        return None
+    their = Column(
+        "shop", known.tile(case.connection_id), known.name(case.connection_id), "as it said"
+    )
+    label = str(case.facts.get("what") or case.facts.get("fields") or "Value")
+    cells = [
+        Cell("shop", str(case.facts["theirs"]), differs=True),
+        Cell("ours", str(case.facts["ours"]), differs=True),
+    ]
+    return [their, Column("ours", catalogue.OURS, "Ours", "now")], [Line(label, "", cells)]
+
+
+def _facts(case: Case, kind: CaseKind) -> list[tuple[str, str]]:
+    return [
+        (FACT_WORDS.get(name, name.replace("_", " ").capitalize()), str(case.facts[name]))
+        for name in kind.evidence
+        if case.facts.get(name) not in (None, "")
+    ]
+
+
+def tries_of(job: Job | None) -> list[Try]:
+    """The job's last tries. Calls carry method, path, status and time; never a body."""
+    if job is None:
+        return []
+    return [Try(one, list(one.calls)) for one in job.tries.order_by("-id")[:10]]
+
+
+def proof_words(evidence: Mapping[str, Any]) -> str:
+    """What counts as proof, in one line."""
+    told = [
+        f"{name.replace('_', ' ')} {value}"
+        for name, value in evidence.items()
+        if isinstance(value, str | int) and not isinstance(value, bool) and value != ""
+    ]
+    return ", ".join(told[:2])

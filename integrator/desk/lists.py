@@ -1,0 +1,98 @@
+"""The rows behind the counts of the connections page: its steps and its cases. Reads only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from integrator.desk import case as case_page
+from integrator.desk import catalogue, directory, words
+from integrator.desk.auth import DeskRequest, needs
+from integrator.models import Case, CaseState, Job, JobState
+from integrator.roles import Role
+
+PAGE = 50
+# The same words on the connections page: a count there is the length of a list here.
+WAITING = (JobState.DUE, JobState.RUNNING, JobState.WAITING, JobState.IN_DOUBT)
+SHOWN: dict[str, tuple[str, tuple[JobState, ...]]] = {
+    "waiting": ("Waiting", WAITING),
+    "in-doubt": ("In doubt", (JobState.IN_DOUBT,)),
+    "stopped": ("Stopped", (JobState.PARKED,)),
+}
+
+
+@require_safe
+@needs("connection.see")
+def steps(request: DeskRequest) -> HttpResponse:
+    """Steps that wait, are in doubt or stopped: the oldest first."""
+    chosen = request.GET.get("show", "waiting")
+    chosen = chosen if chosen in SHOWN else "waiting"
+    found = Job.objects.filter(connection__isnull=False, state__in=SHOWN[chosen][1])
+    found = _narrowed(request, found).order_by("id")
+    after = number(request.GET.get("after", ""))
+    rows = list(found.filter(pk__gt=after)[: PAGE + 1])
+    known = directory.current(at=request.at)
+    context = {
+        "steps": [case_page.step_of(job, known, request) for job in rows[:PAGE]],
+        "chosen": chosen,
+        "shown": {key: title for key, (title, _) in SHOWN.items()},
+        **_frame(request, known, rows, after),
+    }
+    return render(request, "desk/steps.html", context)
+
+
+@require_safe
+@needs("case.see")
+def cases(request: DeskRequest) -> HttpResponse:
+    """Open cases of one connection or of all, the oldest first, whoever owns them."""
+    found = _narrowed(request, Case.objects.exclude(state=CaseState.SOLVED)).order_by("id")
+    after = number(request.GET.get("after", ""))
+    rows = list(found.filter(pk__gt=after)[: PAGE + 1])
+    known = directory.current(at=request.at)
+    context = {
+        "cases": [
+            (
+                case,
+                catalogue.said_of(case).title,
+                Role(case.owner).label if case.owner in Role.values else case.owner,
+                words.due_of(case.due_at, at=request.at),
+                known.tile(case.connection_id),
+            )
+            for case in rows[:PAGE]
+        ],
+        **_frame(request, known, rows, after),
+    }
+    return render(request, "desk/cases.html", context)
+
+
+def number(text: str) -> int:
+    """A number from the URL; 0 for anything else."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else 0
+
+
+def _narrowed(request: DeskRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
+    connection_id = number(request.GET.get("connection", ""))
+    return rows.filter(connection_id=connection_id) if connection_id else rows
+
+
+def _frame(
+    request: DeskRequest, known: directory.Directory, rows: list[Any], after: int
+) -> dict[str, Any]:
+    """What both lists show around their rows."""
+    connection_id = number(request.GET.get("connection", ""))
+    query = request.GET.copy()
+    query.pop("after", None)
+    first = f"?{query.urlencode()}"
+    query["after"] = str(rows[PAGE - 1].pk) if len(rows) > PAGE else ""
+    return {
+        "connection": known.connections.get(connection_id),
+        "first_page": first,
+        "is_first_page": not after,
+        "next_page": f"?{query.urlencode()}" if query["after"] else "",
+        "back": reverse("connections"),
+    }

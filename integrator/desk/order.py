@@ -1,0 +1,275 @@
+"""Orders: the list, and one order with everything that belongs to it. Writes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import OuterRef, Q, Subquery
+from django.http import Http404, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from finance.models import Refund
+from finance.states import REFUND_OPEN, RefundStatus, Subject
+from fulfilment.models import Order, OrderItem, Shipment, StockMovement
+from fulfilment.states import OrderStatus
+from integrator.desk import case as case_page
+from integrator.desk import catalogue, directory, rails, timeline, words
+from integrator.desk.auth import DeskRequest, may, needs
+from integrator.models import (
+    Case,
+    CaseEvent,
+    CaseState,
+    Job,
+    JobState,
+    Link,
+    Message,
+    Transition,
+)
+from integrator.roles import Role
+from returns.models import Inspection, Return, ReturnItem
+from returns.states import Custody
+
+PAGE = 50
+ROWS = 400  # of one order; more than this is an accident, and the newest are shown
+_SYMBOLS = {
+    RefundStatus.AUTHORISED: "wait",
+    RefundStatus.SENT: "wait",
+    RefundStatus.IN_DOUBT: "doubt",
+    RefundStatus.RECORDED: "ok",
+    RefundStatus.SETTLED: "ok",
+    RefundStatus.REFUSED: "bad",
+}
+STATUS_SYMBOLS = {
+    OrderStatus.CAPTURED: "idle",
+    OrderStatus.SHIPPED: "wait",
+    OrderStatus.COMPLETED: "ok",
+    OrderStatus.CANCELLED: "idle",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The three figures of a refund, kept apart, with its state."""
+
+    refund: Refund
+    subject: str
+    symbol: str
+    state: str
+    executor: str
+
+
+@require_safe
+@needs("order.see")
+def orders(request: DeskRequest) -> HttpResponse:
+    """The newest orders, paged by their key."""
+    found = Order.objects.select_related("connection").order_by("-placed_at", "-id")
+    key = _key(request.GET.get("after", ""))
+    if key is not None:
+        placed_at, pk = key
+        found = found.filter(Q(placed_at__lt=placed_at) | Q(placed_at=placed_at, id__lt=pk))
+    rows = list(found[: PAGE + 1])
+    last = rows[PAGE - 1] if len(rows) > PAGE else None
+    context = {
+        "orders": [(order, STATUS_SYMBOLS[OrderStatus(order.status)]) for order in rows[:PAGE]],
+        "older": f"{last.placed_at.isoformat()}_{last.pk}" if last else "",
+        "is_first_page": key is None,
+        "known": directory.current(at=request.at),
+    }
+    return render(request, "fulfilment/orders.html", context)
+
+
+@require_safe
+@needs("order.see")
+def order(request: DeskRequest, order_id: int) -> HttpResponse:
+    """One order: where its units and its money are, what is owed, and what happened."""
+    found = (
+        Order.objects.select_related("connection", "customer", "shipping_address")
+        .filter(pk=order_id)
+        .first()
+    )
+    if found is None:
+        raise Http404
+    context = _context(request, found)
+    return render(request, "fulfilment/order.html", context)
+
+
+def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
+    at, known = request.at, directory.current(at=request.at)
+    items = list(OrderItem.objects.filter(order=order).select_related("sku").order_by("id"))
+    units = list(_returned(order))
+    refunds = list(Refund.objects.filter(order=order).order_by("id"))
+    movements = list(
+        StockMovement.objects.filter(order_id=order.pk)
+        .select_related("sku", "location")
+        .order_by("id")[:ROWS]
+    )
+    transitions = list(_newest(Transition.objects.filter(order_id=order.pk)))
+    jobs = list(Job.objects.filter(order_id=order.pk).order_by("-id")[:ROWS])
+    case_events = list(
+        CaseEvent.objects.filter(case__order_id=order.pk)
+        .select_related("case", "note")
+        .order_by("-id")[:ROWS]
+    )
+    messages = list(Message.objects.filter(order_id=order.pk).order_by("-id")[:ROWS])
+    theme = request.GET.get("show", "all")
+    theme = theme if theme in timeline.THEMES else "all"
+    events = timeline.build(
+        messages=messages,
+        transitions=transitions,
+        movements=movements,
+        jobs=jobs,
+        case_events=case_events,
+        known=known,
+    )
+    open_cases = _open_cases(case_events)
+    steps = [case_page.step_of(job, known, request) for job in jobs]
+    times = rails.reached(transitions)
+    return {
+        "order": order,
+        "tile": known.tile(order.connection_id),
+        "connection_name": known.name(order.connection_id),
+        "customer": order.customer if may(request, "personal.see") else None,
+        "items": _items(items, units),
+        "returns": _returns(units, times, movements, known, at),
+        "refunds": [_figures(refund) for refund in refunds],
+        "movements": movements,
+        "open_steps": [one for one in steps if one.job.state not in _ENDED],
+        "kept_steps": [one for one in steps if one.job.state in _ENDED],
+        "cases": open_cases,
+        "more_cases": open_cases[1:],
+        "days": timeline.by_day(timeline.narrowed(events, theme), at=at),
+        "counts": {key: len(timeline.narrowed(events, key)) for key in timeline.THEMES},
+        "themes": timeline.THEMES,
+        "theme": theme,
+        "repeats": sum(len(one.repeats) for one in events),
+        "missed": sum(one.missed for one in events),
+        "lanes": _lanes(known),
+        "links": [
+            (known.tile(link.connection_id), link)
+            for link in Link.objects.filter(order_id=order.pk).order_by("id")[:20]
+        ],
+        "shipments": list(Shipment.objects.filter(order=order).order_by("id")),
+        "head": _head(order, units, refunds),
+        "known": known,
+    }
+
+
+_ENDED = (JobState.DONE, JobState.CANCELLED)
+
+
+def _newest(rows: Any) -> list[Transition]:
+    """The newest rows, oldest first."""
+    return list(reversed(rows.order_by("-id")[:ROWS]))
+
+
+def _returned(order: Order) -> Any:
+    """The returned units of an order, each with its last verdict, in one query."""
+    last = Inspection.objects.filter(return_item=OuterRef("pk")).order_by("-version")
+    return (
+        ReturnItem.objects.filter(return_record__order=order)
+        .select_related("return_record", "sku", "order_item")
+        .annotate(disposition=Subquery(last.values("disposition")[:1]))
+        .order_by("return_record_id", "id")
+    )
+
+
+def _returns(
+    units: list[ReturnItem],
+    times: rails.Reached,
+    movements: list[StockMovement],
+    known: directory.Directory,
+    at: datetime,
+) -> list[dict[str, Any]]:
+    """The returns with their units, each unit with its two rails."""
+    found: dict[int, dict[str, Any]] = {}
+    for unit in units:
+        rma: Return = unit.return_record
+        panel = found.setdefault(
+            rma.pk,
+            {
+                "rma": rma,
+                "tile": known.tile(rma.connection_id),
+                "name": known.name(rma.connection_id),
+                "units": [],
+            },
+        )
+        panel["units"].append(rails.unit_of(unit, times=times, movements=movements, at=at))
+    return list(found.values())
+
+
+def _items(items: list[OrderItem], units: list[ReturnItem]) -> list[tuple[OrderItem, str, str]]:
+    """Each ordered unit with a symbol and where it is, in words."""
+    back = {unit.order_item_id: unit for unit in units if unit.custody != Custody.CLOSED}
+    listed = []
+    for item in items:
+        unit = back.get(item.pk)
+        if unit is not None:
+            said = f"return {unit.return_record.external_id}: {unit.get_custody_display().lower()}"
+            listed.append((item, "wait", said))
+        else:
+            symbol = "ok" if item.shipped_at else "idle"
+            said = item.get_platform_status_display().lower()
+            listed.append((item, "doubt" if item.platform_status == "UNKNOWN" else symbol, said))
+    return listed
+
+
+def _figures(refund: Refund) -> Figures:
+    status = RefundStatus(refund.status)
+    kind = refund.subject.partition(":")[0]
+    subject = str(Subject(kind).label) if kind in Subject.values else refund.subject
+    executor = refund.get_executor_display()
+    return Figures(refund, subject, _SYMBOLS[status], str(status.label), executor)
+
+
+def _open_cases(events: list[CaseEvent]) -> list[tuple[Case, str, str]]:
+    """The order's open cases with title and owner, the next due first."""
+    found = {event.case_id: event.case for event in events}
+    cases = [case for case in found.values() if case.state != CaseState.SOLVED]
+    return [
+        (
+            case,
+            catalogue.said_of(case).title,
+            str(Role(case.owner).label) if case.owner in Role.values else case.owner,
+        )
+        for case in sorted(cases, key=lambda case: (case.due_at, case.pk))
+    ]
+
+
+def _lanes(known: directory.Directory) -> list[Any]:
+    """The heads of the time line's columns: one per platform that is connected."""
+    seen = {one.tile.lane: one.tile for one in known.connections.values()}
+    return [seen[lane] for lane in sorted(seen)]
+
+
+def _head(order: Order, units: list[ReturnItem], refunds: list[Refund]) -> dict[str, Any]:
+    """The head line: where the units are and where the money is, in one sentence."""
+    back = [unit for unit in units if unit.custody != Custody.CLOSED]
+    arrived = [u for u in back if u.custody in (Custody.RECEIVED, Custody.INSPECTED)]
+    open_refund = next((one for one in refunds if one.status in REFUND_OPEN), None)
+    parts = []
+    if back:
+        parts.append(f"{words.plural(len(back), 'unit')} of this order in return")
+        parts.append(f"{len(arrived)} arrived" if arrived else "none arrived yet")
+    else:
+        parts.append("Nothing of this order is in return")
+    said = ", ".join(parts) + "."
+    if open_refund is not None:
+        money = words.amount_text(open_refund.calculated_minor, open_refund.currency)
+        state = str(RefundStatus(open_refund.status).label).lower()
+        said += f" A refund of {money} is {state}."
+    in_doubt = open_refund is not None and open_refund.status == RefundStatus.IN_DOUBT
+    return {"says": said, "in_doubt": in_doubt}
+
+
+def _key(text: str) -> tuple[datetime, int] | None:
+    stamp, _, pk = text.replace(" ", "+").partition("_")
+    try:
+        placed_at = datetime.fromisoformat(stamp)
+        number = int(pk)
+    except ValueError:
+        return None
+    return None if timezone.is_naive(placed_at) else (placed_at, number)

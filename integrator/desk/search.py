@@ -1,0 +1,130 @@
+"""Find anything by a number people have at hand. One exact match opens at once."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from django.db.models import Q
+from django.db.models.functions import Lower
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from fulfilment.models import Order, Shipment, Sku
+from integrator.desk import words
+from integrator.desk.auth import DeskRequest, may, needs
+from integrator.models import Case, Link
+from returns.models import Return
+
+LIMIT = 50
+_CASE = re.compile(r"[cC]-?(\d{1,17})")
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One thing found: what it is, why it fits, and where it is."""
+
+    kind: str
+    label: str
+    why: str
+    href: str
+
+
+@require_safe
+@needs("order.see")
+def find(request: DeskRequest) -> HttpResponse:
+    """Search by order, return, e-mail, SKU, parcel or a platform's number: exact, never guessed."""
+    text = words.typed(request.GET.get("q", ""))[:200]
+    hits = _hits(request, text) if text else []
+    if len(hits) == 1:
+        return HttpResponseRedirect(hits[0].href)
+    context = {
+        "q": text,
+        "hits": hits[:LIMIT],
+        "more": len(hits) > LIMIT,
+        "may_see_people": may(request, "personal.see"),
+    }
+    return render(request, "desk/find.html", context)
+
+
+def _hits(request: DeskRequest, text: str) -> list[Hit]:
+    """Everything that fits, each place once."""
+    found = [*_cases(text), *_orders(text), *_returns(text), *_parcels(text), *_links(text)]
+    if "@" in text and may(request, "personal.see"):
+        found += _people(text)
+    if not found:
+        found = _skus(text)
+    once: dict[str, Hit] = {}
+    for hit in found:
+        once.setdefault(hit.href, hit)
+    return list(once.values())
+
+
+def _order_hit(order: Order, why: str) -> Hit:
+    return Hit("Order", order.number, why, reverse("order", args=[order.pk]))
+
+
+def _cases(text: str) -> list[Hit]:
+    match = _CASE.fullmatch(text)
+    if match is None:
+        return []
+    found = Case.objects.filter(pk=int(match[1])).first()
+    if found is None:
+        return []
+    return [Hit("Case", f"C-{found.pk}", "case number", reverse("case", args=[found.pk]))]
+
+
+def _orders(text: str) -> list[Hit]:
+    fits = Q(number=text) | Q(reference=text) | Q(external_id=text)
+    orders = Order.objects.filter(fits).order_by("-placed_at", "-id")[: LIMIT + 1]
+    return [
+        _order_hit(order, "order number" if order.number == text else "reference")
+        for order in orders
+    ]
+
+
+def _returns(text: str) -> list[Hit]:
+    """A return leads to its order; one without an order leads to its case."""
+    returns = Return.objects.filter(external_id=text).select_related("order")[: LIMIT + 1]
+    hits = []
+    for one in returns:
+        if one.order is not None:
+            href = f"{reverse('order', args=[one.order.pk])}#return-{one.pk}"
+            hits.append(Hit("Return", one.external_id, f"order {one.order.number}", href))
+            continue
+        case = Case.objects.filter(record_kind="return", record_id=one.pk).order_by("-id").first()
+        if case is not None:
+            href = reverse("case", args=[case.pk])
+            hits.append(Hit("Return", one.external_id, "belongs to no order yet", href))
+    return hits
+
+
+def _parcels(text: str) -> list[Hit]:
+    parcels = Shipment.objects.filter(tracking=text).select_related("order")[: LIMIT + 1]
+    return [_order_hit(one.order, f"parcel {one.tracking}") for one in parcels]
+
+
+def _links(text: str) -> list[Hit]:
+    links = Link.objects.filter(external_id=text, order_id__isnull=False)
+    order_ids = {one.order_id for one in links[: LIMIT + 1] if one.order_id is not None}
+    return [
+        _order_hit(one, "a platform's number") for one in Order.objects.filter(pk__in=order_ids)
+    ]
+
+
+def _people(text: str) -> list[Hit]:
+    orders = (
+        Order.objects.alias(email=Lower("customer__email"))
+        .filter(email=text.lower())
+        .order_by("-placed_at", "-id")
+    )
+    return [_order_hit(order, "e-mail") for order in orders[: LIMIT + 1]]
+
+
+def _skus(text: str) -> list[Hit]:
+    if not Sku.objects.filter(code=text).exists():
+        return []
+    orders = Order.objects.filter(items__sku__code=text).distinct().order_by("-placed_at", "-id")
+    return [_order_hit(order, f"contains {text}") for order in orders[: LIMIT + 1]]

@@ -1,0 +1,135 @@
+"""The frame around every page: navigation with counts, freshness, theme and key hints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from integrator import policy
+from integrator.desk import directory, queue_rows, words
+from integrator.desk.auth import back_to
+from integrator.engine import clock
+from integrator.models import ConnectionState
+from integrator.roles import Role
+
+THEMES = ("light", "dark")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the navigation. ``status`` is a symbol with words when it needs attention."""
+
+    href: str
+    label: str
+    icon: str
+    is_current: bool
+    count: int | None = None
+    status: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    letters: str
+    name: str
+    text: str
+    is_late: bool
+
+
+def side_of(request: HttpRequest) -> dict[str, Any]:
+    """Everything the side bar shows to this person. Nothing it lists leads to a refusal."""
+    at = getattr(request, "at", None) or clock.now()
+    roles = getattr(request, "roles", None)
+    if roles is None:
+        roles = policy.roles_of(request.user)
+    known = directory.current(at=at)
+    late = [one for one in known.connections.values() if not one.is_fine]
+    full_name = request.user.get_full_name() if request.user.is_authenticated else ""
+    name = full_name or request.user.get_username()
+    return {
+        "retailer": known.retailer,
+        "entries": _entries(request, roles, len(late)),
+        "fresh": [_fresh(one) for one in known.connections.values()],
+        "late": [_late_words(one) for one in late[:2]],
+        "face": name[:1].upper(),
+        "name": name,
+        "role_names": ", ".join(str(Role(role).label) for role in Role.values if role in roles),
+    }
+
+
+def _queues(request: HttpRequest, roles: frozenset[str]) -> list[Entry]:
+    held = queue_rows.held_by(roles)
+    if not held and roles & policy.VERBS["queue.see"]:
+        here = request.path.startswith("/queue/")
+        return [Entry(reverse("own_queue"), "Queues", "queue", here)]
+    wanted = [queue_rows.Wanted(role, "needs", request.user.pk or 0) for role in held]
+    at = getattr(request, "at", None) or clock.now()
+    counted: dict[queue_rows.Wanted, queue_rows.Counts] = getattr(request, "counted", {})
+    missing = [one for one in wanted if one not in counted]
+    fresh = dict(zip(missing, queue_rows.counts_of(missing, at=at), strict=True))
+    counts = [counted.get(one) or fresh[one] for one in wanted]
+    several = len(held) > 1
+    entries = []
+    for role, count in zip(held, counts, strict=True):
+        href = reverse("queue", args=[role.lower()])
+        label = str(Role(role).label) if several else "Queue"
+        here = request.path == href or (request.path == "/queue/" and not several)
+        entries.append(Entry(href, label, "queue", here, count.needs))
+    return entries
+
+
+def _entries(request: HttpRequest, roles: frozenset[str], late: int) -> list[Entry]:
+    def entry(verb: str, name: str, label: str, icon: str) -> Entry | None:
+        if not roles & policy.VERBS[verb]:
+            return None
+        href = reverse(name)
+        here = request.path == href or (href != "/" and request.path.startswith(href))
+        status = ("wait", f"{late} late") if name == "connections" and late else None
+        return Entry(href, label, icon, here, None, status)
+
+    listed = [
+        entry("queue.see", "home", "Today", "file"),
+        *_queues(request, roles),
+        entry("order.see", "orders", "Orders", "order"),
+        entry("connection.see", "connections", "Connections", "pulse"),
+        entry("configuration.change", "admin:index", "Set-up", "map"),
+    ]
+    return [one for one in listed if one is not None]
+
+
+def _fresh(one: directory.Known) -> Fresh:
+    text = "not yet read" if one.age is None else words.span(one.age)
+    return Fresh(one.tile.letters, one.name, text, not one.is_fine)
+
+
+def _late_words(one: directory.Known) -> tuple[str, str]:
+    if one.state == ConnectionState.PAUSED:
+        return "pause", f"{one.name} is paused"
+    if one.state == ConnectionState.NEEDS_CREDENTIALS:
+        return "bad", f"{one.name} needs a new key"
+    if one.state == ConnectionState.DEGRADED:
+        return "wait", f"{one.name} does not answer"
+    if one.age is None:
+        return "wait", f"{one.name} was not read yet"
+    return "wait", f"{one.name} is behind by {words.span(one.age)}"
+
+
+@require_POST
+def theme(request: HttpRequest) -> HttpResponse:
+    """Keep a person's choice of light or dark. Anything else follows the system again."""
+    chosen = request.POST.get("theme", "")
+    if chosen in THEMES:
+        request.session["theme"] = chosen
+    else:
+        request.session.pop("theme", None)
+    return HttpResponseRedirect(back_to(request, "/"))
+
+
+@require_POST
+def keys(request: HttpRequest) -> HttpResponse:
+    """Switch single-letter keys on or off for this person."""
+    request.session["no_keys"] = request.POST.get("keys") != "on"
+    return HttpResponseRedirect(back_to(request, "/"))

@@ -1,0 +1,233 @@
+"""One time line of an order: heard, changed, moved, owed and decided, in the order it happened.
+
+Built from rows that are already read; asks the database nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby
+
+from fulfilment.models import StockMovement
+from fulfilment.states import Bucket, OrderStatus
+from integrator.desk import catalogue, directory, evidence, history, words
+from integrator.desk.catalogue import OURS, PERSON, Tile
+from integrator.models import CaseEvent, Job, JobState, Message, Transition
+from returns.states import Custody, Money, ReturnStatus
+
+THEMES = {"all": "All", "money": "Money", "stock": "Stock", "people": "People"}
+_STATUS_WORDS = {
+    "order": ("The order is", OrderStatus),
+    "return": ("The return is", ReturnStatus),
+    "return_item.custody": ("The unit is", Custody),
+    "return_item.money": ("Money for the unit:", Money),
+}
+_HOUSEKEEPING = frozenset({"case", "approval", "connection", "job"})
+
+
+@dataclass(slots=True)
+class Event:
+    """One line. ``happened`` sorts, ``learnt`` is when we knew, ``repeats`` are equal ones."""
+
+    happened: datetime
+    learnt: datetime
+    tile: Tile
+    says: str
+    themes: frozenset[str]
+    key: str
+    small: str = ""
+    goes_out: bool = False
+    missed: bool = False
+    waits: bool = False
+    amount: tuple[int, str] | None = None
+    repeats: list[datetime] = field(default_factory=list)
+    rank: int = 0
+
+    @property
+    def learnt_words(self) -> str:
+        return "ours" if self.goes_out else words.learnt_text(self.happened, self.learnt)[0]
+
+    @property
+    def is_late(self) -> bool:
+        return not self.goes_out and words.learnt_text(self.happened, self.learnt)[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    title: str
+    events: list[Event]
+
+
+def build(
+    *,
+    messages: Iterable[Message],
+    transitions: Iterable[Transition],
+    movements: Iterable[StockMovement],
+    jobs: Iterable[Job],
+    case_events: Iterable[CaseEvent],
+    known: directory.Directory,
+) -> list[Event]:
+    """Every line, newest first, with repeats folded into the first of them."""
+    events = [
+        *(_heard(one, known) for one in messages),
+        *(_changed(one) for one in transitions if one.record_kind not in _HOUSEKEEPING),
+        *(_moved(one) for one in movements),
+        *(_owed(one, known) for one in jobs if one.connection_id is not None),
+        *(_case(one) for one in case_events if one.kind != CaseEvent.Kind.SEEN_AGAIN),
+    ]
+    return _folded(sorted(events, key=lambda one: (one.happened, one.rank)))
+
+
+def narrowed(events: list[Event], theme: str) -> list[Event]:
+    return events if theme == "all" else [one for one in events if theme in one.themes]
+
+
+def by_day(events: list[Event], *, at: datetime) -> list[Day]:
+    today = words.day_of(at)
+    return [
+        Day(f"{title}, today" if title == today else title, list(inside))
+        for title, inside in groupby(events, key=lambda one: words.day_of(one.happened))
+    ]
+
+
+def _folded(events: list[Event]) -> list[Event]:
+    first: dict[str, Event] = {}
+    kept = []
+    for event in events:
+        original = first.get(event.key) if event.key else None
+        if original is not None:
+            original.repeats.append(event.learnt)
+            continue
+        if event.key:
+            first[event.key] = event
+        kept.append(event)
+    kept.reverse()
+    return kept
+
+
+def _heard(message: Message, known: directory.Directory) -> Event:
+    name = known.name(message.connection_id)
+    small = {
+        Message.Origin.SWEEP: "Missed by callback; our own look found it.",
+        Message.Origin.PERSON: "A person asked to read it again.",
+        Message.Origin.FILE: "From an imported file.",
+    }.get(Message.Origin(message.origin), "")
+    if message.verdict == Message.Verdict.QUARANTINED:
+        small = "Known before with other content: kept aside, nothing was changed."
+    occurred = message.occurred_at or message.received_at
+    return Event(
+        happened=min(occurred, message.received_at),
+        learnt=message.received_at,
+        tile=known.tile(message.connection_id),
+        says=f"{name} told us: {_event_words(message)}",
+        themes=_themes(message.kind),
+        key=f"m:{message.connection_id}:{message.kind}:{message.resource_id}"
+        if not message.event_id
+        else "",
+        small=small,
+        missed=message.origin == Message.Origin.SWEEP,
+    )
+
+
+def _event_words(message: Message) -> str:
+    text = message.kind.replace("-", " ").replace("_", " ").replace(".", " ").lower()
+    return f"{text} ({message.resource_kind} {message.resource_id})"
+
+
+def _themes(kind: str) -> frozenset[str]:
+    lowered = kind.lower()
+    found = set()
+    if any(word in lowered for word in ("refund", "payment", "invoice", "transaction")):
+        found.add("money")
+    if any(word in lowered for word in ("stock", "ship", "returned", "package")):
+        found.add("stock")
+    return frozenset(found)
+
+
+def _changed(one: Transition) -> Event:
+    named = _STATUS_WORDS.get(f"{one.record_kind}.{one.field}") or _STATUS_WORDS.get(
+        one.record_kind
+    )
+    if one.record_kind == "refund":
+        said = f"Refund: {one.new.replace('_', ' ').lower()}"
+    elif named is None:
+        said = f"{one.record_kind.replace('_', ' ').capitalize()}: {one.new.lower()}"
+    else:
+        start, enum = named
+        label = enum(one.new).label if one.new in enum.values else one.new
+        said = f"{start} {str(label).lower()}"
+    money = one.record_kind == "refund" or one.field == "money"
+    person = one.actor.startswith("user:")
+    themes = {"money"} if money else {"stock"} if one.field == "custody" else set()
+    if person:
+        themes.add("people")
+    return Event(
+        happened=one.at,
+        learnt=one.at,
+        tile=PERSON if person else OURS,
+        says=said,
+        themes=frozenset(themes),
+        key="",
+        small=one.reason,
+        rank=1,
+    )
+
+
+def _moved(one: StockMovement) -> Event:
+    here, there = Bucket(one.from_bucket).label, Bucket(one.to_bucket).label
+    place = f" at {one.location}" if one.location is not None else ""
+    return Event(
+        happened=one.at,
+        learnt=one.at,
+        tile=OURS,
+        says=f"{one.quantity} × {one.sku.code}: {str(here).lower()} → {str(there).lower()}{place}",
+        themes=frozenset({"stock"}),
+        key="",
+        small=one.reason,
+        rank=2,
+    )
+
+
+def _owed(job: Job, known: directory.Directory) -> Event:
+    when = job.finished_at or job.sent_at or job.started_at or job.created_at
+    says = catalogue.flow_says(job.flow)
+    proof = evidence.proof_words(job.evidence) if job.state == JobState.DONE else ""
+    state = {
+        JobState.DONE: f"Done. Proof: {proof}" if proof else "Done.",
+        JobState.CANCELLED: "Not owed any more.",
+        JobState.IN_DOUBT: "In doubt: it may have happened.",
+        JobState.PARKED: f"Stopped: {job.error}" if job.error else "Stopped.",
+        JobState.WAITING: "Waits for its next try.",
+    }.get(JobState(job.state), "Not done yet.")
+    return Event(
+        happened=when,
+        learnt=when,
+        tile=known.tile(job.connection_id),
+        says=says,
+        themes=frozenset(
+            {"money"} if "refund" in job.flow else {"stock"} if "stock" in job.flow else ()
+        ),
+        key="",
+        small=state,
+        goes_out=True,
+        waits=job.state not in (JobState.DONE, JobState.CANCELLED),
+        rank=3,
+    )
+
+
+def _case(event: CaseEvent) -> Event:
+    who = history.who(event.actor) if event.actor.startswith("user:") else "we"
+    says = f"Case C-{event.case_id}: {who} {history.told(event, at=event.at).says}"
+    person = event.actor.startswith("user:")
+    return Event(
+        happened=event.at,
+        learnt=event.at,
+        tile=PERSON if person else OURS,
+        says=says,
+        themes=frozenset({"people"} if person else ()),
+        key="",
+        small=event.note.text if event.note is not None else catalogue.said_of(event.case).title,
+        rank=4,
+    )

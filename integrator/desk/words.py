@@ -1,0 +1,119 @@
+"""How amounts, times and ages are written on screen. The only place where numbers become text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
+
+from babel.numbers import format_decimal, get_currency_precision
+from django.utils import timezone
+
+LOCALE = "en"
+SOON = timedelta(hours=2)
+
+
+class UnableToRead(Exception):
+    """What was typed is not an amount. The text says what is expected."""
+
+
+def number_of(amount_minor: int, currency: str) -> str:
+    """An amount without its currency: 1,234.50, with a real minus sign."""
+    digits = get_currency_precision(currency)
+    value = Decimal(amount_minor).scaleb(-digits)
+    text: str = format_decimal(value, format=f"#,##0.{'0' * digits}".rstrip("."), locale=LOCALE)
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def amount_text(amount_minor: int, currency: str) -> str:
+    return f"{currency} {number_of(amount_minor, currency)}"
+
+
+def minor_of(text: str, currency: str) -> int:
+    """The minor units somebody typed as 49.90 or 49,90."""
+    digits = get_currency_precision(currency)
+    try:
+        value = Decimal(text.strip().replace(" ", "").replace(",", "."))
+        minor = value.scaleb(digits)
+    except InvalidOperation:
+        raise UnableToRead("Write an amount like 49.90") from None
+    if not value.is_finite() or minor != minor.to_integral_value():
+        raise UnableToRead(f"Write an amount with at most {digits} decimals")
+    if not 0 < minor < 10**12:
+        raise UnableToRead("Write an amount above zero")
+    return int(minor)
+
+
+def typed(text: str) -> str:
+    """What somebody typed, without surrounding blanks and without what cannot be stored."""
+    return text.replace("\x00", "").strip()
+
+
+def clock_time(moment: datetime) -> str:
+    return timezone.localtime(moment).strftime("%H:%M")
+
+
+def day_of(moment: datetime) -> str:
+    local = timezone.localtime(moment)
+    return f"{local:%A} {local.day} {local:%B %Y}"
+
+
+def moment_text(moment: datetime, *, at: datetime) -> str:
+    """10:42 today, Mon 30 Nov 09:12 this year, 30 Nov 2025 before."""
+    local, today = timezone.localtime(moment), timezone.localtime(at)
+    if local.date() == today.date():
+        return f"{local:%H:%M}"
+    if local.year == today.year:
+        return f"{local:%a} {local.day} {local:%b %H:%M}"
+    return f"{local.day} {local:%b %Y}"
+
+
+def span(length: timedelta) -> str:
+    """A length of time with at most two units: 47 min, 1 h 18 min, 3 d 4 h."""
+    seconds = max(int(length.total_seconds()), 0)
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes, hours = seconds // 60, seconds // 3600
+    if minutes < 60:
+        return f"{minutes} min"
+    if hours < 24:
+        return f"{hours} h {minutes % 60} min" if minutes % 60 else f"{hours} h"
+    days = hours // 24
+    return f"{days} d {hours % 24} h" if hours % 24 and days < 10 else f"{days} d"
+
+
+def ago_text(moment: datetime | None, *, at: datetime) -> str:
+    if moment is None:
+        return "never"
+    return f"{span(at - moment)} ago"
+
+
+def learnt_text(happened: datetime, learnt: datetime) -> tuple[str, bool]:
+    """How long after it happened we learnt it, and whether that is late enough to stand out."""
+    late = learnt - happened
+    if late < timedelta(seconds=60):
+        return "at once", False
+    return f"{span(late)} later", late >= timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """When something must be done, said three times: symbol, words and colour."""
+
+    symbol: str
+    long: str
+    short: str
+
+
+def due_of(due_at: datetime, *, at: datetime) -> Due:
+    left = due_at - at
+    when = moment_text(due_at, at=at)
+    if left <= timedelta():
+        return Due("bad", f"Overdue {span(-left)}", f"overdue {span(-left)}")
+    if left <= SOON:
+        return Due("wait", f"Urgent: due {when}, {span(left)} left", f"{when} · {span(left)} left")
+    return Due("idle", f"Due {when}", when)
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -1,0 +1,186 @@
+"""A closed world: every address is listed here with who may open it. An unlisted one fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from integrator import policy
+from integrator.models import JobState
+from integrator.roles import Role
+from tests.desk import factories
+
+PUBLIC = "public"
+OWN = "own session"
+SETUP = "configuration.change"
+
+# Address name → verb, or PUBLIC. Prefixes end with a colon or an underscore.
+EXPECTED = {
+    "home": "queue.see",
+    "own_queue": "queue.see",
+    "queue": "queue.see",
+    "case": "case.see",
+    "cases": "case.see",
+    "case_act": "case.see",
+    "case_assign": "case.work",
+    "case_note": "case.work",
+    "case_snooze": "case.work",
+    "case_solve": "case.work",
+    "case_wake": "case.work",
+    "case_agree": "approval.decide",
+    "case_cancel": "case.work",
+    "orders": "order.see",
+    "order": "order.see",
+    "find": "order.see",
+    "connections": "connection.see",
+    "connection_switch": "connection.change",
+    "steps": "connection.see",
+    "theme": OWN,
+    "keys": OWN,
+    "healthz": PUBLIC,
+    "readyz": PUBLIC,
+    "metrics": PUBLIC,
+}
+PREFIXES = {"account_": PUBLIC, "mfa_": PUBLIC, "admin:": SETUP}
+POSTS = {name for name in EXPECTED if name.startswith("case_")} | {"connection_switch"}
+
+
+def _addresses() -> Iterator[tuple[str, URLPattern]]:
+    """Every address of the product by its full name."""
+
+    def walk(
+        patterns: list[URLPattern | URLResolver], space: str
+    ) -> Iterator[tuple[str, URLPattern]]:
+        for one in patterns:
+            if isinstance(one, URLResolver):
+                inner = f"{space}{one.namespace}:" if one.namespace else space
+                yield from walk(one.url_patterns, inner)
+            else:
+                yield f"{space}{one.name or one.pattern}", one
+
+    yield from walk(get_resolver().url_patterns, "")
+
+
+def _listed(name: str) -> str | None:
+    if name in EXPECTED:
+        return EXPECTED[name]
+    return next((verb for prefix, verb in PREFIXES.items() if name.startswith(prefix)), None)
+
+
+def test_every_address_is_listed_here() -> None:
+    unlisted = [name for name, _ in _addresses() if _listed(name) is None]
+
+    assert unlisted == []
+
+
+def test_every_listed_address_exists() -> None:
+    names = {name for name, _ in _addresses()}
+
+    assert set(EXPECTED) <= names
+
+
+def test_every_view_of_the_desk_asks_for_the_listed_verb() -> None:
+    """The door is on the view itself, not on the link that leads to it."""
+    for name, pattern in _addresses():
+        verb = _listed(name)
+        if verb in (PUBLIC, OWN) or name.startswith("admin:"):
+            continue
+        assert getattr(pattern.callback, "verb", None) == verb, name
+
+
+@pytest.fixture
+def arguments(at: datetime, people: dict[str, object]) -> dict[str, list[object]]:
+    connection = factories.connection()
+    order = factories.order("100482913", at)
+    case = factories.case("SYSTEMS_DIFFER", at, order_id=order.pk)
+    job = factories.job("restock", at, record=("case", case.pk), state=JobState.DUE)
+    return {
+        "queue": [],
+        "case": [case.pk],
+        "case_act": [case.pk, "not_an_error"],
+        "case_agree": [case.pk, 1],
+        "case_cancel": [case.pk, job.pk],
+        "order": [order.pk],
+        "connection_switch": [connection.pk],
+    } | {
+        name: [case.pk]
+        for name in POSTS - {"case_act", "case_agree", "case_cancel"}
+        if name != "connection_switch"
+    }
+
+
+@pytest.mark.parametrize("name", sorted(set(EXPECTED)))
+def test_each_role_gets_what_the_policy_says(
+    name: str, arguments: dict[str, list[object]], as_: Callable[[str], Client]
+) -> None:
+    verb = EXPECTED[name]
+    if verb in (PUBLIC, OWN):
+        return
+    if name == "queue":  # its own role's queue: the cross looks are tested with the queue
+        address = reverse("own_queue")
+    else:
+        address = reverse(name, args=arguments.get(name, []))
+    for person, role in (
+        ("carla", Role.CX),
+        ("omar", Role.OPERATIONS),
+        ("fiona", Role.FINANCE),
+        ("clara", Role.CONTROLLER),
+        ("ada", Role.ADMIN),
+        ("otto", Role.AUDITOR),
+    ):
+        client = as_(person)
+        response = client.post(address) if name in POSTS else client.get(address)
+        refused_by_verb = role not in policy.VERBS[verb]
+        if refused_by_verb:
+            assert response.status_code == 403, (name, role)
+        elif name not in POSTS:
+            assert response.status_code in (200, 302), (name, role)
+
+
+@pytest.mark.parametrize("name", sorted(set(EXPECTED)))
+def test_strangers_are_sent_to_the_sign_in_page(
+    name: str, arguments: dict[str, list[object]]
+) -> None:
+    if EXPECTED[name] in (PUBLIC, OWN):
+        return
+    args = ["cx"] if name == "queue" else arguments.get(name, [])
+    address = reverse(name, args=args)
+    client = Client()
+
+    response = client.post(address) if name in POSTS else client.get(address)
+
+    assert response.status_code == 302
+    assert response.url.startswith("/accounts/login/?next=")
+
+
+def test_a_superuser_without_a_role_is_refused_like_anyone(db: None) -> None:
+    """`has_perm` is never asked (R: verbs)."""
+    boss = factories.person("boss", is_superuser=True, is_staff=True)
+    client = Client()
+    client.force_login(boss)
+
+    assert client.get("/").status_code == 403
+    assert client.get("/orders/").status_code == 403
+    assert client.get("/admin/", follow=True).status_code == 403
+
+
+def test_somebody_without_a_role_is_told_whom_to_ask(as_: Callable[[str], Client]) -> None:
+    response = as_("nobody").get("/")
+
+    assert response.status_code == 403
+    assert "Ask an integration admin" in response.content.decode()
+
+
+def test_a_person_who_left_loses_every_page(
+    people: dict[str, object], as_: Callable[[str], Client]
+) -> None:
+    client = as_("fiona")
+    fiona = people["fiona"]
+    fiona.is_active = False  # type: ignore[attr-defined]
+    fiona.save()  # type: ignore[attr-defined]
+
+    assert client.get("/").status_code == 302

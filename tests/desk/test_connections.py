@@ -1,0 +1,140 @@
+"""Connections: green but behind is visible, held work is counted, the switch asks for a reason."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from html import unescape
+
+from django.test import Client
+
+from integrator.models import Connection, ConnectionState, JobState, Transition
+from tests.desk import factories
+
+
+def words(html: str) -> str:
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", html)))
+
+
+def test_a_platform_that_answers_with_old_news_is_not_green(
+    at: datetime, returngo: Connection, as_: Callable[[str], Client]
+) -> None:
+    factories.stream(returngo, "rma", swept_at=at - timedelta(minutes=47), budget=600, missed=3)
+
+    text = words(as_("ada").get("/connections/").content.decode())
+
+    assert "answers, but behind" in text
+    assert "47 min of 10 min allowed" in text
+    assert "Furthest behind: 47 min, returns from ReturnGO" in text
+    assert "in time" not in text.lower()
+
+
+def test_a_stream_that_was_never_read_is_unknown_not_zero(
+    at: datetime, returngo: Connection, as_: Callable[[str], Client]
+) -> None:
+    factories.stream(returngo, "rma", swept_at=None)
+
+    text = words(as_("ada").get("/connections/").content.decode())
+
+    assert "not read yet" in text
+    assert "not known of 15 min allowed" in text
+
+
+def test_every_count_is_the_length_of_the_list_it_links_to(
+    at: datetime, scayle: Connection, as_: Callable[[str], Client]
+) -> None:
+    for number in range(4):
+        factories.job("restock", at, record=("order", number), to=scayle)
+    factories.job("refund", at, record=("order", 9), to=scayle, state=JobState.PARKED)
+    factories.job("refund", at, record=("order", 8), to=scayle, state=JobState.IN_DOUBT)
+    factories.case("SYSTEMS_DIFFER", at, connection_id=scayle.pk)
+    client = as_("ada")
+    html = client.get("/connections/").content.decode()
+
+    for path, count in (
+        ("show=waiting&amp;connection", 5),
+        ("show=in-doubt&amp;connection", 1),
+        ("show=stopped&amp;connection", 1),
+        ("/cases/?connection", 1),
+    ):
+        link = re.search(rf'href="([^"]*{re.escape(path)}=\d+)">(.*?)</a>', html, re.DOTALL)
+        assert link is not None, path
+        assert words(link[2]).strip() == str(count)
+        listed = client.get(unescape(link[1])).content.decode()
+        assert listed.count('<th scope="row">') == count, path
+
+
+def test_a_pause_needs_the_verb_and_a_reason_and_is_kept_with_its_person(
+    at: datetime, scayle: Connection, as_: Callable[[str], Client]
+) -> None:
+    address = f"/connections/{scayle.pk}/switch/"
+    ada = as_("ada")
+
+    assert as_("omar").post(address, {"to": "pause", "reason": "x"}).status_code == 403
+    ada.post(address, {"to": "pause", "reason": ""})
+    scayle.refresh_from_db()
+    assert scayle.state == ConnectionState.ACTIVE
+
+    ada.post(address, {"to": "pause", "reason": "Maintenance until 14:00"})
+
+    scayle.refresh_from_db()
+    move = Transition.objects.get(record_kind="connection", new="PAUSED")
+    assert scayle.state == ConnectionState.PAUSED
+    assert (move.actor, move.reason) == ("user:ada", "Maintenance until 14:00")
+    page = words(ada.get("/connections/").content.decode())
+    assert "Paused by a person" in page
+    assert "Maintenance until 14:00" in page
+    ada.post(address, {"to": "resume", "reason": "done"})
+    scayle.refresh_from_db()
+    assert scayle.state == ConnectionState.ACTIVE
+
+
+def test_switching_twice_says_so_and_changes_nothing(
+    at: datetime, scayle: Connection, as_: Callable[[str], Client]
+) -> None:
+    address = f"/connections/{scayle.pk}/switch/"
+    ada = as_("ada")
+    ada.post(address, {"to": "pause", "reason": "one"})
+
+    html = ada.post(address, {"to": "pause", "reason": "two"}, follow=True).content.decode()
+
+    assert "Somebody has switched it already" in html
+    assert Transition.objects.filter(record_kind="connection").count() == 1
+
+
+def test_a_silent_worker_is_named(
+    at: datetime, scayle: Connection, as_: Callable[[str], Client]
+) -> None:
+    client = as_("ada")
+    assert "No worker has ever run" in client.get("/connections/").content.decode()
+
+    factories.heartbeat(at, "local")
+    factories.heartbeat(at - timedelta(minutes=3), "scayle")
+
+    text = words(client.get("/connections/").content.decode())
+    assert "scayle 3 min ago silent" in text
+    assert re.search(r"local \d+ s ago at work", text)
+
+
+def test_the_side_bar_of_every_page_says_what_is_late(
+    at: datetime, returngo: Connection, as_: Callable[[str], Client]
+) -> None:
+    factories.stream(returngo, "rma", swept_at=at - timedelta(minutes=47), budget=600)
+
+    text = words(as_("carla").get("/orders/").content.decode())
+
+    assert "1 late" in text
+    assert "ReturnGO is behind by 47 min" in text
+
+
+def test_secrets_are_never_on_the_page(
+    at: datetime, scayle: Connection, as_: Callable[[str], Client]
+) -> None:
+    Connection.objects.filter(pk=scayle.pk).update(secrets=b"gAAAAAB-very-secret")
+    html = as_("ada").get("/connections/?switch=1").content.decode()
+    setup = as_("ada").get(f"/admin/integrator/connection/{scayle.pk}/change/").content.decode()
+
+    for page in (html, setup):
+        assert "very-secret" not in page
+        assert scayle.callback_token_hash not in page

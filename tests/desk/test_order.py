@@ -1,0 +1,259 @@
+"""The order page: where each unit and its money are, what is owed, and what happened."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from html import unescape
+
+import pytest
+from django.db import connection as database
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from finance.states import RefundStatus
+from fulfilment.models import Order
+from integrator.models import Connection, JobState
+from returns.states import Custody
+from tests.desk import factories
+
+UNITS = (
+    ("4068-PET-M", "Trailrun Jacket W, petrol, M", 12995),
+    ("2291-BLK-S", "Studio Tight 7/8, black, S", 4995),
+)
+
+
+def words(html: str) -> str:
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", html)))
+
+
+def rails(html: str) -> list[list[tuple[str, str]]]:
+    """Each rail as (state, step) pairs."""
+    return [
+        re.findall(r'<li class="(\w+)"><b>([^<]+)</b>', rail)
+        for rail in re.findall(r'<ol class="rail">.*?</ol>', html, re.DOTALL)
+    ]
+
+
+@pytest.fixture
+def order(db: None, at: datetime) -> Order:
+    return factories.order("100482913", at, units=UNITS)
+
+
+@pytest.mark.requirement("R014")
+def test_item_and_money_have_a_rail_each_and_are_never_one(
+    order: Order, at: datetime, as_: Callable[[str], Client]
+) -> None:
+    rma = factories.return_of(order, "RMA3271840", at)
+    factories.refund_of(rma, at, status=RefundStatus.SENT)
+
+    custody, money = rails(as_("carla").get(f"/orders/{order.pk}/").content.decode())
+
+    assert custody == [
+        ("done", "Requested"),
+        ("done", "Agreed"),
+        ("done", "On its way"),
+        ("done", "Received"),
+        ("done", "Checked"),
+        ("done", "On sale"),
+    ]
+    assert money == [
+        ("done", "Proposed"),
+        ("done", "Authorised"),
+        ("done", "Sent"),
+        ("here", "Recorded"),
+        ("next", "Settled"),
+    ]
+
+
+def test_a_received_unit_waits_for_its_check_and_is_not_on_sale(
+    order: Order, at: datetime, as_: Callable[[str], Client]
+) -> None:
+    factories.return_of(order, "RMA1", at, reached=Custody.RECEIVED)
+
+    custody, _ = rails(as_("carla").get(f"/orders/{order.pk}/").content.decode())
+
+    assert custody[3:] == [("done", "Received"), ("here", "Checked"), ("next", "On sale")]
+
+
+def test_a_refund_in_doubt_is_drawn_as_doubt_not_as_done(
+    order: Order, at: datetime, as_: Callable[[str], Client]
+) -> None:
+    rma = factories.return_of(order, "RMA1", at)
+    factories.refund_of(rma, at, status=RefundStatus.IN_DOUBT)
+
+    html = as_("fiona").get(f"/orders/{order.pk}/").content.decode()
+
+    _, money = rails(html)
+    assert ("doubt", "In doubt") in money
+    assert ("done", "Sent") not in money
+    assert "a refund is in doubt" in html
+
+
+def test_the_three_figures_of_a_refund_are_kept_apart(
+    order: Order, at: datetime, as_: Callable[[str], Client]
+) -> None:
+    """Claimed, calculated and paid; the paid one is derived until a payout line confirms it."""
+    rma = factories.return_of(order, "RMA1", at)
+    rma.items.update(claimed_minor=13495)
+    refund = factories.refund_of(rma, at, status=RefundStatus.RECORDED)
+    assert refund.executed_is_derived
+
+    html = as_("fiona").get(f"/orders/{order.pk}/").content.decode()
+
+    row = html[html.index("three figures") : html.index("Time line")]
+    assert words(row).count("EUR 134.95") == 1
+    assert words(row).count("EUR 129.95") == 2
+    assert "derived" in row
+
+
+def test_an_unknown_paid_amount_is_dashed_not_zero(
+    order: Order, at: datetime, as_: Callable[[str], Client]
+) -> None:
+    factories.refund_of(factories.return_of(order, "RMA1", at), at)
+
+    html = as_("fiona").get(f"/orders/{order.pk}/").content.decode()
+
+    row = html[html.index("three figures") : html.index("Time line")]
+    assert '<span class="unknown">not known</span>' in row
+
+
+@pytest.mark.parametrize(
+    ("name", "sees"), [("carla", True), ("fiona", True), ("ada", False), ("otto", False)]
+)
+def test_the_customer_is_shown_only_to_those_who_need_the_name(
+    name: str, sees: bool, order: Order, as_: Callable[[str], Client]
+) -> None:
+    html = as_(name).get(f"/orders/{order.pk}/").content.decode()
+
+    assert ("Lena" in html) is sees
+    assert ("buyer-100482913@example.com" in html) is sees
+
+
+@pytest.mark.requirement("R014")
+def test_one_time_line_tells_when_it_happened_when_we_learnt_it_and_who_said_so(
+    order: Order,
+    at: datetime,
+    scayle: Connection,
+    returngo: Connection,
+    as_: Callable[[str], Client],
+) -> None:
+    factories.message(
+        returngo,
+        "RMA_STATUS_UPDATED",
+        at - timedelta(hours=5),
+        order_id=order.pk,
+        origin="SWEEP",
+        learnt_after=timedelta(hours=2, minutes=14),
+    )
+    factories.job(
+        "restock",
+        at,
+        record=("return_item", 1),
+        order_id=order.pk,
+        to=scayle,
+        state=JobState.DONE,
+        evidence={"level": 9},
+    )
+
+    text = words(as_("carla").get(f"/orders/{order.pk}/").content.decode())
+
+    assert "2 h 14 min later" in text
+    assert "Missed by callback; our own look found it." in text
+    assert "ReturnGO told us: rma status updated" in text
+    assert "Proof: level 9" in text
+    assert "1 missed by callback" in text
+
+
+def test_equal_messages_are_one_line_with_a_count(
+    order: Order, at: datetime, scayle: Connection, as_: Callable[[str], Client]
+) -> None:
+    for number in range(4):
+        message = factories.message(
+            scayle, "order-invoiced", at - timedelta(minutes=number), order_id=order.pk
+        )
+        type(message).objects.filter(pk=message.pk).count()
+    html = as_("carla").get(f"/orders/{order.pk}/").content.decode()
+    assert html.count("SCAYLE told us: order invoiced") == 4, (
+        "each event id is a message of its own"
+    )
+
+    for number in range(3):
+        factories.nudge(scayle, "order-changed", at + timedelta(minutes=number), order_id=order.pk)
+    html = as_("carla").get(f"/orders/{order.pk}/").content.decode()
+
+    assert html.count("SCAYLE told us: order changed") == 1
+    assert "same message 2 more times, counted once" in html
+
+
+def test_the_time_line_can_be_narrowed_and_its_days_go_backwards(
+    order: Order, at: datetime, as_: Callable[[str], Client]
+) -> None:
+    rma = factories.return_of(order, "RMA1", at)
+    factories.refund_of(rma, at)
+    client = as_("carla")
+
+    everything = words(client.get(f"/orders/{order.pk}/").content.decode())
+    money = words(client.get(f"/orders/{order.pk}/?show=money").content.decode())
+
+    assert "The unit is received" in everything
+    assert "The unit is received" not in money
+    assert "Refund: sent" in money
+    assert everything.index("The unit is received") < everything.index("The unit is on its way")
+
+
+def test_open_cases_of_the_order_stand_on_top_and_solved_ones_do_not(
+    order: Order, at: datetime, as_: Callable[[str], Client]
+) -> None:
+    case = factories.case("REFUND_REFUSED", at, record=("order", order.pk), order_id=order.pk)
+
+    html = as_("fiona").get(f"/orders/{order.pk}/").content.decode()
+
+    assert f"Open case C-{case.pk}" in html
+
+
+@pytest.mark.parametrize("rows", [1, 60])
+def test_an_order_takes_the_same_few_queries_however_much_happened(
+    rows: int,
+    order: Order,
+    at: datetime,
+    scayle: Connection,
+    as_: Callable[[str], Client],
+) -> None:
+    rma = factories.return_of(order, "RMA1", at)
+    factories.refund_of(rma, at)
+    for number in range(rows):
+        factories.message(scayle, "order-x", at - timedelta(hours=number), order_id=order.pk)
+        factories.job("restock", at, record=("order", number), order_id=order.pk, to=scayle)
+        factories.case("REFUND_REFUSED", at, record=("order", number), order_id=order.pk)
+    client = as_("fiona")
+    client.get("/")
+
+    with CaptureQueriesContext(database) as queries:
+        assert client.get(f"/orders/{order.pk}/").status_code == 200
+
+    assert len(queries) <= 15
+
+
+def test_the_list_pages_through_every_order_once(
+    at: datetime, as_: Callable[[str], Client]
+) -> None:
+    for number in range(53):
+        factories.order(f"1004829{number:02}", at)
+    client = as_("carla")
+
+    first = client.get("/orders/").content.decode()
+    older = re.search(r'href="(\?after=[^"]+)">Older', first)
+    assert older is not None
+    second = client.get(f"/orders/{unescape(older[1])}").content.decode()
+
+    numbers = re.findall(r'<a class="id" href="/orders/\d+/">(\d+)</a>', first + second)
+    assert len(numbers) == len(set(numbers)) == 53
+
+
+def test_an_order_that_is_not_there_is_a_page_with_a_search(as_: Callable[[str], Client]) -> None:
+    response = as_("carla").get("/orders/999999/")
+
+    assert response.status_code == 404
+    assert 'role="search"' in response.content.decode()

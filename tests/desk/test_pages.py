@@ -1,0 +1,190 @@
+"""What holds for every page: no inline code, named parts, one heading, sign-in with its errors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from html.parser import HTMLParser
+
+import pytest
+from django.test import Client, override_settings
+
+from finance.states import RefundStatus
+from integrator.models import Connection
+from tests.desk import factories
+
+PAGES = (
+    "/",
+    "/queue/",
+    "/queue/?case={case}&do=fixed_there",
+    "/cases/{case}/?do=solve",
+    "/cases/{case}/?do=snooze",
+    "/cases/{case}/?do=note",
+    "/cases/?connection=1",
+    "/orders/",
+    "/orders/{order}/",
+    "/find/?q=4068",
+    "/connections/?switch={connection}",
+    "/steps/",
+    "/accounts/2fa/",
+    "/accounts/logout/",
+    "/accounts/password/change/",
+    "/nothing/here/",
+)
+
+
+class Page(HTMLParser):
+    """Collects what the rules below look at."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.inline: list[str] = []
+        self.headings: list[str] = []
+        self.tables = self.captions = 0
+        self.labelled: set[str] = set()
+        self.fields: list[dict[str, str | None]] = []
+        self.heads_without_scope = 0
+        self.ids: list[str] = []
+        self.foreign: list[str] = []
+        self.posts = self.tokens = 0
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if "style" in given or any(name.startswith("on") for name in given):
+            self.inline.append(f"<{tag} {given}>")
+        if tag == "style" or (tag == "script" and "src" not in given):
+            self.inline.append(f"<{tag}>")
+        if tag == "h1":
+            self.headings.append(tag)
+        self.tables += tag == "table"
+        self.captions += tag == "caption"
+        self.heads_without_scope += tag == "th" and "scope" not in given
+        if tag == "label" and given.get("for"):
+            self.labelled.add(str(given["for"]))
+        if tag in ("input", "select", "textarea") and given.get("type") not in ("hidden", "submit"):
+            self.fields.append(given)
+        if given.get("id"):
+            self.ids.append(str(given["id"]))
+        address = given.get("src") or (given.get("href") if tag == "link" else "")
+        if address and re.match(r"(https?:)?//", address):
+            self.foreign.append(address)
+        self.posts += tag == "form" and (given.get("method") or "").lower() == "post"
+        self.tokens += given.get("name") == "csrfmiddlewaretoken"
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_keeps_the_rules(
+    path: str, at: datetime, scayle: Connection, returngo: Connection, as_: Callable[[str], Client]
+) -> None:
+    order = factories.order("100482913", at)
+    factories.refund_of(factories.return_of(order, "RMA1", at), at, status=RefundStatus.IN_DOUBT)
+    factories.stream(scayle, "order", swept_at=at - timedelta(minutes=1))
+    factories.rate(scayle, at)
+    factories.heartbeat(at)
+    case = factories.case("SYSTEMS_DIFFER", at, order_id=order.pk, connection_id=returngo.pk)
+    client = as_("ada" if "switch" in path else "fiona")
+
+    response = client.get(path.format(case=case.pk, order=order.pk, connection=scayle.pk))
+
+    page = Page(response.content.decode())
+    assert response.status_code == (404 if "nothing" in path else 200)
+    assert page.inline == []
+    assert page.foreign == []
+    assert page.headings == ["h1"]
+    assert page.tables == page.captions
+    assert page.heads_without_scope == 0
+    unlabelled = [one for one in page.fields if one.get("id") not in page.labelled]
+    assert unlabelled == []
+    assert len(page.ids) == len(set(page.ids))
+    assert page.posts == page.tokens
+    assert 'href="#main"' in response.content.decode()
+    policy = response.headers["Content-Security-Policy"]
+    assert "unsafe" not in policy
+    assert "default-src 'self'" in policy
+
+
+def test_sign_in_names_what_is_wrong_and_keeps_the_name(client: Client, db: None) -> None:
+    factories.person("fiona", "FINANCE")
+
+    wrong = client.post("/accounts/login/", {"login": "fiona", "password": "no"})
+    empty = client.post("/accounts/login/", {"login": "", "password": ""})
+
+    html = wrong.content.decode()
+    assert 'role="alert"' in html
+    assert 'value="fiona"' in html
+    assert 'value="no"' not in html
+    assert empty.content.decode().count("field-error") == 2
+    assert Page(html).inline == []
+
+
+def test_signing_in_leads_to_the_page_that_was_asked_for(client: Client, db: None) -> None:
+    factories.person("fiona", "FINANCE")
+    first = client.get("/orders/")
+
+    response = client.post(
+        first.url, {"login": "fiona", "password": factories.PASSWORD, "next": "/orders/"}
+    )
+
+    assert response.url == "/orders/"
+
+
+def test_the_choice_of_light_or_dark_stays_and_leads_back(as_: Callable[[str], Client]) -> None:
+    client = as_("fiona")
+    assert "data-bs-theme" not in client.get("/orders/").content.decode()
+
+    response = client.post("/theme/", {"theme": "dark", "next": "/orders/"})
+
+    assert response.url == "/orders/"
+    assert '<html lang="en" data-bs-theme="dark">' in client.get("/orders/").content.decode()
+    client.post("/theme/", {"theme": "javascript:alert(1)"})
+    assert "data-bs-theme" not in client.get("/orders/").content.decode()
+
+
+def test_single_letter_keys_can_be_switched_off(as_: Callable[[str], Client]) -> None:
+    """WCAG 2.1.4."""
+    client = as_("fiona")
+    assert "<kbd>" in client.get("/").content.decode()
+
+    client.post("/keys/", {"keys": "off"})
+
+    html = client.get("/").content.decode()
+    assert "<kbd>" not in html
+    assert 'data-keys="off"' in html
+
+
+def test_every_write_needs_a_proof_of_origin(at: datetime, as_: Callable[[str], Client]) -> None:
+    case = factories.case("SYSTEMS_DIFFER", at)
+    inner = as_("fiona")
+    client = Client(enforce_csrf_checks=True)
+    client.cookies = inner.cookies
+
+    response = client.post(f"/cases/{case.pk}/note/", {"note": "x"})
+
+    assert response.status_code == 403
+    assert not case.events.filter(kind="NOTED").exists()
+
+
+@pytest.mark.parametrize("path", ["/cases/1/act/try_again/", "/cases/1/note/", "/theme/", "/keys/"])
+def test_reading_an_address_that_writes_is_refused(path: str, as_: Callable[[str], Client]) -> None:
+    assert as_("fiona").get(path).status_code == 405
+
+
+@override_settings(DEBUG=False)
+def test_a_fault_of_ours_is_a_page_in_plain_words(
+    as_: Callable[[str], Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = as_("fiona")
+    client.raise_request_exception = False
+
+    def broken(*args: object, **kwargs: object) -> None:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr("integrator.desk.order.Order.objects.select_related", broken)
+    response = client.get("/orders/")
+
+    html = response.content.decode()
+    assert response.status_code == 500
+    assert "Something broke on our side" in html
+    assert "secret detail" not in html

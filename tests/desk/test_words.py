@@ -1,0 +1,77 @@
+"""Numbers and times as people read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.utils import timezone
+
+from integrator.desk import words
+
+NOON = datetime(2026, 11, 18, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "said"),
+    [
+        (12995, "EUR", "129.95"),
+        (-12995, "EUR", "\N{MINUS SIGN}129.95"),
+        (724690, "EUR", "7,246.90"),
+        (0, "EUR", "0.00"),
+        (1500, "JPY", "1,500"),
+        (1500, "KWD", "1.500"),
+    ],
+)
+def test_amounts_have_the_decimals_of_their_currency(minor: int, currency: str, said: str) -> None:
+    assert words.number_of(minor, currency) == said
+
+
+@pytest.mark.parametrize(
+    ("typed", "minor"), [("49.90", 4990), ("49,90", 4990), (" 7 ", 700), ("0.01", 1)]
+)
+def test_amounts_are_read_as_people_type_them(typed: str, minor: int) -> None:
+    assert words.minor_of(typed, "EUR") == minor
+
+
+@pytest.mark.parametrize("typed", ["", "abc", "4.999", "-3", "0", "1e400", "NaN", "Infinity"])
+def test_what_is_not_an_amount_is_refused(typed: str) -> None:
+    with pytest.raises(words.UnableToRead):
+        words.minor_of(typed, "EUR")
+
+
+@pytest.mark.parametrize(
+    ("left", "symbol", "said"),
+    [
+        (timedelta(minutes=-12), "bad", "overdue 12 min"),
+        (timedelta(), "bad", "overdue 0 s"),
+        (timedelta(minutes=78), "wait", "13:18 · 1 h 18 min left"),
+        (timedelta(hours=5), "idle", "17:00"),
+        (timedelta(days=1), "idle", "Thu 19 Nov 12:00"),
+    ],
+)
+def test_due_times_say_when_and_how_much_is_left(left: timedelta, symbol: str, said: str) -> None:
+    due = words.due_of(NOON + left, at=NOON)
+
+    assert (due.symbol, due.short) == (symbol, said)
+
+
+def test_times_are_those_of_the_retailer() -> None:
+    with timezone.override("Europe/Berlin"):
+        assert words.moment_text(NOON, at=NOON) == "13:00"
+
+
+@pytest.mark.parametrize(
+    ("length", "said"),
+    [
+        (timedelta(seconds=24), "24 s"),
+        (timedelta(minutes=47), "47 min"),
+        (timedelta(hours=2), "2 h"),
+        (timedelta(hours=2, minutes=14), "2 h 14 min"),
+        (timedelta(days=3, hours=4), "3 d 4 h"),
+        (timedelta(days=40, hours=4), "40 d"),
+        (timedelta(seconds=-5), "0 s"),
+    ],
+)
+def test_lengths_have_two_units_at_most(length: timedelta, said: str) -> None:
+    assert words.span(length) == said
