@@ -34,6 +34,10 @@ setup: $(DEV) ## Installs everything, tools included, into .venv
 run: $(RUNTIME) ## Starts the demo: database, sandbox, workers and web server on this machine
 	@DEMO=1 PATH="$(CURDIR)/.venv/bin:$$PATH" $(RUN_LOCALLY) $(PYTHON) manage.py demo
 
+.PHONY: manage
+manage: $(RUNTIME) ## A command beside a running demo: make manage ARGS="compare"
+	@DEMO=1 $(RUN_LOCALLY) $(PYTHON) manage.py $(ARGS)
+
 .PHONY: test
 test: $(DEV) ## Runs the tests; narrow with ARGS="tests/engine -k lane"
 	$(call step,tests,$(TEST_LOCALLY) $(PYTHON) -m pytest -q -n $(TEST_PROCESSES) -m "not prove" $(ARGS))
@@ -72,7 +76,7 @@ settings: $(DEV) ## Whether production settings pass Django's own examination
 	$(call step,settings,$(TEST_LOCALLY) env DEMO=0 DEBUG=0 \
 		SECRET_KEY="$$($(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(50))')" \
 		FIELD_KEYS="$$($(PYTHON) -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())')" \
-		ALLOWED_HOSTS=integrator.example \
+		ALLOWED_HOSTS=integrator.example PUBLIC_URL=https://integrator.example \
 		$(PYTHON) manage.py check --deploy --fail-level WARNING)
 
 .PHONY: audit

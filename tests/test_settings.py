@@ -18,6 +18,7 @@ GOOD = {
     "SECRET_KEY": "0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijkl",
     "FIELD_KEYS": Fernet.generate_key().decode(),
     "ALLOWED_HOSTS": "integrator.example",
+    "PUBLIC_URL": "https://integrator.example",
 }
 
 
@@ -101,6 +102,8 @@ def test_a_demo_needs_nothing_but_a_database() -> None:
         ({"FIELD_KEYS": ""}, "FIELD_KEYS is missing"),
         ({"FIELD_KEYS": f"{GOOD['FIELD_KEYS']},short"}, "key 2 is not a Fernet key"),
         ({"ALLOWED_HOSTS": ""}, "ALLOWED_HOSTS is missing"),
+        ({"PUBLIC_URL": ""}, "PUBLIC_URL is missing"),
+        ({"PUBLIC_URL": "integrator.example"}, "write the https address"),
         ({"ALLOWED_HOSTS": "*"}, "ALLOWED_HOSTS contains *"),
         ({"DEBUG": "1"}, "it needs DEMO=1"),
         ({"DEMO": "maybe"}, "write 1 or 0"),

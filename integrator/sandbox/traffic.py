@@ -43,7 +43,7 @@ _DEMO_RULES: list[Row] = [
         "platform": "scayle",
         "endpoint": "POST /fulfillment/return-items",
         "fault": "refund_failed",
-        "probability": 0.08,
+        "probability": 0.15,
     },
     {
         "platform": "scayle",

@@ -57,6 +57,7 @@ class Command(BaseCommand):
             self.stdout.write(f"- {one.says}")
         self.stdout.write(
             f"{connection.retailer}: {tally.compared} compared, {tally.equal} equal,"
-            f" {tally.pending} on their way, {len(tally.different)} different"
+            f" {tally.pending} on their way, {len(tally.accepted)} explained,"
+            f" {len(tally.different)} different"
         )
         return len(tally.different)

@@ -34,6 +34,8 @@ PEOPLE = {
 }
 FILE = Path("demo.toml")
 STATE = Path(".local/sandbox.pickle")
+# What the processes print is read by a person: warnings only, and at once.
+QUIET = {"PYTHONUNBUFFERED": "1"}
 # The sandbox accepts these and nothing else does.
 SANDBOX_KEYS = {
     "SCAYLE_ACCESS_TOKEN": "sandbox-scayle-key",
@@ -131,7 +133,7 @@ class Command(BaseCommand):
         }
         manager = Manager()
         for name, command in processes.items():
-            manager.add_process(name, command, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+            manager.add_process(name, command, env={"LOG_LEVEL": "WARNING", **os.environ, **QUIET})
         manager.loop()
         return int(manager.returncode or 0)
 

@@ -26,14 +26,12 @@ class Command(BaseCommand):
             signal.signal(name, lambda *_: stop.set())
         call_command("schedules")
         command = [sys.executable, sys.argv[0], "qcluster"]
-        watch.supervise(command, stop=lambda: self._turn(stop))
+        watch.supervise(command, stop=stop, turn=self._wake)
 
-    def _turn(self, stop: threading.Event) -> bool:
-        """Between two looks: wake queues whose waiting time is over, sooner than the minute does."""
-        if not stop.is_set():
-            close_old_connections()
-            try:
-                tasks.wake()
-            except DatabaseError as error:
-                self.stderr.write(f"The database did not answer: {type(error).__name__}")
-        return stop.is_set()
+    def _wake(self) -> None:
+        """Wake queues whose waiting time is over, sooner than the minute would."""
+        close_old_connections()
+        try:
+            tasks.wake()
+        except DatabaseError as error:
+            self.stderr.write(f"The database did not answer: {type(error).__name__}")
