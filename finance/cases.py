@@ -45,6 +45,16 @@ IT_WAS_NOT_PAID = Action(
     leaves=True,
 )
 
+PAY_ANYWAY = Action(
+    key="pay_anyway",
+    label="Pay it all the same",
+    says="The correction was for something else. The refund is sent. A second person must agree.",
+    verb="refund.decide",
+    fields=(Field("note", "What the correction was for", "note"),),
+    approval=True,
+    leaves=True,
+)
+
 REFUND_REFUSED = CaseKind(
     code="REFUND_REFUSED",
     owner="FINANCE",
@@ -154,6 +164,22 @@ REFUND_EXECUTOR_MISSING = CaseKind(
     evidence=("error",),
     shared_cause=True,
 )
+REFUNDED_PAST_US = CaseKind(
+    code="REFUNDED_PAST_US",
+    owner="FINANCE",
+    severity=3,
+    due_hours=4,
+    title="Somebody wrote a correction by hand for order {order}",
+    happened="{platform} shows a correction no refund of ours explains: {corrections}.",
+    means="Return {rma} is worth {amount}. It was not sent: it may have been paid by hand already.",
+    todo="Look at the correction in {platform}. Say that it paid this, or pay it all the same.",
+    otherwise="The refund stays held, and the customer may be waiting.",
+    closes_when="the refund is recorded",
+    actions=(PAID_BY_HAND, PAY_ANYWAY),
+    evidence=("order", "rma", "amount", "corrections"),
+    ladder=("CONTROLLER",),
+    alert=True,
+)
 SYSTEMS_DIFFER = CaseKind(
     code="SYSTEMS_DIFFER",
     owner="FINANCE",
@@ -178,5 +204,6 @@ KINDS = (
     REFUND_BY_HAND,
     REFUND_MORE_THAN_PAID,
     REFUND_EXECUTOR_MISSING,
+    REFUNDED_PAST_US,
     SYSTEMS_DIFFER,
 )

@@ -38,8 +38,8 @@ def order_capture(*, connection: Connection, seen: OrderSeen, trace: Trace) -> O
     """Take an order over as the shop shows it now. The same again changes nothing.
 
     None for an order that is not confirmed yet: it is not ours to act on. Prices are a snapshot of
-    the first reading; later readings update statuses, billing and parcels. An older reading than
-    the one we have is ignored.
+    the first reading that adds up; later readings update statuses, billing and parcels. An older
+    reading than the one we have is ignored.
     """
     if seen.progress in (Progress.OPEN, Progress.UNKNOWN):
         return None
@@ -84,10 +84,7 @@ def _order_create(connection: Connection, seen: OrderSeen, trace: Trace) -> Orde
         currency=seen.currency,
         billing=seen.billing,
         paid_minor=sum(payment.amount_minor for payment in seen.payments),
-        fees=[
-            {"category": fee.category, "key": fee.key, "amount_minor": fee.amount_minor}
-            for fee in seen.fees
-        ],
+        fees=_fees(seen),
         customer=customer,
         shipping_address=_address(seen),
         placed_at=seen.created_at,
@@ -223,6 +220,7 @@ def _check_sum(order: Order, seen: OrderSeen, trace: Trace) -> None:
     items = sum(unit.paid_minor for unit in seen.units) + sum(fee.amount_minor for fee in seen.fees)
     paid = sum(payment.amount_minor for payment in seen.payments)
     if items == paid:
+        _prices_mend(order, seen, paid)
         cases.close_by_fact(
             trace=trace,
             reason="The order adds up now",
@@ -249,6 +247,26 @@ def _check_sum(order: Order, seen: OrderSeen, trace: Trace) -> None:
             "platform": order.connection.name,
         },
     )
+
+
+def _prices_mend(order: Order, seen: OrderSeen, paid: int) -> None:
+    """The snapshot did not add up and this reading does: take its prices while nothing was paid."""
+    fees = sum(int(fee["amount_minor"]) for fee in order.fees)
+    taken = sum(order.items.values_list("paid_minor", flat=True)) + fees
+    if taken == order.paid_minor or order.refunded_minor:
+        return
+    order.fees = _fees(seen)
+    order.paid_minor = paid
+    order.save(update_fields=["fees", "paid_minor"])
+    for unit in seen.units:
+        order.items.filter(external_id=unit.external_id).update(paid_minor=unit.paid_minor)
+
+
+def _fees(seen: OrderSeen) -> list[dict[str, object]]:
+    return [
+        {"category": fee.category, "key": fee.key, "amount_minor": fee.amount_minor}
+        for fee in seen.fees
+    ]
 
 
 def unit_move(

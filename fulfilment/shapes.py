@@ -164,6 +164,7 @@ class InvoiceSeen:
     kind: str
     is_corrective: bool
     created_at: datetime
+    is_by_hand: bool = False  # a person wrote it: money may have gone past us
 
 
 @dataclass(frozen=True, slots=True)

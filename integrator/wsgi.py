@@ -21,7 +21,7 @@ except ImproperlyConfigured as fault:
 # Loads the apps, so it stands before the receiver, which imports models.
 _django = get_wsgi_application()
 
-from integrator.api import callbacks  # noqa: E402
+import integrator.api.callbacks as callbacks  # noqa: E402
 
 
 def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -25,6 +25,8 @@ def address() -> str:
 
 def empty() -> None:
     """Empty every table, append-only ones too: their triggers sleep while a replica speaks."""
+    name = str(database.settings_dict["NAME"])
+    assert name.startswith("test_"), f"{name} is not a test database"
     for one in connections.all(initialized_only=True):
         one.close()
     with database.cursor() as cursor:
@@ -33,7 +35,7 @@ def empty() -> None:
                 WHERE datname = current_database() AND pid <> pg_backend_pid()"""
         )
         names = set(database.introspection.django_table_names(only_existing=True)) - KEPT
-        tables = ", ".join(database.ops.quote_name(name) for name in sorted(names))
-        cursor.execute("SET session_replication_role = replica")
-        cursor.execute(f"TRUNCATE {tables} CASCADE")
+        wipe = "; ".join(f"DELETE FROM {database.ops.quote_name(one)}" for one in sorted(names))  # noqa: S608
+        # Faster than TRUNCATE, which makes new files for some seventy tables.
+        cursor.execute(f"SET session_replication_role = replica; {wipe}")
         cursor.execute("SET session_replication_role = DEFAULT")

@@ -6,6 +6,7 @@ People and platforms act by readable verbs; the sandbox's own books are the judg
 from __future__ import annotations
 
 import json
+import logging
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,11 +21,12 @@ from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import PermissionDenied
 from django.core.management import CommandError, call_command
+from werkzeug.test import Client
 
 from fulfilment.models import Order, OrderItem, StockMovement
 from integrator import configuration, policy
 from integrator.api import callbacks
-from integrator.engine import approvals, cases, http, limits
+from integrator.engine import approvals, cases, http, jobs, limits
 from integrator.engine.http import Http
 from integrator.engine.states import Trace
 from integrator.engine.worker import Worker
@@ -59,6 +61,7 @@ class Stage:
         self.sandbox = sandbox
         self.wire = wire
         self.worker = Worker(ROUTES, threads=0)
+        self.api = Client(sandbox)  # somebody else's key to the platforms
         self.people: dict[str, User] = {}
         self.retailer: Retailer
 
@@ -116,7 +119,8 @@ class Stage:
     def work(self) -> None:
         """The workers run until they find nothing more that is due."""
         for _ in range(300):
-            if not self.worker.round(QUEUES):
+            due = jobs.due_queues(at=self.now())
+            if not self.worker.round([queue for queue in QUEUES if queue in due]):
                 return
         raise AssertionError("the workers never come to rest")
 
@@ -132,6 +136,11 @@ class Stage:
             if not moved:
                 return
         raise AssertionError("the platforms never come to rest")
+
+    def tick_and_work(self) -> None:
+        """One minute's clock, and our work only: the platforms do nothing meanwhile."""
+        tasks.tick()
+        self.work()
 
     def new_worker(self) -> None:
         """The old process is gone; another one starts."""
@@ -188,7 +197,7 @@ class Stage:
     def warehouse_checks(self, rma: Row, unit: int | None = None, **outcome: Any) -> None:
         """An inspector's verdict, and the minutes until it is seen: there is no callback for it."""
         self.checks_only(rma, unit, **outcome)
-        self.passes(minutes=8)
+        self.passes(minutes=6, step=3)
 
     def checks_only(self, rma: Row, unit: int | None = None, **outcome: Any) -> None:
         """The verdict itself; nothing of ours has run yet."""
@@ -315,7 +324,7 @@ class Stage:
             self._agree(case, action, filled, by, second, trace)
         cases.decide(case, action, data=filled, trace=trace, by=by)
         self.work()
-        self.passes(minutes=2)
+        self.passes(minutes=2, step=1)
 
     def _agree(
         self,
@@ -341,20 +350,27 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     monkeypatch.setenv("SCAYLE_ACCESS_TOKEN", "sandbox-scayle-key")
     monkeypatch.setenv("RETURNGO_API_KEY", "sandbox-returngo-key")
     monkeypatch.setattr(settings, "ALERT_EMAILS", ["alerts@demo-sport.test"])
+    # It would end the connection that holds the test's transaction.
+    monkeypatch.setattr(callbacks, "close_old_connections", lambda: None)
     prefix = f"http://127.0.0.1:{settings.SANDBOX_PORT}/"
     with time_machine.travel(START, tick=False) as clock:
         sandbox = Sandbox(1, lambda: datetime.now(UTC))
         wire = Wire(sandbox, lambda: datetime.now(UTC), clock.shift)
         http.mount(prefix, wire)
+        # Faults are the point of many stories, and writing out a traceback takes seconds.
+        logging.disable(logging.CRITICAL)
         limits.forget()
         try:
             stage = Stage(clock, sandbox, wire)
             stage.configure()
             stage.subscribe()
             stage.hire()
+            tasks.tick()  # the clocks start; there is nothing to find yet
+            stage.settle()
             wire.calls.clear()
             yield stage
         finally:
+            logging.disable(logging.NOTSET)
             http.mount(prefix, None)
             limits.forget()
 

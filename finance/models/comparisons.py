@@ -14,7 +14,8 @@ from integrator.models.protection import append_only
 
 
 class Reconciliation(models.Model):
-    """One run of one comparison. ``pending`` counts records still inside their settling time."""
+    """One run of one comparison. ``pending`` counts records still inside their settling time,
+    ``accepted`` differences that a person has explained."""
 
     RECORD_KIND: ClassVar = "reconciliation"
 
@@ -25,6 +26,7 @@ class Reconciliation(models.Model):
     equal = models.PositiveIntegerField()
     pending = models.PositiveIntegerField()
     different = models.PositiveIntegerField()
+    accepted = models.PositiveIntegerField(default=0)
 
     class Meta:
         triggers: ClassVar = append_only()

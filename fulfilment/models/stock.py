@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import pghistory
 from django.db import models
 from django.db.models import F, Q
 
@@ -35,6 +36,7 @@ class Sku(models.Model):
         return self.code
 
 
+@pghistory.track()
 class Location(models.Model):
     """A place of ours where stock is. Platforms' names for it are Mappings; one authority each."""
 

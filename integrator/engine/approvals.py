@@ -56,7 +56,7 @@ def decide(approval: Approval, *, grant: bool, by: Any, trace: Trace) -> None:
         ApprovalState.GRANTED if grant else ApprovalState.REFUSED,
         reason="Agreed by a second person" if grant else "Refused by a second person",
         trace=trace,
-        decided_by=by,
+        decided_by_id=by.pk,
         decided_at=trace.at,
     )
 

@@ -184,7 +184,7 @@ JOB_IN_DOUBT = CaseKind(
     severity=3,
     due_hours=2,
     title="We are not sure whether “{step}” happened",
-    happened="The platform did not answer after we sent it, and looking it up gave no clear answer.",
+    happened="The platform did not answer after we sent it, and a look-up gave no clear answer.",
     means="It may have happened. It is not sent again on a guess.",
     todo="Look in the platform. Then say here what you saw.",
     otherwise="Later steps for the same record wait.",
@@ -296,6 +296,29 @@ MESSAGE_CHANGED = CaseKind(
     actions=(NOT_AN_ERROR,),
     evidence=("platform", "event", "event_id"),
 )
+FACT_NOT_ROUTED = CaseKind(
+    code="FACT_NOT_ROUTED",
+    owner="ADMIN",
+    severity=3,
+    due_hours=2,
+    title="A change could not be passed on: {fact}",
+    happened="Looking up what follows from “{fact}” failed: {error}",
+    means="What should follow from it has not begun. Everything else goes on.",
+    todo="Ask a developer to look at it. When it is mended, let it be taken again.",
+    otherwise="It stays aside, and this case stays open.",
+    closes_when="it is taken again",
+    actions=(
+        Action(
+            key="not_an_error",
+            label="Take it again",
+            says="Closes the case and passes the change on. It comes back if that fails again.",
+            verb="case.solve",
+            fields=(Field("note", "What was mended", "note"),),
+        ),
+    ),
+    evidence=("fact", "error"),
+    alert=True,
+)
 
 KINDS: tuple[CaseKind, ...] = (
     JOB_FAILED,
@@ -307,6 +330,7 @@ KINDS: tuple[CaseKind, ...] = (
     WRITE_SWITCHED_OFF,
     MESSAGE_UNKNOWN,
     MESSAGE_CHANGED,
+    FACT_NOT_ROUTED,
 )
 
 

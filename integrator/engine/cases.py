@@ -13,10 +13,35 @@ from typing import Any
 from django.db import transaction
 from django.db.models import F
 
-from integrator.engine.states import Trace, move
+from integrator.engine.case_kinds import (
+    CREDENTIALS_REFUSED,
+    ENGINE_KINDS,
+    FACT_NOT_ROUTED,
+    FIXED_THERE,
+    GIVE_UP,
+    JOB_CRASHES,
+    JOB_FAILED,
+    JOB_IN_DOUBT,
+    JOB_LATE,
+    KINDS,
+    MAPPING_MISSING,
+    MESSAGE_CHANGED,
+    MESSAGE_UNKNOWN,
+    NOT_AN_ERROR,
+    SAVE_MAPPING,
+    TRY_AGAIN,
+    WRITE_SWITCHED_OFF,
+    Action,
+    CaseKind,
+    Field,
+    Said,
+    by_code,
+    say,
+)
+from integrator.engine.states import Raced, Trace, move
 from integrator.models import Case, CaseEvent, CaseState, Note
 
-LIFT_EVERY_HOURS = 4  # an unattended overdue case goes one step up its ladder each time
+LIFT_EVERY = timedelta(hours=4)  # an unattended overdue case goes one step up its ladder each time
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +113,7 @@ def _seen_again(case: Case, values: dict[str, Any], trace: Trace) -> None:
             opened_at=trace.at,
             due_at=values["due_at"],
             regressions=case.regressions + 1,
+            escalation=0,
         )
         Case.objects.filter(pk=case.pk).update(seen=F("seen") + 1, **fresh)
         _event(case, CaseEvent.Kind.REOPENED, trace, data=fresh["facts"])
@@ -228,29 +254,41 @@ def note(case: Case, *, text: str, trace: Trace, by: Any) -> CaseEvent:
 
 
 def escalate(kinds: Mapping[str, CaseKind], *, trace: Trace, limit: int = 200) -> int:
-    """Wake what is due to wake, and lift overdue cases up their ladder.
+    """Wake what is due to wake, and lift overdue cases up their ladder. Returns how many changed.
 
-    Returns how many changed.
+    One step per call, so that nobody on the ladder is skipped. Safe in several processes at once.
     """
     changed = 0
     sleeping = Case.objects.filter(state=CaseState.SNOOZED, snoozed_until__lte=trace.at)
     for case in sleeping.order_by("id")[:limit]:
-        wake(case, trace=trace, reason="Its time has come")
+        try:
+            wake(case, trace=trace, reason="Its time has come")
+        except Raced:
+            continue  # another process or a person was faster
         changed += 1
-    overdue = Case.objects.filter(state=CaseState.OPEN, due_at__lte=trace.at).order_by("id")
-    for case in overdue[:limit]:
-        kind = kinds[case.kind]
-        late = trace.at - case.due_at
-        step = min(len(kind.ladder), 1 + int(late / timedelta(hours=LIFT_EVERY_HOURS)))
-        if step <= case.escalation:
-            continue
-        with transaction.atomic():
-            lifted = Case.objects.filter(pk=case.pk, escalation=case.escalation)
-            if lifted.update(escalation=step):
-                told = kind.ladder[step - 1]
-                _event(case, CaseEvent.Kind.ESCALATED, trace, data={"step": step, "role": told})
-                changed += 1
+    for step in reversed(range(max(len(kind.ladder) for kind in kinds.values()))):
+        # Only those with a step left: cases at the top of their ladder must not use up the limit.
+        codes = [kind.code for kind in kinds.values() if len(kind.ladder) > step]
+        overdue = Case.objects.filter(
+            state=CaseState.OPEN,
+            kind__in=codes,
+            escalation=step,
+            due_at__lte=trace.at - step * LIFT_EVERY,
+        )
+        for case in overdue.order_by("id")[:limit]:
+            changed += _lift(case, kinds[case.kind].ladder[step], trace)
     return changed
+
+
+def _lift(case: Case, told: str, trace: Trace) -> bool:
+    with transaction.atomic():
+        mine = Case.objects.filter(
+            pk=case.pk, state=CaseState.OPEN, escalation=case.escalation
+        ).update(escalation=case.escalation + 1)
+        if mine:
+            data = {"step": case.escalation + 1, "role": told}
+            _event(case, CaseEvent.Kind.ESCALATED, trace, data=data)
+    return bool(mine)
 
 
 def _event(
@@ -273,3 +311,42 @@ def _event(
         note=written,
         at=trace.at,
     )
+
+
+__all__ = [
+    "CREDENTIALS_REFUSED",
+    "ENGINE_KINDS",
+    "FACT_NOT_ROUTED",
+    "FIXED_THERE",
+    "GIVE_UP",
+    "JOB_CRASHES",
+    "JOB_FAILED",
+    "JOB_IN_DOUBT",
+    "JOB_LATE",
+    "KINDS",
+    "LIFT_EVERY",
+    "MAPPING_MISSING",
+    "MESSAGE_CHANGED",
+    "MESSAGE_UNKNOWN",
+    "NOT_AN_ERROR",
+    "SAVE_MAPPING",
+    "TRY_AGAIN",
+    "WRITE_SWITCHED_OFF",
+    "About",
+    "Action",
+    "Case",
+    "CaseKind",
+    "Field",
+    "Said",
+    "assign",
+    "by_code",
+    "close_by_fact",
+    "decide",
+    "escalate",
+    "note",
+    "open_case",
+    "say",
+    "snooze",
+    "solve",
+    "wake",
+]

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from django.db import transaction
 from django.db.models import F
 
 from integrator.engine import cases, jobs
+from integrator.engine.claims import PROBE_EVERY
 from integrator.engine.states import Raced, Trace, move
 from integrator.models import Connection, ConnectionState
 
 DEGRADED_AFTER_FAILURES = 5
-ASK_AGAIN_AFTER = timedelta(seconds=30)
 
 
 def failed(connection: Connection, *, trace: Trace, error: str) -> None:
@@ -21,7 +19,7 @@ def failed(connection: Connection, *, trace: Trace, error: str) -> None:
     While degraded, ``open_until`` is when the next one may try; every failure moves it on.
     """
     Connection.objects.filter(pk=connection.pk).update(
-        failures=F("failures") + 1, open_until=trace.at + ASK_AGAIN_AFTER
+        failures=F("failures") + 1, open_until=trace.at + PROBE_EVERY
     )
     connection.refresh_from_db(fields=["failures", "state"])
     if (
@@ -55,16 +53,21 @@ def refused_credentials(connection: Connection, *, trace: Trace, error: str) -> 
 
 def pause(connection: Connection, *, trace: Trace, reason: str) -> None:
     """Stop all calls to a platform. Its work is held, in order; nothing is dropped."""
-    _move(connection, ConnectionState.PAUSED, reason=reason, trace=trace)
+    held_since = connection.state_since if connection.holds_work else None
+    with transaction.atomic():
+        moved = _move(connection, ConnectionState.PAUSED, reason=reason, trace=trace)
+        if moved and held_since is not None:
+            jobs.stop_clock(connection=connection, since=held_since, at=trace.at)
 
 
 def resume(connection: Connection, *, trace: Trace, reason: str) -> None:
     """Start again. The time it was held does not count against the promises."""
-    held_for = trace.at - connection.state_since
+    held_since = connection.state_since
     with transaction.atomic():
-        _move(connection, ConnectionState.ACTIVE, reason=reason, trace=trace)
+        if not _move(connection, ConnectionState.ACTIVE, reason=reason, trace=trace):
+            return
         Connection.objects.filter(pk=connection.pk).update(failures=0, open_until=None)
-        jobs.stop_clock(connection=connection, held_for=held_for)
+        jobs.stop_clock(connection=connection, since=held_since, at=trace.at)
         cases.close_by_fact(
             trace=trace,
             reason="The connection is active again",
@@ -74,7 +77,7 @@ def resume(connection: Connection, *, trace: Trace, reason: str) -> None:
         )
 
 
-def _move(connection: Connection, state: str, *, reason: str, trace: Trace) -> None:
+def _move(connection: Connection, state: str, *, reason: str, trace: Trace) -> bool:
     try:
         move(
             connection,
@@ -88,3 +91,5 @@ def _move(connection: Connection, state: str, *, reason: str, trace: Trace) -> N
         )
     except Raced:
         connection.refresh_from_db()  # another worker said the same, or a person said otherwise
+        return False
+    return True

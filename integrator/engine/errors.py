@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from integrator.engine.cases import CaseKind
+    from integrator.engine.case_kinds import CaseKind
 
 
 class PlatformError(Exception):
@@ -40,6 +40,7 @@ class PlatformError(Exception):
         self.facts = facts or {}
         self.status = status
         self.request_id = request_id
+        self.connection_id: int | None = None
 
 
 class Transient(PlatformError):

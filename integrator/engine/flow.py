@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from integrator.engine.cases import JOB_FAILED, JOB_IN_DOUBT, JOB_LATE, CaseKind
+from integrator.engine.case_kinds import JOB_FAILED, JOB_IN_DOUBT, JOB_LATE, CaseKind
 from integrator.engine.shapes import Call
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def flows_of(routes: Routes) -> dict[str, Flow]:
 
 
 def each(aim_one: Callable[[Fact], Aim | None]) -> Callable[[Sequence[Fact]], dict[int, Aim]]:
-    """An ``aim`` for flows that need nothing but the fact itself: no query, so one by one is fine."""
+    """An ``aim`` for flows that need nothing but the fact itself: no query, so one by one."""
 
     def aim(facts: Sequence[Fact]) -> dict[int, Aim]:
         aims = ((fact.id, aim_one(fact)) for fact in facts)

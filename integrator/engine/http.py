@@ -6,6 +6,7 @@ never runs inside a transaction of ours. Bodies are never logged.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -21,13 +22,20 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 
 from integrator.engine import limits, secrets
 from integrator.engine.clock import now
-from integrator.engine.errors import Misconfigured, Refused, Transient, Unknown
+from integrator.engine.errors import Misconfigured, PlatformError, Refused, Transient, Unknown
 from integrator.engine.shapes import Limit, Reply
 from integrator.models import Connection
 
 _LOCAL = threading.local()
 _MOUNTS: dict[str, BaseAdapter] = {}
 RETRY_AFTER_MAX_SECONDS = 86_400.0
+# Found out before anything left: a setting is wrong, and no look-up is needed.
+_NOT_AN_ADDRESS = (
+    requests.exceptions.InvalidHeader,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.MissingSchema,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +81,10 @@ def _session() -> requests.Session:
 
 
 class Http:
-    """Calls to one connection. ``log`` collects method, path, status and milliseconds of each."""
+    """Calls to one connection. ``log`` collects method, path, status and milliseconds of each.
+
+    ``answers`` counts those that the platform answered, a refusal included.
+    """
 
     def __init__(
         self,
@@ -87,11 +98,13 @@ class Http:
         self.dialect = dialect
         self.log = log if log is not None else []
         self.on_send = on_send
-        self._headers = {
-            "Accept": "application/json",
-            "User-Agent": "Integrator/1",
-            **dialect.headers(connection.settings, secrets.read(connection)),
-        }
+        self.answers = 0
+        try:
+            own = dialect.headers(connection.settings, secrets.read(connection))
+        except PlatformError as error:
+            error.connection_id = connection.pk
+            raise
+        self._headers = {"Accept": "application/json", "User-Agent": "Integrator/1", **own}
 
     def get(self, path: str, *, params: Mapping[str, str] | None = None, scope: str = "") -> Reply:
         """Read. A blip is tried once more at once; anything else is ``Transient`` or worse."""
@@ -124,6 +137,22 @@ class Http:
         *,
         is_write: bool,
     ) -> Reply:
+        try:
+            return self._exchange(method, path, params, body, scope, is_write=is_write)
+        except PlatformError as error:
+            error.connection_id = self.connection.pk
+            raise
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None,
+        body: Any,
+        scope: str,
+        *,
+        is_write: bool,
+    ) -> Reply:
         refuse_inside_transaction()
         limits.spend(self.connection, scope, self.dialect.daily_limit_setting, is_write=is_write)
         if is_write and self.on_send is not None:
@@ -141,6 +170,11 @@ class Http:
                 timeout=(settings.CONNECT_TIMEOUT_SECONDS, settings.HTTP_TIMEOUT_SECONDS),
                 allow_redirects=False,
             )
+        except _NOT_AN_ADDRESS as error:
+            entry["status"] = type(error).__name__
+            raise Misconfigured(
+                f"the address or a header of {self.connection.name} cannot be used"
+            ) from error
         except requests.RequestException as error:
             entry["status"] = type(error).__name__
             raise self._no_answer(error, is_write=is_write) from error
@@ -174,6 +208,7 @@ class Http:
             limits.told(self.connection, limit)
         data, readable = _parse(response)
         status = response.status_code
+        self.answers += status < 500
         if 200 <= status < 300:
             if readable:
                 return Reply(status, data, headers, request_id)
@@ -257,4 +292,6 @@ def _retry_after(headers: Mapping[str, str], default: float | None = 30.0) -> fl
             seconds = (parsedate_to_datetime(asked) - now()) / timedelta(seconds=1)
         except (TypeError, ValueError):
             return default
+    if math.isnan(seconds):
+        return default
     return min(max(seconds, 1.0), RETRY_AFTER_MAX_SECONDS)

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import connection as database
 from django.db import transaction
 
 from integrator.engine.shapes import Heard
+from integrator.engine.statements import prepared
 from integrator.models import Message
 
 KNOWN = "KNOWN"
@@ -26,13 +26,13 @@ _STORE = """
             %s, %s)
         ON CONFLICT DO NOTHING RETURNING id)
     INSERT INTO integrator_payload (message_id, body, headers)
-    SELECT id, %s, %s FROM heard RETURNING message_id
+    SELECT id, %s::bytea, %s::jsonb FROM heard RETURNING message_id
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What became of one heard thing: its verdict (or KNOWN) and the message it is, if a new one."""
+    """What became of one heard thing: its verdict (or KNOWN) and the message, if it is new."""
 
     verdict: str
     message_id: int | None
@@ -90,7 +90,7 @@ def _insert(
     digest: bytes,
     verdict: str,
 ) -> int | None:
-    with database.cursor() as cursor:
+    with prepared() as cursor:
         cursor.execute(
             _STORE,
             [
@@ -98,25 +98,30 @@ def _insert(
                 origin,
                 verdict,
                 heard.topic,
-                heard.kind[:80],
+                _storable(heard.kind, 80),
                 heard.resource_kind,
-                heard.resource_id[:120],
-                heard.event_id[:200],
+                _storable(heard.resource_id, 120),
+                _storable(heard.event_id, 200),
                 digest,
                 connection_id,
                 heard.resource_kind,
-                heard.resource_id[:120],
+                _storable(heard.resource_id, 120),
                 heard.occurred_at,
                 at,
                 body,
-                json.dumps(dict(headers)),
+                json.dumps({name: _storable(value, 500) for name, value in headers.items()}),
             ],
         )
         row = cursor.fetchone()
     return None if row is None else int(row[0])
 
 
+def _storable(text: str, length: int) -> str:
+    """PostgreSQL keeps no NUL in a text, and a delivery must not be refused for one."""
+    return text.replace("\x00", "\ufffd")[:length]
+
+
 def _is_known(connection_id: int, event_id: str, digest: bytes) -> bool:
     return Message.objects.filter(
-        connection_id=connection_id, event_id=event_id, digest=digest
+        connection_id=connection_id, event_id=_storable(event_id, 200), digest=digest
     ).exists()

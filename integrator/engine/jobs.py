@@ -1,7 +1,7 @@
-"""Every change of a Job: claim, begin, end, wait, doubt, park, release, cancel, and the lost ones.
+"""Every change of a Job but its claiming: begin, end, wait, doubt, park, release, cancel.
 
-The router creates Jobs; nothing else does. Each function is one statement or one short
-transaction, and is safe with any number of workers.
+The router creates Jobs; ``engine.claims`` gives them to workers and takes them back. Each function
+is one statement or one short transaction, and is safe with any number of workers.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import IntegrityError, transaction
 from django.db import connection as database
 from django.db.models import F
+from django.db.models.functions import Greatest
 
+from integrator.engine.statements import prepared
 from integrator.models import Attempt, Connection, Job, JobState
 
 LEASE = timedelta(seconds=60)
@@ -28,100 +29,45 @@ class LostLease(Exception):
     """Another worker owns the job now: whatever this one found out must not be written."""
 
 
-_CLAIM = """
-    UPDATE integrator_job SET state = 'RUNNING', fence = fence + 1, lease_owner = %(owner)s,
-           lease_until = %(until)s, started_at = NULL, sent_at = NULL
-     WHERE id IN (
-        SELECT j.id FROM integrator_job j
-          LEFT JOIN integrator_connection c ON c.id = j.connection_id
-         WHERE j.queue = %(queue)s AND j.state IN ('DUE', 'WAITING') AND j.not_before <= %(at)s
-           AND (c.id IS NULL OR c.state = 'ACTIVE' OR (c.state = 'DEGRADED' AND c.open_until <= %(at)s))
-           AND (%(alone)s OR NOT j.alone)
-           AND NOT EXISTS (
-               SELECT 1 FROM integrator_job b
-                WHERE b.lane = j.lane AND b.id <> j.id
-                  AND (b.state IN ('RUNNING', 'IN_DOUBT')
-                       OR (b.state IN ('DUE', 'WAITING') AND b.id < j.id)))
-         ORDER BY j.priority, j.id LIMIT %(limit)s FOR UPDATE OF j SKIP LOCKED)
-    RETURNING *
-"""
-
-
-def claim(*, queue: str, owner: str, at: datetime, limit: int, alone: bool = True) -> list[Job]:
-    """Take up to ``limit`` jobs of a queue: the head of each free lane, most urgent first.
-
-    ``alone=False`` leaves out jobs that must not share a transaction with others. Nothing when
-    another worker took the same lane at the same moment: the next round sees it.
-    """
-    try:
-        with transaction.atomic():
-            jobs = list(
-                Job.objects.raw(
-                    _CLAIM,
-                    {
-                        "owner": owner,
-                        "until": at + LEASE,
-                        "queue": queue,
-                        "at": at,
-                        "limit": limit,
-                        "alone": alone,
-                    },
-                )
-            )
-    except IntegrityError:
-        return []
-    return sorted(jobs, key=lambda job: (job.priority, job.pk))
-
-
-def claim_doubtful(*, queue: str, owner: str, at: datetime, limit: int) -> list[Job]:
-    """Take jobs in doubt whose next look-up is due.
-
-    They stay in doubt and keep their lane blocked.
-    """
-    return list(
-        Job.objects.raw(
-            """UPDATE integrator_job SET fence = fence + 1, lease_owner = %s, lease_until = %s
-                WHERE id IN (
-                   SELECT j.id FROM integrator_job j
-                     LEFT JOIN integrator_connection c ON c.id = j.connection_id
-                    WHERE j.queue = %s AND j.state = 'IN_DOUBT' AND j.not_before <= %s
-                      AND (j.lease_until IS NULL OR j.lease_until < %s)
-                      AND (c.id IS NULL OR c.state = 'ACTIVE'
-                           OR (c.state = 'DEGRADED' AND c.open_until <= %s))
-                    ORDER BY j.id LIMIT %s FOR UPDATE OF j SKIP LOCKED) RETURNING *""",
-            [owner, at + LEASE, queue, at, at, at, limit],
-        )
-    )
-
-
 def begin(job: Job, *, at: datetime) -> None:
     """Count the attempt, right before its handler runs, so that a death is charged to this job."""
-    updated = Job.objects.filter(
-        pk=job.pk, fence=job.fence, state=JobState.RUNNING, lease_until__gt=at
-    ).update(attempts=F("attempts") + 1, started_at=at, lease_until=at + LEASE)
-    if not updated:
-        raise LostLease(job.pk)
+    _hit(
+        """UPDATE integrator_job SET attempts = attempts + 1, started_at = %s, lease_until = %s
+            WHERE id = %s AND fence = %s AND state = 'RUNNING' AND lease_until > %s""",
+        [at, at + LEASE, job.pk, job.fence, at],
+        job,
+    )
     job.attempts += 1
     job.started_at = at
 
 
 def mark_sent(job: Job, *, at: datetime) -> None:
     """Note that a request which changes something leaves now. From here a death means doubt."""
-    updated = Job.objects.filter(pk=job.pk, fence=job.fence, lease_until__gt=at).update(
-        sent_at=at, lease_until=at + LEASE
+    _hit(
+        """UPDATE integrator_job SET sent_at = %s, lease_until = %s
+            WHERE id = %s AND fence = %s AND lease_until > %s""",
+        [at, at + LEASE, job.pk, job.fence, at],
+        job,
     )
-    if not updated:
-        raise LostLease(job.pk)
     job.sent_at = at
 
 
 def hold(job: Job, *, at: datetime) -> None:
     """Lock the job's row inside the caller's transaction; LostLease when it is no longer ours."""
-    mine = Job.objects.select_for_update().filter(
-        pk=job.pk, fence=job.fence, state__in=[JobState.RUNNING, JobState.IN_DOUBT]
+    _hit(
+        """SELECT id FROM integrator_job WHERE id = %s AND fence = %s
+              AND state IN ('RUNNING', 'IN_DOUBT') AND lease_until > %s FOR UPDATE""",
+        [job.pk, job.fence, at],
+        job,
     )
-    if not mine.filter(lease_until__gt=at).exists():
-        raise LostLease(job.pk)
+
+
+def _hit(statement: str, values: Sequence[Any], job: Job) -> None:
+    """Run a statement that touches the job's row if the job is still ours; else LostLease."""
+    with prepared() as cursor:
+        cursor.execute(statement, values)
+        if cursor.rowcount != 1:
+            raise LostLease(job.pk)
 
 
 def keep(job: Job, **values: Any) -> None:
@@ -132,7 +78,31 @@ def keep(job: Job, **values: Any) -> None:
 
 def done(job: Job, *, at: datetime, evidence: dict[str, Any], calls: Sequence[Any] = ()) -> None:
     """The promise is kept, and ``evidence`` says why we think so."""
-    _end(job, at, "DONE", calls, None, state=JobState.DONE, evidence=evidence, finished_at=at)
+    _hit(
+        """WITH ended AS (
+               UPDATE integrator_job SET state = 'DONE', evidence = %s, finished_at = %s,
+                      lease_owner = '', lease_until = NULL, error_class = '', error = ''
+                WHERE id = %s AND fence = %s RETURNING id)
+           INSERT INTO integrator_attempt
+               (job_id, number, fence, worker, started_at, ended_at, outcome, error, calls)
+           SELECT id, %s::int, %s::bigint, %s::text, %s::timestamptz, %s::timestamptz, 'DONE', '',
+                  %s::jsonb FROM ended""",
+        [
+            json.dumps(evidence),
+            at,
+            job.pk,
+            job.fence,
+            job.attempts,
+            job.fence,
+            job.lease_owner,
+            job.started_at or at,
+            at,
+            json.dumps(list(calls)),
+        ],
+        job,
+    )
+    job.state, job.evidence, job.finished_at = JobState.DONE, evidence, at
+    job.lease_owner, job.lease_until, job.error_class, job.error = "", None, "", ""
 
 
 def done_together(jobs: Sequence[tuple[Job, dict[str, Any]]], *, at: datetime) -> None:
@@ -162,7 +132,8 @@ def done_together(jobs: Sequence[tuple[Job, dict[str, Any]]], *, at: datetime) -
                     (job_id, number, fence, worker, started_at, ended_at, outcome, error, calls)
                 SELECT id, number, fence, owner, started_at, %s, 'DONE', '', '[]' FROM ended)
             UPDATE integrator_job j SET state = 'DONE', attempts = e.number, evidence = e.evidence,
-                   finished_at = %s, lease_owner = '', lease_until = NULL, error_class = '', error = ''
+                   finished_at = %s, lease_owner = '', lease_until = NULL, error_class = '',
+                   error = ''
               FROM ended e WHERE j.id = e.id AND j.fence = e.fence AND j.state = 'RUNNING'
             """,
             [ids, fences, numbers, starts, owners, evidences, at, at],
@@ -178,11 +149,12 @@ def wait(
     error: Exception,
     retry_after: float | None = None,
     calls: Sequence[Any] = (),
+    **values: Any,
 ) -> None:
     """Try again later, in the same place of the lane: exponential with full jitter, or as asked."""
     seconds = backoff_seconds(job.attempts) if retry_after is None else max(retry_after, 0.0)
     later = at + timedelta(seconds=seconds)
-    _end(job, at, "WAITING", calls, error, state=JobState.WAITING, not_before=later)
+    _end(job, at, "WAITING", calls, error, state=JobState.WAITING, not_before=later, **values)
 
 
 def doubt(
@@ -192,15 +164,26 @@ def doubt(
     _end(job, at, "IN_DOUBT", calls, error, state=JobState.IN_DOUBT, not_before=at + look_after)
 
 
-def looked_up(job: Job, *, at: datetime, look_after: timedelta, calls: Sequence[Any] = ()) -> None:
-    """A look-up did not find it; look again later. The job stays in doubt."""
+def looked_up(
+    job: Job,
+    *,
+    at: datetime,
+    look_after: timedelta,
+    error: Exception | None = None,
+    calls: Sequence[Any] = (),
+) -> None:
+    """A look-up did not find it, or failed with ``error``; look again later. It stays in doubt.
+
+    Only an answer counts as a look-up: two that failed do not prove that nothing happened.
+    """
+    outcome, lookups = ("NOT_FOUND", 1) if error is None else ("LOOK_UP_FAILED", 0)
     _end(
         job,
         at,
-        "NOT_FOUND",
+        outcome,
         calls,
-        None,
-        lookups=job.lookups + 1,
+        error,
+        lookups=job.lookups + lookups,
         not_before=at + look_after,
     )
 
@@ -220,9 +203,11 @@ def repeat(job: Job, *, at: datetime, calls: Sequence[Any] = ()) -> None:
     )
 
 
-def park(job: Job, *, at: datetime, error: Exception, calls: Sequence[Any] = ()) -> None:
+def park(
+    job: Job, *, at: datetime, error: Exception, calls: Sequence[Any] = (), **values: Any
+) -> None:
     """A person decides. It blocks nothing but itself."""
-    _end(job, at, "PARKED", calls, error, state=JobState.PARKED)
+    _end(job, at, "PARKED", calls, error, state=JobState.PARKED, **values)
 
 
 def _end(
@@ -262,49 +247,7 @@ def _end(
 def backoff_seconds(attempts: int) -> float:
     """5 s doubling to 30 min, each with full jitter upwards of half: nobody retries in step."""
     ceiling = min(WAIT_MAX_SECONDS, WAIT_FIRST_SECONDS * 2 ** max(attempts - 1, 0))
-    return random.uniform(ceiling / 2, ceiling)  # noqa: S311  (spreading load, not a secret)
-
-
-def renew(*, owner: str, at: datetime) -> int:
-    """A living worker's heartbeat: all its leases last again. Returns how many."""
-    return Job.objects.filter(lease_owner=owner, lease_until__gt=at).update(lease_until=at + LEASE)
-
-
-def take_back_lost(*, at: datetime, limit: int = 200) -> list[Job]:
-    """Decide for jobs whose worker died. Returns those set aside after too many crashes.
-
-    - Never started (claimed in a batch): due again, from now on alone. Nobody is charged.
-    - A request that changes something had left: in doubt, to be looked up at once.
-    - Otherwise: tried again, and after three crashes parked.
-    """
-    parked = []
-    with transaction.atomic():
-        lost = (
-            Job.objects.select_for_update(skip_locked=True)
-            .filter(state=JobState.RUNNING, lease_until__lt=at)
-            .order_by("id")[:limit]
-        )
-        for job in lost:
-            if job.started_at is None:
-                Job.objects.filter(pk=job.pk).update(
-                    state=JobState.DUE, alone=True, lease_owner="", lease_until=None
-                )
-                continue
-            error = WorkerDied("the worker died while it ran")
-            job.crashes += 1
-            Job.objects.filter(pk=job.pk).update(crashes=job.crashes)
-            if job.sent_at is not None:
-                doubt(job, at=at, error=error, look_after=timedelta())
-            elif job.crashes >= CRASHES_MAX:
-                park(job, at=at, error=error)
-                parked.append(job)
-            else:
-                wait(job, at=at, error=error)
-    return parked
-
-
-class WorkerDied(Exception):
-    """The process that ran the job ended without saying what became of it."""
+    return random.uniform(ceiling / 2, ceiling)
 
 
 def release(jobs: Iterable[Job], *, at: datetime, delay: timedelta = timedelta()) -> int:
@@ -317,6 +260,12 @@ def release(jobs: Iterable[Job], *, at: datetime, delay: timedelta = timedelta()
         crashes=0,
         lookups=0,
     )
+
+
+def adopt_policy(job: Job, *, version: int | None) -> None:
+    """A person mended the settings and starts a parked job again: it goes on under the new ones."""
+    if version is not None and version != job.policy_version:
+        Job.objects.filter(pk=job.pk, state=JobState.PARKED).update(policy_version=version)
 
 
 def hurry(*, lane: str, at: datetime) -> int:
@@ -366,8 +315,12 @@ def settle_doubt(job: Job, *, happened: bool, at: datetime, evidence: dict[str, 
     )
 
 
-def stop_clock(*, connection: Connection, held_for: timedelta) -> int:
-    """A pause does not count against the promises: move their times by its length."""
+def stop_clock(*, connection: Connection, since: datetime, at: datetime) -> int:
+    """A hold since ``since`` does not count against the promises: move their times by its length.
+
+    Work that came in meanwhile was held for less: from when it was created.
+    """
+    held_for = at - Greatest(since, F("created_at"))
     return Job.objects.filter(
         connection=connection,
         state__in=[JobState.DUE, JobState.WAITING, JobState.IN_DOUBT, JobState.PARKED],
@@ -379,7 +332,8 @@ def oldest_due(*, at: datetime, queue: str = "") -> timedelta:
     with database.cursor() as cursor:
         cursor.execute(
             """SELECT min(greatest(j.not_before, j.created_at)) FROM integrator_job j
-                 LEFT JOIN integrator_connection c ON c.id = j.connection_id
+                 LEFT JOIN integrator_connection c
+                   ON c.id = j.connection_id AND c.platform = j.queue
                 WHERE j.state IN ('DUE', 'WAITING') AND j.not_before <= %s
                   AND (c.id IS NULL OR c.state = 'ACTIVE') AND (%s = '' OR j.queue = %s)
                   AND NOT EXISTS (SELECT 1 FROM integrator_job b
@@ -396,11 +350,14 @@ def due_queues(*, at: datetime) -> list[str]:
     """The queues that have something to run, look up or take back now."""
     with database.cursor() as cursor:
         cursor.execute(
-            """SELECT DISTINCT queue FROM integrator_job
-                WHERE (state IN ('DUE', 'WAITING') AND not_before <= %s)
-                   OR (state = 'IN_DOUBT' AND not_before <= %s
-                       AND (lease_until IS NULL OR lease_until < %s))
-                   OR (state = 'RUNNING' AND lease_until < %s)""",
-            [at, at, at, at],
+            """SELECT DISTINCT j.queue FROM integrator_job j
+                 LEFT JOIN integrator_connection c
+                   ON c.id = j.connection_id AND c.platform = j.queue
+                WHERE (j.state = 'RUNNING' AND j.lease_until < %s)
+                   OR ((c.id IS NULL OR c.state IN ('ACTIVE', 'DEGRADED')) AND j.not_before <= %s
+                       AND (j.state IN ('DUE', 'WAITING')
+                            OR (j.state = 'IN_DOUBT'
+                                AND (j.lease_until IS NULL OR j.lease_until < %s))))""",
+            [at, at, at],
         )
         return [row[0] for row in cursor.fetchall()]

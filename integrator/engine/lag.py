@@ -37,7 +37,7 @@ class Lag:
 
 
 def all_lags(*, at: datetime) -> list[Lag]:
-    """Every stream's lag: age of the oldest fact known but unprocessed, plus age of the last sweep."""
+    """Every stream's lag: age of the oldest fact not processed yet, plus age of the last sweep."""
     waiting = _oldest_unprocessed(at)
     return [
         Lag(

@@ -10,12 +10,17 @@ import json
 import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
+import structlog
+from django.db import OperationalError, transaction
 from django.db import connection as database
-from django.db import transaction
 
-from integrator.engine import choices
+from integrator.engine import cases, choices
 from integrator.engine.flow import Aim, Fact, Flow, Routes
+from integrator.engine.states import Trace
+
+log = structlog.get_logger(__name__)
 
 BATCH = 500
 GIVE_UP_AFTER = timedelta(days=7)
@@ -31,20 +36,26 @@ _UNROUTED = """
                 'resource_kind', m.resource_kind, 'resource_id', m.resource_id,
                 'event_id', m.event_id) AS data
        FROM integrator_message m JOIN integrator_connection c ON c.id = m.connection_id
-      WHERE m.routed_at IS NULL ORDER BY m.id LIMIT %(limit)s)
+      WHERE m.routed_at IS NULL AND {m} ORDER BY m.id LIMIT %(limit)s)
     UNION ALL
     (SELECT t.id, 't', t.record_kind || '.' || t.field || ':' || t.new, t.record_kind, t.record_id,
             t.order_id, NULL, t.actor, t.at, jsonb_build_object('old', t.old, 'reason', t.reason)
-       FROM integrator_transition t WHERE t.routed_at IS NULL ORDER BY t.id LIMIT %(limit)s)
+       FROM integrator_transition t
+      WHERE t.routed_at IS NULL AND {t} ORDER BY t.id LIMIT %(limit)s)
     UNION ALL
     (SELECT e.id, 'e', CASE WHEN e.kind = 'DECIDED' THEN 'decided:' || e.action
                             ELSE 'case:' || e.kind END,
             'case', e.case_id, k.order_id, k.connection_id, e.actor, e.at,
             e.data || jsonb_build_object('event', e.id, 'kind', k.kind)
        FROM integrator_caseevent e JOIN integrator_case k ON k.id = e.case_id
-      WHERE e.routed_at IS NULL ORDER BY e.id LIMIT %(limit)s)
+      WHERE e.routed_at IS NULL AND {e} ORDER BY e.id LIMIT %(limit)s)
     ORDER BY 1 LIMIT %(limit)s
 """
+# A fact that could not be routed stays aside as long as its case is open.
+_NOT_ASIDE = """NOT EXISTS (SELECT 1 FROM integrator_case aside
+    WHERE aside.kind = 'FACT_NOT_ROUTED' AND aside.cause = 'fact:' || {fact}.id
+      AND aside.state <> 'SOLVED')"""
+_UNROUTED = _UNROUTED.format(**{fact: _NOT_ASIDE.format(fact=fact) for fact in "mte"})
 _TABLES = {"m": "integrator_message", "t": "integrator_transition", "e": "integrator_caseevent"}
 
 
@@ -63,29 +74,68 @@ def route(routes: Routes, *, at: datetime, limit: int = BATCH) -> set[str] | Non
             rows = cursor.fetchall()
         if not rows:
             return None
-        facts = [_fact(row) for row in rows]
-        queues = _write_jobs(_owed(routes, facts), at)
-        _mark_routed(rows, at)
+        try:
+            with transaction.atomic():
+                return _route_rows(routes, rows, at)
+        except OperationalError:
+            raise  # the database itself: nothing is wrong with a fact
+        except Exception:
+            log.exception("facts_not_routed_together", facts=len(rows))
+        return _route_one_by_one(routes, rows, at)
+
+
+Row = Sequence[Any]
+
+
+def _route_rows(routes: Routes, rows: Sequence[Row], at: datetime) -> set[str]:
+    queues = _write_jobs(_owed(routes, [_fact(row) for row in rows]), at)
+    _mark_routed(rows, at)
     return queues
 
 
-def _fact(row: Sequence[object]) -> Fact:
+def _route_one_by_one(routes: Routes, rows: Sequence[Row], at: datetime) -> set[str]:
+    """One fact that cannot be routed must not stop all others: it is set aside with a case.
+
+    It is not marked as routed. When its case is closed it is taken again.
+    """
+    queues: set[str] = set()
+    for row in rows:
+        try:
+            with transaction.atomic():
+                queues |= _route_rows(routes, [row], at)
+        except OperationalError:
+            raise
+        except Exception as error:
+            fact = _fact(row)
+            log.exception("fact_not_routed", fact=fact.id, key=fact.key)
+            cases.open_case(
+                cases.FACT_NOT_ROUTED,
+                cases.About(
+                    fact.record_kind,
+                    fact.record_id,
+                    order_id=fact.order_id,
+                    connection_id=fact.connection_id,
+                ),
+                trace=Trace(at=at, actor="router"),
+                cause=f"fact:{fact.id}",
+                facts={"fact": fact.key, "error": f"{type(error).__name__}: {error}"[:300]},
+            )
+    return queues
+
+
+def _fact(row: Row) -> Fact:
     fact_id, _, key, record_kind, record_id, order_id, connection_id, actor, at, data = row
     return Fact(
-        id=fact_id,  # type: ignore[arg-type]
-        key=key,  # type: ignore[arg-type]
-        record_kind=record_kind,  # type: ignore[arg-type]
-        record_id=record_id,  # type: ignore[arg-type]
-        order_id=order_id,  # type: ignore[arg-type]
-        connection_id=connection_id,  # type: ignore[arg-type]
-        actor=actor,  # type: ignore[arg-type]
-        at=at,  # type: ignore[arg-type]
-        data=_json(data),
+        id=fact_id,
+        key=key,
+        record_kind=record_kind,
+        record_id=record_id,
+        order_id=order_id,
+        connection_id=connection_id,
+        actor=actor,
+        at=at,
+        data=json.loads(data) if isinstance(data, str) else data,
     )
-
-
-def _json(value: object) -> dict[str, object]:
-    return json.loads(value) if isinstance(value, str) else value  # type: ignore[return-value]
 
 
 def _owed(routes: Routes, facts: Sequence[Fact]) -> list[tuple[Flow, Fact, Aim]]:
@@ -155,7 +205,7 @@ def _write_jobs(owed: Iterable[tuple[Flow, Fact, Aim]], at: datetime) -> set[str
         ]
     if rows:
         with database.cursor() as cursor:
-            cursor.executemany(_INSERT, list(rows.values()))
+            cursor.executemany(_INSERT, list(rows.values()))  # type: ignore[arg-type]
     return queues
 
 
@@ -165,7 +215,7 @@ def _join_key(flow: Flow, aim: Aim) -> str | None:
     return f"{flow.name}/{aim.join or f'{aim.lane}/{aim.record_kind}/{aim.record_id}'}"
 
 
-def _mark_routed(rows: Sequence[Sequence[object]], at: datetime) -> None:
+def _mark_routed(rows: Sequence[Row], at: datetime) -> None:
     with database.cursor() as cursor:
         for source, table in _TABLES.items():
             ids = [row[0] for row in rows if row[1] == source]
@@ -179,14 +229,6 @@ def _mark_routed(rows: Sequence[Sequence[object]], at: datetime) -> None:
 def unrouted_since(*, at: datetime) -> timedelta:
     """How long the oldest fact has been waiting for the router: zero when none does."""
     with database.cursor() as cursor:
-        cursor.execute(
-            """SELECT min(at) FROM (
-                 (SELECT received_at AS at FROM integrator_message WHERE routed_at IS NULL
-                   ORDER BY id LIMIT 1)
-                 UNION ALL (SELECT at FROM integrator_transition WHERE routed_at IS NULL
-                   ORDER BY id LIMIT 1)
-                 UNION ALL (SELECT at FROM integrator_caseevent WHERE routed_at IS NULL
-                   ORDER BY id LIMIT 1)) waiting"""
-        )
+        cursor.execute(f"SELECT min(at) FROM ({_UNROUTED}) waiting", {"limit": 1})  # noqa: S608
         oldest = cursor.fetchone()[0]
     return max(at - oldest, timedelta()) if oldest else timedelta()

@@ -9,6 +9,8 @@ from typing import Any
 from django.db import connection as database
 from django.db.models import Model
 
+from integrator.engine.statements import prepared
+
 
 @dataclass(frozen=True, slots=True)
 class Trace:
@@ -59,9 +61,10 @@ def move(record: Model, field: str, new: str, *, reason: str, trace: Trace, **ch
              WHERE id = %s AND {column} = %s RETURNING id)
         INSERT INTO integrator_transition (record_kind, record_id, field, old, new, reason, actor,
             order_id, job_id, message_id, policy_version, at)
-        SELECT %s, id, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s FROM moved RETURNING id
+        SELECT %s::text, id, %s::text, %s::text, %s::text, %s::text, %s::text, %s::bigint,
+               %s::bigint, %s::bigint, %s::int, %s::timestamptz FROM moved RETURNING id
     """  # noqa: S608  (identifiers come from the model, values are parameters)
-    with database.cursor() as cursor:
+    with prepared() as cursor:
         cursor.execute(
             statement,
             [

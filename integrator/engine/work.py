@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -31,6 +31,7 @@ class Work:
         self.flow = flow
         self.at = at
         self.calls: list[dict[str, Any]] = []
+        self.clients: list[Http] = []
 
     @property
     def trace(self) -> Trace:
@@ -67,7 +68,9 @@ class Work:
             raise Transient(
                 f"{connection.name} is {connection.get_state_display().lower()}", retry_after=60
             )
-        return Http(connection, dialect, log=self.calls, on_send=self._sending)
+        client = Http(connection, dialect, log=self.calls, on_send=self._sending)
+        self.clients.append(client)
+        return client
 
     def _sending(self) -> None:
         jobs.mark_sent(self.job, at=now())
@@ -83,6 +86,3 @@ class Work:
     def keep(self, **values: Any) -> None:
         """Remember something across attempts; call it inside ``step()``."""
         jobs.keep(self.job, **values)
-
-    def age_of(self, moment: datetime) -> timedelta:
-        return self.at - moment

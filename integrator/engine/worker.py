@@ -1,8 +1,7 @@
 """``drain()``: route what is new, run what is due, say what became of it. It never raises.
 
 Flows that call out run in threads: load → call → record, no transaction across the call. Local
-flows run 50 to a transaction, a savepoint each. What a job's end means is decided by the class of
-the exception (``engine.errors``) and by nothing else.
+flows run 50 to a transaction, a savepoint each. What an end means is ``engine.outcomes``.
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ from django.conf import settings
 from django.db import close_old_connections, transaction
 from django.db import connection as database
 
-from integrator.engine import cases, clock, connections, jobs, router
-from integrator.engine.cases import CaseKind
-from integrator.engine.errors import Misconfigured, PlatformError, Refused, Transient, Unknown
+from integrator.engine import claims, clock, jobs, router
+from integrator.engine.errors import PlatformError, Unknown
 from integrator.engine.flow import LOCAL, Flow, Found, NotFound, Nothing, Routes, flows_of
+from integrator.engine.outcomes import Outcomes, report_late
 from integrator.engine.work import Work
-from integrator.models import Connection, Heartbeat, Job, JobState
+from integrator.models import Heartbeat, Job, JobState
 
 log = structlog.get_logger(__name__)
 
@@ -54,13 +53,16 @@ class Worker:
         default_factory=lambda: f"{socket.gethostname()[:30]}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
     )
     flows: Mapping[str, Flow] = field(init=False)
+    outcomes: Outcomes = field(init=False)
 
     def __post_init__(self) -> None:
         self.flows = flows_of(self.routes)
+        self.outcomes = Outcomes(self.flows, self.clock)
         self._pool = ThreadPoolExecutor(self.threads) if self.threads else None
         self._running: set[Future[None]] = set()
         self._beat_at = 0.0
         self._renew_at = 0.0
+        self._kept_up_at = 0.0
 
     # --- draining ----------------------------------------------------------------------------
 
@@ -81,8 +83,11 @@ class Worker:
         ran = 0
         while True:
             left = seconds - (time.monotonic() - started)
-            ending = left <= settings.HTTP_TIMEOUT_SECONDS or (stop is not None and stop.is_set())
-            found = self.round(queues, claiming=not ending or (ran == 0 and left > 0))
+            stopped = stop is not None and stop.is_set()
+            ending = stopped or left <= settings.HTTP_TIMEOUT_SECONDS
+            # However short the time, one round is claimed; after a stop none is.
+            first = ran == 0 and left > 0 and not stopped
+            found = self.round(queues, claiming=first or not ending)
             ran += found
             idle = time.monotonic() - last_found
             if found:
@@ -103,22 +108,45 @@ class Worker:
         self._running = {one for one in self._running if not one.done()}
         if not claiming:
             return 0
+        found = self._keep_up(queues) if self._keeping_up_is_due() else 0
+        for queue in queues:
+            found += self._round_local() if queue == LOCAL else self._round_out(queue)
+        return found
+
+    def _keeping_up_is_due(self) -> bool:
+        """While calls are under way a round may come after every one of them: not each time."""
+        moment = time.monotonic()
+        if self._running and moment - self._kept_up_at < POLL_SECONDS:
+            return False
+        self._kept_up_at = moment
+        return True
+
+    def _keep_up(self, queues: Sequence[str]) -> int:
+        """Route what is new, take back what was lost, look up what is in doubt."""
         found = 0
         routed = router.route(self.routes, at=self.clock())
         if routed is not None:
             found += 1
             for queue in routed - set(queues):
                 self.nudge(queue)
-        for lost in jobs.take_back_lost(at=self.clock()):
-            self._set_aside(lost)
+        for lost in claims.take_back_lost(at=self.clock()):
+            self.outcomes.set_aside(lost)
         for queue in queues:
-            found += self._round_local() if queue == LOCAL else self._round_out(queue)
+            found += self._look_up_doubtful(queue) if queue != LOCAL else 0
         return found
 
     def close(self) -> None:
-        """Wait for the threads and end them."""
+        """Wait for the threads and end them, each with the database connection that is its own."""
         if self._pool is not None:
+            everybody = threading.Barrier(self.threads)
+            for _ in range(self.threads):
+                self._pool.submit(self._leave, everybody)
             self._pool.shutdown(wait=True)
+
+    @staticmethod
+    def _leave(everybody: threading.Barrier) -> None:
+        everybody.wait()  # one task per thread: nobody takes two
+        database.close()
 
     def _beat(self, queues: Sequence[str]) -> None:
         moment = time.monotonic()
@@ -133,61 +161,77 @@ class Worker:
             )
         if self._running and moment - self._renew_at >= RENEW_SECONDS:
             self._renew_at = moment
-            jobs.renew(owner=self.owner, at=self.clock())
+            claims.renew(owner=self.owner, at=self.clock())
 
     # --- flows that call out -----------------------------------------------------------------
 
-    def _round_out(self, queue: str) -> int:
-        free = max(self.threads, 1) - len(self._running)
-        if free <= 0:
+    def _free(self) -> int:
+        return max(self.threads, 1) - len(self._running)
+
+    def _look_up_doubtful(self, queue: str) -> int:
+        if self._free() <= 0:
             return 0
-        at = self.clock()
-        doubtful = jobs.claim_doubtful(queue=queue, owner=self.owner, at=at, limit=free)
-        claimed = jobs.claim(queue=queue, owner=self.owner, at=at, limit=free - len(doubtful))
+        doubtful = claims.claim_doubtful(
+            queue=queue, owner=self.owner, at=self.clock(), limit=self._free()
+        )
         for job in doubtful:
             self._start(self.look_up, job)
+        return len(doubtful)
+
+    def _round_out(self, queue: str) -> int:
+        if self._free() <= 0:
+            return 0
+        claimed = claims.claim(queue=queue, owner=self.owner, at=self.clock(), limit=self._free())
         for job in claimed:
             self._start(self.run_out, job)
-        return len(doubtful) + len(claimed)
+        return len(claimed)
 
-    def _start(self, run: Callable[[Job], None], job: Job) -> None:
+    def _start(self, run: Callable[[Job, Flow], None], job: Job) -> None:
         if self._pool is None:
-            run(job)
+            self._run(run, job)
         else:
             self._running.add(self._pool.submit(self._in_thread, run, job))
 
-    def _in_thread(self, run: Callable[[Job], None], job: Job) -> None:
+    def _in_thread(self, run: Callable[[Job, Flow], None], job: Job) -> None:
         close_old_connections()
+        self._run(run, job)
+
+    def _run(self, run: Callable[[Job, Flow], None], job: Job) -> None:
+        """Nothing that goes wrong with one job may stop the others: its lease then runs out."""
         try:
-            run(job)
+            flow = self.flows.get(job.flow)
+            if flow is None:
+                self.outcomes.unknown_flow(job)
+            else:
+                run(job, flow)
+        except jobs.LostLease:
+            log.warning("lease_lost", job=job.pk, flow=job.flow)
         except Exception:
             log.exception("job_broke", job=job.pk, flow=job.flow)
 
-    def run_out(self, job: Job) -> None:
+    def run_out(self, job: Job, flow: Flow) -> None:
         """One attempt: count it, call, and write the result under the same fence."""
-        flow = self.flows.get(job.flow)
-        if flow is None or flow.call is None:
-            self._unknown_flow(job)
-            return
+        assert flow.call is not None, f"{flow.name} is local"
         work = Work(job, flow, at=self.clock())
         try:
             jobs.begin(job, at=work.at)
             result = flow.call(work)
         except jobs.LostLease:
-            log.warning("lease_lost", job=job.pk, flow=job.flow)
-            return
+            raise
         except Exception as error:
-            self._ended_badly(work, error)
+            self.outcomes.ended_badly(work, error)
             return
         try:
             self._finish(work, flow, result)
         except jobs.LostLease:
-            log.warning("lease_lost", job=job.pk, flow=job.flow)
+            raise
         except Exception as error:
-            # It happened there and could not be written down here: that is a doubt, not a failure.
-            self._ended_badly(work, Unknown(str(error)) if job.sent_at is not None else error)
+            # It happened there and could not be written down here: a doubt, not a failure.
+            self.outcomes.ended_badly(
+                work, Unknown(str(error)) if job.sent_at is not None else error
+            )
         else:
-            self._tell_connection(job, None)
+            self.outcomes.tell_connections(work, None)
 
     def _finish(self, work: Work, flow: Flow, result: Any) -> None:
         work.at = self.clock()
@@ -198,56 +242,49 @@ class Worker:
             else:
                 evidence = flow.record(work, result)
             jobs.done(work.job, at=work.at, evidence=evidence, calls=work.calls)
-            self._close_cases(work)
+            self.outcomes.close_cases_of([work.job.pk], work.at)
 
-    def look_up(self, job: Job) -> None:
+    def look_up(self, job: Job, flow: Flow) -> None:
         """One look-up of a call that may have happened. Only a positive one ends the doubt."""
-        flow = self.flows.get(job.flow)
-        if flow is None:
-            self._unknown_flow(job)
-            return
         work = Work(job, flow, at=self.clock())
-        later = timedelta(minutes=flow.settle_minutes)
         answer: Found | NotFound = NotFound()
+        failure: Exception | None = None
         try:
             if flow.probe is not None:
                 answer = flow.probe(work)
             if isinstance(answer, Found):
                 self._finish(work, flow, answer.result)
+                self.outcomes.tell_connections(work, None)
                 return
         except jobs.LostLease:
-            return
+            raise
         except PlatformError as error:
             log.info("look_up_failed", job=job.pk, error=str(error))
+            failure = error
         except Exception as error:
-            log.exception("look_up_broke", job=job.pk, error=type(error).__name__)
-        work.at = self.clock()
-        enough = job.lookups + 1 >= flow.lookups_needed
-        with transaction.atomic():
-            jobs.hold(job, at=work.at)
-            if enough and isinstance(answer, NotFound) and answer.may_repeat:
-                jobs.repeat(job, at=work.at, calls=work.calls)
-                return
-            error_text = job.error
-            jobs.looked_up(job, at=work.at, look_after=later, calls=work.calls)
-            if enough or flow.probe is None:
-                self._open(work, flow.on_doubt, error_text)
+            log.exception("look_up_broke", job=job.pk)
+            failure = error
+        self.outcomes.not_found(work, answer, failure)
 
     # --- local flows -------------------------------------------------------------------------
 
     def _round_local(self) -> int:
-        claimed = jobs.claim(queue=LOCAL, owner=self.owner, at=self.clock(), limit=BATCH)
+        claimed = claims.claim(queue=LOCAL, owner=self.owner, at=self.clock(), limit=BATCH)
         together = [job for job in claimed if not job.alone]
-        for job in claimed:
-            if job.alone:
-                jobs.begin(job, at=self.clock())
-                self._run_together([job])
         if together:
             self._run_together(together)
+        for job in claimed:
+            if job.alone:
+                self._run(self._run_alone, job)
         return len(claimed)
 
+    def _run_alone(self, job: Job, flow: Flow) -> None:
+        """A job that was in a batch that died: counted before it runs, like those that call out."""
+        jobs.begin(job, at=self.clock())
+        self._run_together([job])
+
     def _run_together(self, claimed: Sequence[Job]) -> None:
-        """Run local jobs in one transaction, a savepoint each, and end all that went well at once."""
+        """Run local jobs in one transaction, a savepoint each; end all that went well at once."""
         by_id = {job.pk: job for job in claimed}
         at = self.clock()
         try:
@@ -265,12 +302,12 @@ class Worker:
                         self._run_one(by_id[pk], at, well, badly)
                 if well:
                     jobs.done_together(well, at=at)
-                    self._close_cases_of([job.pk for job, _ in well], at)
+                    self.outcomes.close_cases_of([job.pk for job, _ in well], at)
                 for work, error in badly:
                     if work.job.started_at is None:
                         work.job.attempts += 1
                         Job.objects.filter(pk=work.job.pk).update(attempts=work.job.attempts)
-                    self._ended_badly(work, error)
+                    self.outcomes.ended_badly(work, error)
         except Exception:
             # The whole transaction is gone, nothing happened. Each gets its own next time.
             log.exception("batch_broke", jobs=len(claimed))
@@ -287,7 +324,7 @@ class Worker:
     ) -> None:
         flow = self.flows.get(job.flow)
         if flow is None:
-            self._unknown_flow(job)
+            self.outcomes.unknown_flow(job)
             return
         work = Work(job, flow, at=at)
         try:
@@ -296,159 +333,5 @@ class Worker:
         except Exception as error:
             badly.append((work, error))
 
-    # --- how an attempt ended badly ----------------------------------------------------------
 
-    def _ended_badly(self, work: Work, error: Exception) -> None:
-        """The class of the exception is the whole policy; anything else is a fault of ours."""
-        work.at = self.clock()
-        job, flow = work.job, work.flow
-        try:
-            with transaction.atomic():
-                if isinstance(error, Transient):
-                    self._wait_or_give_up(work, error)
-                elif isinstance(error, Unknown):
-                    jobs.doubt(
-                        job,
-                        at=work.at,
-                        error=error,
-                        look_after=timedelta(minutes=flow.settle_minutes),
-                        calls=work.calls,
-                    )
-                    if flow.probe is None:
-                        self._open(work, flow.on_doubt, str(error))
-                elif isinstance(error, Misconfigured) and error.credentials:
-                    jobs.wait(job, at=work.at, error=error, retry_after=60, calls=work.calls)
-                elif isinstance(error, Refused | Misconfigured):
-                    jobs.park(job, at=work.at, error=error, calls=work.calls)
-                    self._open(work, error.case or flow.on_refused, str(error), error)
-                else:
-                    log.error("flow_broke", job=job.pk, flow=flow.name, exc_info=error)
-                    self._broke(work, error)
-        except jobs.LostLease:
-            log.warning("lease_lost", job=job.pk, flow=flow.name)
-            return
-        self._tell_connection(job, error)
-
-    def _wait_or_give_up(self, work: Work, error: Transient) -> None:
-        if work.at >= work.job.give_up_at:
-            jobs.park(work.job, at=work.at, error=error, calls=work.calls)
-            self._open(work, work.flow.on_refused, str(error), error)
-        else:
-            jobs.wait(
-                work.job,
-                at=work.at,
-                error=error,
-                retry_after=error.retry_after,
-                calls=work.calls,
-            )
-
-    def _broke(self, work: Work, error: Exception) -> None:
-        """A fault of ours. If something may have left it is in doubt, else tried three times."""
-        text = FlowBroke(f"{type(error).__name__}: {error}"[:400])
-        if work.job.sent_at is not None and work.job.state == JobState.RUNNING:
-            jobs.doubt(work.job, at=work.at, error=text, look_after=timedelta(), calls=work.calls)
-        elif work.job.attempts >= jobs.CRASHES_MAX:
-            jobs.park(work.job, at=work.at, error=text, calls=work.calls)
-            self._open(work, cases.JOB_FAILED, str(text))
-        else:
-            jobs.wait(work.job, at=work.at, error=text, calls=work.calls)
-
-    def _tell_connection(self, job: Job, error: Exception | None) -> None:
-        if job.connection_id is None:
-            return
-        connection = Connection.objects.get(pk=job.connection_id)
-        trace = Work(job, self.flows[job.flow], at=self.clock()).trace
-        if error is None:
-            connections.answered(connection, trace=trace)
-        elif isinstance(error, Transient) and error.platform_down:
-            connections.failed(connection, trace=trace, error=str(error))
-        elif isinstance(error, Misconfigured) and error.credentials:
-            connections.refused_credentials(connection, trace=trace, error=str(error))
-
-    def _unknown_flow(self, job: Job) -> None:
-        """A job of a version of the product we are not: leave it to a worker that knows the flow."""
-        jobs.wait(
-            job, at=self.clock(), error=FlowBroke(f"no flow is called {job.flow}"), retry_after=60
-        )
-
-    def _set_aside(self, job: Job) -> None:
-        flow = self.flows.get(job.flow)
-        if flow is not None:
-            self._open(Work(job, flow, at=self.clock()), cases.JOB_CRASHES, job.error)
-
-    # --- cases -------------------------------------------------------------------------------
-
-    def _open(
-        self,
-        work: Work,
-        kind: CaseKind | str,
-        text: str,
-        error: PlatformError | None = None,
-    ) -> None:
-        job = work.job
-        found = cases.ENGINE_KINDS[kind] if isinstance(kind, str) else kind
-        about = dict(work.flow.about(work.record)) if work.flow.about and work.record else {}
-        facts = {
-            "step": work.flow.says,
-            "error": text[:300],
-            "crashes": job.crashes,
-            "platform": job.connection.name if job.connection else "",
-            **about.pop("facts", {}),
-            **(error.facts if error is not None else {}),
-        }
-        cases.open_case(
-            found,
-            cases.About(
-                record_kind=about.pop("record_kind", job.record_kind),
-                record_id=about.pop("record_id", job.record_id),
-                order_id=job.order_id,
-                connection_id=job.connection_id,
-                job_id=job.pk,
-                **about,
-            ),
-            trace=work.trace,
-            cause=(error.cause if error is not None else "") or f"job:{job.flow}:{job.record_id}",
-            facts=facts,
-        )
-
-    def _close_cases(self, work: Work) -> None:
-        cases.close_by_fact(trace=work.trace, reason="The step succeeded", job_id=work.job.pk)
-
-    def _close_cases_of(self, job_ids: Sequence[int], at: datetime) -> None:
-        with database.cursor() as cursor:
-            cursor.execute(
-                "SELECT job_id FROM integrator_case WHERE job_id = ANY(%s) AND state <> 'SOLVED'",
-                [list(job_ids)],
-            )
-            waiting = [row[0] for row in cursor.fetchall()]
-        for job in Job.objects.filter(pk__in=waiting):
-            self._close_cases(Work(job, self.flows[job.flow], at=at))
-
-
-class FlowBroke(Exception):
-    """A flow raised something that is not an answer of a platform: a fault in our own code."""
-
-
-def report_late(routes: Routes, *, at: datetime, limit: int = 200) -> int:
-    """Open a case for each job that crossed its promise and is still tried. Returns how many."""
-    worker = Worker(routes)
-    late = (
-        Job.objects.filter(
-            due_at__lte=at, state__in=[JobState.DUE, JobState.WAITING, JobState.RUNNING]
-        )
-        .exclude(cases__kind__in=[flow.on_late.code for flow in worker.flows.values()])
-        .exclude(connection__state__in=["PAUSED", "NEEDS_CREDENTIALS"])
-        .order_by("due_at")[:limit]
-    )
-    count = 0
-    for job in late:
-        flow = worker.flows.get(job.flow)
-        if flow is None:
-            continue
-        work = Work(job, flow, at=at)
-        error = Transient(job.error or "nothing has gone wrong yet")
-        error.facts = {"due": f"{job.due_at:%H:%M} UTC"}
-        error.cause = f"late:{job.flow}:{job.record_id}"
-        worker._open(work, flow.on_late, str(error), error)
-        count += 1
-    return count
+__all__ = ["Worker", "report_late"]

@@ -44,6 +44,7 @@ ROUTES: Routes = {
     # What changed
     "order.status:CAPTURED": [retake_returns.FLOW],
     "order.status:SHIPPED": [retake_returns.FLOW],
+    "order.status:COMPLETED": [retake_returns.FLOW],
     "return_item.custody:AUTHORISED": [refund.FLOW],
     "return_item.custody:RECEIVED": [refund.FLOW],
     "return_item.custody:INSPECTED": [restock.FLOW, refund.FLOW],
@@ -60,9 +61,11 @@ ROUTES: Routes = {
     "decided:fixed_there": [decide_return.FIXED_THERE],
     "decided:not_an_error": [decide_return.NOT_AN_ERROR],
     "decided:paid_by_hand": [pay_by_hand.FLOW],
+    "decided:pay_anyway": [pay_by_hand.PAY_ANYWAY],
     # What must be told at once
     "case:OPENED": [alert.FLOW],
     "case:REOPENED": [alert.FLOW],
+    "case:ESCALATED": [alert.FLOW],
 }
 
 SCHEDULE = (

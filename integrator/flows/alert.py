@@ -1,4 +1,4 @@
-"""Tell the owner of a case that cannot wait, by e-mail, once each time it opens."""
+"""Mail the owner of a case that cannot wait, and whoever an overdue case is lifted to."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ QUEUE = "mail"
 
 def _aim(fact: Fact) -> Aim | None:
     kind = CASE_KINDS.get(str(fact.data["kind"]))
-    if kind is None or not kind.alert:
+    if kind is None or not (kind.alert or fact.key == "case:ESCALATED"):
         return None
     return Aim("case", fact.record_id, f"alert:{fact.record_id}")
 
@@ -35,6 +35,11 @@ def call(work: Work) -> int | Nothing:
     if not settings.ALERT_EMAILS:
         return Nothing("no address for alerts is set")
     said = cases.say(kind, case.facts)
+    event = CaseEvent.objects.get(pk=work.job.fact)
+    is_lifted = event.kind == CaseEvent.Kind.ESCALATED
+    told = Role(event.data["role"] if is_lifted else kind.owner)
+    # A platform's words may hold line breaks; a mail's subject may not.
+    title = " ".join(f"{'Overdue: ' if is_lifted else ''}{said.title}".split())
     money = f"{case.money_minor / 100:.2f} {case.currency}" if case.currency else "none"
     lines = [
         said.happened,
@@ -46,7 +51,7 @@ def call(work: Work) -> int | Nothing:
     ]
     try:
         return send_mail(
-            f"[{Role(kind.owner).label}] {said.title}"[:180],
+            f"[{told.label}] {title}"[:180],
             "\n".join(lines),
             None,
             settings.ALERT_EMAILS,
@@ -61,7 +66,7 @@ def record(work: Work, sent: int) -> Evidence:
         case=case,
         kind=CaseEvent.Kind.ALERTED,
         actor=work.trace.actor,
-        data={"role": case.owner},
+        data={"mails": sent},
         at=work.at,
     )
     return {"mails": sent}

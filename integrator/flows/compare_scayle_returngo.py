@@ -11,14 +11,14 @@ from datetime import datetime, timedelta
 
 from finance.cases import SYSTEMS_DIFFER
 from finance.models import Difference, Reconciliation, Refund
-from finance.states import RefundStatus
+from finance.states import REFUND_OPEN, RefundStatus
 from fulfilment.models import Order
 from fulfilment.shapes import Billing, OrderSeen, Progress, UnitStatus
 from integrator.engine import cases
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, each
 from integrator.engine.work import Work
 from integrator.flows import platforms
-from integrator.models import Case, CaseState, Connection, Job, Retailer
+from integrator.models import Case, CaseState, Connection, Job, JobState, Retailer
 from integrator.models.states import JOB_OPEN
 from returns.models import Return, ReturnItem
 from returns.shapes import PlatformStatus, ReturnSummary
@@ -48,19 +48,33 @@ class Differs:
     says: str
     platform: str
 
+    @property
+    def cause(self) -> str:
+        return f"differs:{self.record_kind}:{self.external_id}:{self.field}"[:200]
+
 
 @dataclass(slots=True)
 class Tally:
     """What a comparison counted."""
 
+    explained: frozenset[tuple[str, str, str]] = frozenset()
     compared: int = 0
     pending: int = 0
     different: list[Differs] = field(default_factory=list)
+    accepted: list[Differs] = field(default_factory=list)
+
+    def add(self, one: Differs) -> None:
+        known = (one.cause, one.ours, one.theirs) in self.explained
+        (self.accepted if known else self.different).append(one)
 
     @property
     def equal(self) -> int:
-        places = {(one.record_kind, one.external_id) for one in self.different}
-        return self.compared - self.pending - len(places)
+        found = [*self.different, *self.accepted]
+        return (
+            self.compared
+            - self.pending
+            - len({(one.record_kind, one.external_id) for one in found})
+        )
 
 
 def _aim(fact: Fact) -> Aim:
@@ -96,13 +110,24 @@ def record(work: Work, both: Both) -> Evidence:
 def compare(returngo: Connection, both: Both, *, settled: datetime) -> Tally:
     """The comparison itself, without writing.
 
-    ``settled``: younger changes are still on their way.
+    ``settled``: younger changes are still on their way. What a person has explained stays
+    explained while both values stay as they were.
     """
-    tally = Tally()
+    tally = Tally(explained=_explained(returngo))
     scayle = _scayle_of(returngo.retailer)
     _compare_orders(scayle, both.orders, settled, tally)
     _compare_returns(returngo, both.returns, settled, tally)
     return tally
+
+
+def _explained(returngo: Connection) -> frozenset[tuple[str, str, str]]:
+    rows = Case.objects.filter(
+        kind=SYSTEMS_DIFFER.code,
+        connection=returngo,
+        state=CaseState.SOLVED,
+        resolution__in=[Case.Resolution.NOT_AN_ERROR, Case.Resolution.ACCEPTED_LOSS],
+    ).values_list("cause", "facts__ours", "facts__theirs")
+    return frozenset(rows)
 
 
 def _compare_orders(
@@ -114,8 +139,9 @@ def _compare_orders(
             connection=connection, external_id__in=[one.external_id for one in seen]
         )
     }
-    paid_units = _paid_units([order.pk for order in known.values()])
-    busy = _orders_with_open_work([order.pk for order in known.values()])
+    ids = [order.pk for order in known.values()]
+    told, by_hand = _paid_units(ids), _paid_by_hand(ids)
+    busy = _orders_with_open_work(ids)
     for one in seen:
         if one.progress in (Progress.OPEN, Progress.UNKNOWN):
             continue
@@ -124,23 +150,15 @@ def _compare_orders(
         if one.updated_at > settled or (order is not None and order.pk in busy):
             tally.pending += 1
             continue
+        about = ("order", order.pk if order else None, one.external_id, order.pk if order else None)
         if order is None:
             says = f"order {one.number} is in the shop and not here"
-            tally.different.append(
-                Differs(
-                    "order",
-                    None,
-                    one.external_id,
-                    None,
-                    "order",
-                    "missing",
-                    "there",
-                    says,
-                    connection.name,
-                )
-            )
+            tally.add(Differs(*about, "order", "missing", "there", says, connection.name))
             continue
-        _compare_money(connection, order, one, paid_units.get(order.pk, set()), tally)
+        units = told.get(order.pk, set())
+        _compare_units(connection, about, one, units, tally)
+        if order.pk not in by_hand:
+            _compare_billing(connection, about, one, bool(units), tally)
 
 
 def _paid_units(order_ids: list[int]) -> dict[int, set[str]]:
@@ -157,60 +175,46 @@ def _paid_units(order_ids: list[int]) -> dict[int, set[str]]:
     return told
 
 
+def _paid_by_hand(order_ids: list[int]) -> set[int]:
+    """Orders with a refund that people paid past SCAYLE: its billing does not know of it."""
+    rows = Refund.objects.filter(order_id__in=order_ids, evidence__has_key="by_hand")
+    return set(rows.values_list("order_id", flat=True))
+
+
 def _orders_with_open_work(order_ids: list[int]) -> set[int]:
-    """Orders somebody is still busy with: a job runs, or a person has an open case about it."""
-    jobs = Job.objects.filter(order_id__in=order_ids, state__in=[*JOB_OPEN, "PARKED"])
-    refunds = Refund.objects.filter(
-        order_id__in=order_ids,
-        status__in=[RefundStatus.AUTHORISED, RefundStatus.SENT, RefundStatus.IN_DOUBT],
-    )
+    """Orders that are being worked on: a job is open or parked, or a refund waits for its proof."""
+    jobs = Job.objects.filter(order_id__in=order_ids, state__in=[*JOB_OPEN, JobState.PARKED])
+    refunds = Refund.objects.filter(order_id__in=order_ids, status__in=REFUND_OPEN)
     busy = {*jobs.values_list("order_id", flat=True), *refunds.values_list("order_id", flat=True)}
     return {order_id for order_id in busy if order_id is not None}
 
 
-def _compare_money(
-    connection: Connection, order: Order, one: OrderSeen, told: set[str], tally: Tally
+About = tuple[str, int | None, str, int | None]
+
+
+def _compare_units(
+    connection: Connection, about: About, one: OrderSeen, told: set[str], tally: Tally
 ) -> None:
-    """Units booked as returned there must be those we had refunded, and the money must agree."""
+    """Units booked as returned there must be those we had refunded there."""
     there = {unit.external_id for unit in one.units if unit.status == UnitStatus.RETURNED}
     for unit in sorted(there ^ told):
         ours = "refunded" if unit in told else "not refunded"
         theirs = "returned" if unit in there else "not returned"
-        says = f"order {order.number}, unit {unit}: {ours} here, {theirs} in the shop"
-        tally.different.append(
-            Differs(
-                "order",
-                order.pk,
-                order.external_id,
-                order.pk,
-                f"unit {unit}",
-                ours,
-                theirs,
-                says,
-                connection.name,
-            )
-        )
-    paid_back = Refund.objects.filter(
-        order=order, status__in=[RefundStatus.RECORDED, RefundStatus.SETTLED], executor="scayle"
-    ).exists()
+        says = f"order {one.number}, unit {unit}: {ours} here, {theirs} in the shop"
+        tally.add(Differs(*about, f"unit {unit}", ours, theirs, says, connection.name))
+
+
+def _compare_billing(
+    connection: Connection, about: About, one: OrderSeen, paid_back: bool, tally: Tally
+) -> None:
+    """Money that went back there must be ours. Cancelled units are paid back by the shop itself."""
     refunded = one.billing in (Billing.PARTLY_REFUNDED, Billing.REFUNDED)
-    by_hand = Refund.objects.filter(order=order, status="RECORDED").exclude(evidence__by_hand=None)
-    if refunded != paid_back and not by_hand.exists():
-        ours = "money went back" if paid_back else "no money went back"
-        says = f"order {order.number}: {ours} here, the shop says {one.raw_billing}"
-        tally.different.append(
-            Differs(
-                "order",
-                order.pk,
-                order.external_id,
-                order.pk,
-                "money",
-                ours,
-                one.raw_billing,
-                says,
-                connection.name,
-            )
-        )
+    cancelled = any(unit.status == UnitStatus.CANCELLED for unit in one.units)
+    if refunded == paid_back or (refunded and cancelled):
+        return
+    ours = "money went back" if paid_back else "no money went back"
+    says = f"order {one.number}: {ours} here, the shop says {one.raw_billing}"
+    tally.add(Differs(*about, "money", ours, one.raw_billing, says, connection.name))
 
 
 def _compare_returns(
@@ -233,43 +237,24 @@ def _compare_returns(
         ours = known.get(one.external_id)
         if ours is None:
             says = f"return {one.external_id} is at {connection.name} and not here"
-            tally.different.append(
-                Differs(
-                    "return",
-                    None,
-                    one.external_id,
-                    None,
-                    "return",
-                    "missing",
-                    one.raw_status,
-                    says,
-                    connection.name,
-                )
-            )
+            about: About = ("return", None, one.external_id, None)
+            tally.add(Differs(*about, "return", "missing", one.raw_status, says, connection.name))
             continue
         if ours.read_at > settled or ours.order_id in busy or ours.pk in held:
             tally.pending += 1
             continue
         done_here = ours.status == ReturnStatus.COMPLETED
-        done_there = one.status == PlatformStatus.DONE
-        if done_here != done_there or ours.platform_word != one.raw_status:
-            says = (
-                f"return {one.external_id}: {ours.get_status_display().lower()} here,"
-                f" {one.raw_status} at {connection.name}"
-            )
-            tally.different.append(
-                Differs(
-                    "return",
-                    ours.pk,
-                    one.external_id,
-                    ours.order_id,
-                    "status",
-                    ours.get_status_display(),
-                    one.raw_status,
-                    says,
-                    connection.name,
-                )
-            )
+        if (
+            done_here == (one.status == PlatformStatus.DONE)
+            and ours.platform_word == one.raw_status
+        ):
+            continue
+        word = ours.get_status_display()
+        says = (
+            f"return {one.external_id}: {word.lower()} here, {one.raw_status} at {connection.name}"
+        )
+        about = ("return", ours.pk, one.external_id, ours.order_id)
+        tally.add(Differs(*about, "status", word, one.raw_status, says, connection.name))
 
 
 def write_down(retailer: Retailer, tally: Tally, *, at: datetime) -> Reconciliation:
@@ -282,6 +267,7 @@ def write_down(retailer: Retailer, tally: Tally, *, at: datetime) -> Reconciliat
         equal=tally.equal,
         pending=tally.pending,
         different=len(tally.different),
+        accepted=len(tally.accepted),
     )
     Difference.objects.bulk_create(
         Difference(
@@ -304,14 +290,13 @@ def _report(work: Work, connection: Connection, tally: Tally) -> None:
     """A case per difference; those that a later run no longer finds close by themselves."""
     causes = set()
     for one in tally.different:
-        cause = f"differs:{one.record_kind}:{one.external_id}:{one.field}"[:200]
-        causes.add(cause)
+        causes.add(one.cause)
         about = (one.record_kind, one.record_id) if one.record_id else ("connection", connection.pk)
         cases.open_case(
             SYSTEMS_DIFFER,
             cases.About(*about, order_id=one.order_id, connection_id=connection.pk),
             trace=work.trace,
-            cause=cause,
+            cause=one.cause,
             facts={
                 "what": f"{one.record_kind.capitalize()} {one.external_id}",
                 "ours": one.ours,

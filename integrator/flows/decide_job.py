@@ -7,7 +7,7 @@ from datetime import timedelta
 from finance.models import Refund
 from finance.services import refund_refused
 from finance.states import RefundStatus
-from integrator.engine import cases, jobs
+from integrator.engine import cases, choices, jobs
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, each
 from integrator.engine.work import Work
 from integrator.models import Case, Job, JobState
@@ -29,7 +29,7 @@ def the_case(work: Work) -> Case:
 
 
 def record_try_again(work: Work, _: None) -> Evidence:
-    """Release what waits for this cause.
+    """Release what waits for this cause, under the settings of now.
 
     The case closes when the step has succeeded, not before.
     """
@@ -37,6 +37,9 @@ def record_try_again(work: Work, _: None) -> Evidence:
     waiting = Job.objects.filter(state=JobState.PARKED, cases__cause=case.cause).distinct()
     if case.job is not None and case.job.state == JobState.WAITING:
         return {"hurried": jobs.hurry(lane=case.job.lane, at=work.at)}
+    versions = choices.current_versions()
+    for job in waiting:
+        jobs.adopt_policy(job, version=versions.get(job.connection_id))
     return {"released": jobs.release(waiting.order_by("id"), at=work.at, delay=HOLD)}
 
 

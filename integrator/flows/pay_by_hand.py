@@ -1,4 +1,4 @@
-"""Finance paid a refund by hand, a second person agreed: write it down with its reference as proof."""
+"""Finance's word on a refund, agreed by a second person: paid by hand, or to be sent anyway."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from finance.states import Executor, RefundStatus
 from integrator.engine import cases, jobs
 from integrator.engine.flow import Evidence, Flow, each
 from integrator.engine.work import Work
-from integrator.flows.decide_job import aim_case, the_case
+from integrator.flows.decide_job import HOLD, aim_case, the_case
 from integrator.models import Case, CaseEvent, Job
 from returns.models import ReturnItem
 
@@ -20,6 +20,13 @@ def record(work: Work, _: None) -> Evidence:
     if refund is None or refund.status == RefundStatus.REFUSED:
         refund = _new_refund(case, refund, work)
     trace = work.trace.by(work.job.actor)
+    # First the case: recording closes what is open about the refund, and this is how it ended.
+    cases.solve(
+        case,
+        resolution=Case.Resolution.FIXED_HERE,
+        trace=trace,
+        reason=f"Paid by hand: {reference}",
+    )
     refund_recorded(
         refund,
         evidence={"by_hand": reference, "decided_by": work.job.actor},
@@ -31,12 +38,6 @@ def record(work: Work, _: None) -> Evidence:
     )
     if case.job is not None:
         _end_job(case.job, work, reference)
-    cases.solve(
-        case,
-        resolution=Case.Resolution.FIXED_HERE,
-        trace=trace,
-        reason=f"Paid by hand: {reference}",
-    )
     return {"refund": refund.pk, "reference": reference}
 
 
@@ -72,7 +73,7 @@ def _new_refund(case: Case, refused: Refund | None, work: Work) -> Refund:
         return_record=items[0].return_record,
         shares=shares,
         executor=Executor.MANUAL,
-        evidence_before=[],
+        evidence_before=list(case.job.kept.get("corrections", [])),
         billing_before="",
         policy_version=work.job.policy_version or case.job.policy_version or 0,
         trace=work.trace,
@@ -87,6 +88,22 @@ def _end_job(job: Job, work: Work, reference: str) -> None:
         jobs.settle_doubt(job, happened=True, at=work.at, evidence={"by_hand": reference})
 
 
+def record_pay_anyway(work: Work, _: None) -> Evidence:
+    """What was written by hand was for something else: the refund looks once more and is sent."""
+    case = the_case(work)
+    assert case.job is not None
+    jobs.keep(case.job, allowed=list(case.job.kept.get("corrections", [])))
+    waiting = Job.objects.filter(pk=case.job.pk)
+    return {"released": jobs.release(waiting, at=work.at, delay=HOLD)}
+
+
+PAY_ANYWAY = Flow(
+    name="pay_anyway",
+    says="Send the refund all the same",
+    aim=each(aim_case),
+    record=record_pay_anyway,
+    priority=15,
+)
 FLOW = Flow(
     name="paid_by_hand",
     says="Record the refund that was paid by hand",

@@ -9,12 +9,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from finance import cases as kinds
-from finance.evidence import missing_evidence
 from finance.models import Refund
 from finance.services import (
     Share,
@@ -27,31 +25,32 @@ from finance.services import (
     refund_sent,
 )
 from finance.states import Executor, RefundStatus
-from fulfilment.shapes import OrderSeen, UnitStatus
-from integrator.engine import cases, mappings
-from integrator.engine.errors import Misconfigured, Refused, Transient, Unknown
+from fulfilment.models import Order
+from integrator.engine import cases
+from integrator.engine.errors import Refused, Transient, Unknown
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, Nothing
 from integrator.engine.shapes import Call
 from integrator.engine.work import Work
 from integrator.flows import platforms
 from integrator.flows.capture_order import order_lane
-from integrator.models import MappingKind
+from integrator.flows.refund_rules import (
+    PAYABLE,
+    Ready,
+    about,
+    is_returned_there,
+    ready_units,
+    refuse_if_paid_meanwhile,
+    refuse_if_paid_past_us,
+    refuse_if_returned_there,
+    refuse_unless_expressible,
+    split_paid,
+)
 from integrator.platforms.scayle.client import ReturnedUnit
-from returns.cases import REFUND_MODE_UNKNOWN, RESOLUTION_BY_HAND
-from returns.models import Inspection, Return, ReturnItem
-from returns.shapes import Method, MoneySeen, MoneyStatus, Resolution, ReturnSeen
-from returns.states import Money
+from returns.cases import RESOLUTION_BY_HAND
+from returns.models import Return, ReturnItem
+from returns.shapes import MoneySeen, PlatformStatus, Resolution, ReturnSeen
 
-PAYABLE = (Money.NONE, Money.PROPOSED, Money.REFUSED)
 WAIT_FOR_OTHER_SECONDS = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """A unit whose evidence is complete, and what the shopper was promised for it."""
-
-    item: ReturnItem
-    resolution: Resolution
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,24 +91,32 @@ def call(work: Work) -> Sent | Nothing:
     if refund is not None and refund.status == RefundStatus.REFUSED:
         refund = None  # a person said "try again" after a refusal: a new refund, a new number
     if refund is None:
-        ready = _ready(record, values)
+        ready = ready_units(record, values)
         if not ready:
             return Nothing("no unit has all its evidence yet")
+        _keep_units(work, ready)
         seen = platforms.returngo(work, record.connection).rma(record.external_id)
-        before, to_pay = _split_paid(ready, seen)
+        before, to_pay = split_paid(ready, seen)
         _record_paid_before(work, record, before)
         payable = [one for one in to_pay if one.resolution == Resolution.REFUND]
-        _report_by_hand(work, record, [one for one in to_pay if one not in payable])
+        if seen.status != PlatformStatus.DONE:
+            _report_by_hand(work, record, [one for one in to_pay if one not in payable])
         if not payable:
             return Nothing("somebody else has paid" if before else "nothing here is ours to pay")
-        _refuse_unless_expressible(work, record, payable, values)
+        _keep_units(work, payable)
+        refuse_unless_expressible(record, payable, values)
         refund = _reserve(work, record, payable, seen)
         _send(work, refund)
         return Sent(refund.pk)
     if refund.status in (RefundStatus.AUTHORISED, RefundStatus.IN_DOUBT):
-        _refuse_if_paid_meanwhile(work, record, refund)
-        _send(work, refund)
+        _send_late(work, record, refund)
     return Sent(refund.pk)
+
+
+def _keep_units(work: Work, units: Sequence[Ready]) -> None:
+    """What this is about, for the person who may have to pay it by hand."""
+    with work.step():
+        work.keep(units=[one.item.pk for one in units if one.resolution == Resolution.REFUND])
 
 
 def _return(work: Work) -> Return:
@@ -125,68 +132,6 @@ def _kept(work: Work) -> Refund | None:
     return Refund.objects.select_related("order__connection__retailer", "return_record").get(
         pk=refund_id
     )
-
-
-def _ready(record: Return, values: Mapping[str, Any]) -> list[Ready]:
-    """Units that may be paid: not blocked, not paid, all evidence there, and the promise known."""
-    items = list(
-        record.items.filter(blocked_by="", money__in=PAYABLE, order_item__isnull=False)
-        .select_related("order_item", "return_record__connection")
-        .order_by("id")
-    )
-    verdicts = dict(
-        Inspection.objects.filter(return_item__in=items)
-        .order_by("version")
-        .values_list("return_item_id", "disposition")
-    )
-    ready = []
-    for item in items:
-        method = Method(_known(record, MappingKind.METHOD, item.method, item.method_word))
-        if missing_evidence(item, method, verdicts.get(item.pk), values):
-            continue
-        word = _known(record, MappingKind.RESOLUTION, item.resolution, item.resolution_word)
-        ready.append(Ready(item, Resolution(word)))
-    return ready
-
-
-def _known(record: Return, kind: MappingKind, ours: str, theirs: str) -> str:
-    """A word we know, or what a person said it means; otherwise the whole return is held."""
-    if ours != Resolution.UNKNOWN:
-        return ours
-    return mappings.find(
-        connection=record.connection, kind=kind, theirs=theirs, case=REFUND_MODE_UNKNOWN
-    )
-
-
-def _split_paid(
-    ready: Sequence[Ready], seen: ReturnSeen
-) -> tuple[list[tuple[ReturnItem, MoneySeen]], list[Ready]]:
-    """Units whose platform lists money that succeeded are paid; money of unknown outcome stops us.
-
-    A *requested* transaction is the platform asking us to pay, so it does not stop us.
-    """
-    before: list[tuple[ReturnItem, MoneySeen]] = []
-    to_pay: list[Ready] = []
-    for one in ready:
-        listed = [money for money in seen.money if one.item.external_id in money.unit_ids]
-        unclear = [money for money in listed if money.status == MoneyStatus.UNKNOWN]
-        if unclear:
-            raise Refused(
-                "the returns platform lists money with an outcome we do not know",
-                case=kinds.REFUND_REFUSED,
-                facts={
-                    "rma": seen.external_id,
-                    "order": seen.order_number,
-                    "amount": f"{one.item.claimed_minor / 100:.2f} {one.item.currency}",
-                    "platform": one.item.return_record.connection.name,
-                },
-            )
-        paid = [money for money in listed if money.status == MoneyStatus.SUCCEEDED]
-        if paid:
-            before.append((one.item, paid[0]))
-        else:
-            to_pay.append(one)
-    return before, to_pay
 
 
 def _report_by_hand(work: Work, record: Return, others: Sequence[Ready]) -> None:
@@ -214,48 +159,6 @@ def _report_by_hand(work: Work, record: Return, others: Sequence[Ready]) -> None
             )
 
 
-def _refuse_unless_expressible(
-    work: Work, record: Return, payable: Sequence[Ready], values: Mapping[str, Any]
-) -> None:
-    """SCAYLE pays whole units at its own price and nothing else. The executor has no default."""
-    executor = values["refund_executor"]
-    if executor is None:
-        raise Misconfigured(
-            "policy.refund_executor is not set",
-            case=kinds.REFUND_EXECUTOR_MISSING,
-            cause="policy:refund_executor",
-        )
-    deducted = sum(int(fee["amount_minor"]) for one in payable for fee in one.item.deductions)
-    composite = any(one.item.sku is not None and one.item.sku.is_composite for one in payable)
-    if executor == Executor.SCAYLE and not deducted and not composite:
-        return
-    if executor == Executor.SCAYLE:
-        executor = values["refund_executor_otherwise"]
-        why = "a fee is deducted" if deducted else "it is part of a bundle"
-    else:
-        why = f"refunds are paid by the {Executor(executor).label.lower()}"
-    if executor is None:
-        raise Misconfigured(
-            f"policy.refund_executor_otherwise is not set, and {why}",
-            case=kinds.REFUND_EXECUTOR_MISSING,
-            cause="policy:refund_executor_otherwise",
-        )
-    with work.step():
-        work.keep(units=[one.item.pk for one in payable])
-    total = sum(one.item.order_item.paid_minor for one in payable if one.item.order_item) - deducted
-    assert record.order is not None
-    raise Refused(
-        why,
-        case=kinds.REFUND_BY_HAND,
-        facts={
-            "order": record.order.number,
-            "rma": record.external_id,
-            "amount": f"{total / 100:.2f} {record.order.currency}",
-            "platform": record.order.connection.name,
-        },
-    )
-
-
 def _reserve(work: Work, record: Return, payable: Sequence[Ready], seen: ReturnSeen) -> Refund:
     """Reserve before sending. Another refund of the order that waits for its proof goes first."""
     assert record.order is not None
@@ -265,8 +168,9 @@ def _reserve(work: Work, record: Return, payable: Sequence[Ready], seen: ReturnS
         )
     client = platforms.scayle(work, record.order.connection)
     order = client.order(record.order.external_id)
-    _refuse_if_returned_there(record, payable, order)
+    refuse_if_returned_there(record, payable, order)
     invoices = client.invoices(record.order.external_id)
+    refuse_if_paid_past_us(work, record, record.order, invoices)
     with work.step():
         refund = refund_reserve(
             return_record=record,
@@ -276,7 +180,9 @@ def _reserve(work: Work, record: Return, payable: Sequence[Ready], seen: ReturnS
                 if one.item.order_item
             ],
             executor=Executor.SCAYLE,
-            evidence_before=[one.external_id for one in invoices if one.is_corrective],
+            evidence_before=[
+                one.external_id for one in invoices if one.is_corrective or one.is_by_hand
+            ],
             billing_before=order.billing,
             policy_version=_version(work),
             trace=work.trace,
@@ -285,40 +191,15 @@ def _reserve(work: Work, record: Return, payable: Sequence[Ready], seen: ReturnS
     return refund
 
 
-def _refuse_if_returned_there(record: Return, payable: Sequence[Ready], order: OrderSeen) -> None:
-    """A unit the shop has as returned already was paid by hand there: nobody pays it again."""
-    there = {unit.external_id for unit in order.units if unit.status == UnitStatus.RETURNED}
-    twice = [
-        one for one in payable if one.item.order_item and one.item.order_item.external_id in there
-    ]
-    if twice:
-        raise Refused(
-            f"the shop shows {len(twice)} of these units as returned already",
-            case=kinds.REFUND_REFUSED,
-            facts=dict(about(record)["facts"]),
-        )
-
-
-def _refuse_if_paid_meanwhile(work: Work, record: Return, refund: Refund) -> None:
-    """Sending late, or again after a doubt was decided: look once more whether somebody paid."""
-    seen = platforms.returngo(work, record.connection).rma(record.external_id)
-    ours = {
-        part.return_item.external_id
-        for part in refund.items.select_related("return_item")
-        if part.return_item
-    }
-    paid = [
-        money
-        for money in seen.money
-        if money.status in (MoneyStatus.SUCCEEDED, MoneyStatus.UNKNOWN)
-        and ours & set(money.unit_ids)
-    ]
-    if paid:
-        raise Refused(
-            "the returns platform lists a payment for these units by now",
-            case=kinds.REFUND_REFUSED,
-            facts=facts_of(refund),
-        )
+def _send_late(work: Work, record: Return, refund: Refund) -> None:
+    """It was reserved before, or a doubt was decided: whoever paid meanwhile is not paid again."""
+    order: Order = refund.order
+    client = platforms.scayle(work, order.connection)
+    if is_returned_there(refund, client.order(order.external_id)):
+        return
+    refuse_if_paid_past_us(work, record, order, client.invoices(order.external_id))
+    refuse_if_paid_meanwhile(work, record, refund)
+    _send(work, refund)
 
 
 def _send(work: Work, refund: Refund) -> None:
@@ -403,9 +284,7 @@ def probe(work: Work) -> Found | NotFound:
     with work.step():
         refund_doubtful(refund, trace=work.trace, reason="It may have been sent")
     seen = platforms.scayle(work, refund.order.connection).order(refund.order.external_id)
-    status = {unit.external_id: unit.status for unit in seen.units}
-    keys = refund.items.values_list("order_item__external_id", flat=True)
-    if all(status.get(key) == UnitStatus.RETURNED for key in keys):
+    if is_returned_there(refund, seen):
         return Found(Sent(refund.pk))
     return NotFound()
 
@@ -426,30 +305,6 @@ def plan(record_: Return) -> list[Call]:
             currency=currency,
         ),
     ]
-
-
-def about(record_: Return) -> Mapping[str, Any]:
-    """What a case about this refund is worth and says."""
-    order = record_.order
-    refund = record_.refunds.order_by("-id").first()
-    items = record_.items.filter(blocked_by="").select_related("order_item")
-    amount = (
-        refund.calculated_minor
-        if refund is not None
-        else sum(item.order_item.paid_minor for item in items if item.order_item)
-    )
-    currency = order.currency if order else ""
-    return {
-        "money_minor": amount,
-        "currency": currency,
-        "customers_waiting": 1,
-        "facts": {
-            "order": order.number if order else "(unknown)",
-            "rma": record_.external_id,
-            "amount": f"{amount / 100:.2f} {currency}",
-            "platform": order.connection.name if order else record_.connection.name,
-        },
-    }
 
 
 FLOW = Flow(

@@ -134,6 +134,9 @@ def _add_one(work: Work, item: ReturnItem, location: Location) -> StockSeen:
     if took_ours:
         return reply
     if kept.get("doubted"):
+        with work.step():
+            # Whoever says "try again" has counted: that attempt reads and adds afresh.
+            work.keep(target=None, doubted=False)
         raise Refused(
             "the shop's figure changed while we were not sure",
             case=RESTOCK_IN_DOUBT,

@@ -1,4 +1,4 @@
-"""A message nobody can act on, genuine but unknown or contradicting itself, is shown to a person."""
+"""A message nobody can act on, unknown or contradicting itself, is shown to a person."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find what SCAYLE's callbacks missed: orders changed since the last sweep, refunds without proof."""
+"""Find what SCAYLE's callbacks missed: orders that changed, refunds without proof."""
 
 from __future__ import annotations
 

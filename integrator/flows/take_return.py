@@ -33,7 +33,10 @@ def call(work: Work) -> ReturnSeen:
 def record(work: Work, seen: ReturnSeen) -> Evidence:
     message = Message.objects.get(pk=work.job.record_id)
     connection = Connection.objects.select_related("retailer").get(pk=message.connection_id)
-    taken = return_take(connection=connection, seen=seen, trace=work.trace)
+    asked = Message.objects.filter(pk__in=work.facts, origin=Message.Origin.PERSON)
+    taken = return_take(
+        connection=connection, seen=seen, trace=work.trace, look_again=asked.exists()
+    )
     return {
         "return": seen.external_id,
         "status": seen.raw_status,

@@ -5,6 +5,7 @@ from integrator.models.configuration import Approval, Mapping, MappingKind, Poli
 from integrator.models.connections import Connection, Cursor, RateWindow, Retailer
 from integrator.models.facts import Link, Message, Payload, Stranger, Transition
 from integrator.models.jobs import Attempt, Heartbeat, Job
+from integrator.models.people import RoleGrant
 from integrator.models.states import ApprovalState, CaseState, ConnectionState, JobState
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "PolicyVersion",
     "RateWindow",
     "Retailer",
+    "RoleGrant",
     "Stranger",
     "Transition",
 ]

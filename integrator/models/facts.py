@@ -91,7 +91,7 @@ class Payload(models.Model):
 
 
 class Stranger(models.Model):
-    """Input nobody could authenticate: a head and a hash, capped per address and day, then counted."""
+    """Input nobody could authenticate: head and hash, capped per address and day, then counted."""
 
     day = models.DateField()
     address = models.GenericIPAddressField(null=True)

@@ -36,7 +36,8 @@ class Job(models.Model):
     connection = models.ForeignKey(Connection, null=True, on_delete=models.PROTECT)
     queue = models.CharField(max_length=30)
     lane = models.CharField(max_length=120)
-    join_key = models.CharField(max_length=200, null=True)
+    # NULL, not "": the unique constraint then lets any number of jobs have none.
+    join_key = models.CharField(max_length=200, null=True)  # noqa: DJ001
     priority = models.PositiveSmallIntegerField(default=50)
     state = models.CharField(max_length=10, choices=JobState.choices, default=JobState.DUE)
     not_before = models.DateTimeField()

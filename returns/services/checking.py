@@ -82,7 +82,7 @@ def _check(
 
 
 def _taken_elsewhere(items: list[OrderItem], here: Iterable[ReturnItem]) -> set[int]:
-    """Units that are on their way back, or were paid back, in another return or for another unit."""
+    """Units that are coming back, or were paid back, in another return or for another unit."""
     own = [item.pk for item in here]
     rows = (
         ReturnItem.objects.filter(order_item__in=items, blocked_by="")

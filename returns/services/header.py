@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from integrator.engine import cases
 from integrator.engine.states import Trace, move
-from returns.cases import COMPLETE_FAILED
-from returns.models import Return
-from returns.states import Custody, ReturnStatus
+from integrator.models import Case
+from returns.cases import COMPLETE_FAILED, NOT_IN_PARCEL, RESOLUTION_BY_HAND
+from returns.models import Return, ReturnItem
+from returns.shapes import Method, Resolution
+from returns.states import Custody, Disposition, Money, ReturnStatus
 
 _ORDER = (
     Custody.REQUESTED,
@@ -34,7 +36,15 @@ def return_header(return_record: Return, *, trace: Trace) -> None:
 def return_complete(return_record: Return, *, trace: Trace) -> None:
     """The returns platform shows the return as done, and the money is proved: close every unit."""
     for item in return_record.items.filter(blocked_by="").exclude(custody=Custody.CLOSED):
+        item.return_record = return_record
         move(item, "custody", Custody.CLOSED, reason="The return is done", trace=trace)
+        cases.close_by_fact(
+            trace=trace,
+            reason="The return is done",
+            kinds=[NOT_IN_PARCEL, RESOLUTION_BY_HAND],
+            record_kind="return_item",
+            record_id=item.pk,
+        )
     Return.objects.filter(pk=return_record.pk).update(completed_at=trace.at)
     return_record.completed_at = trace.at
     return_header(return_record, trace=trace)
@@ -44,4 +54,29 @@ def return_complete(return_record: Return, *, trace: Trace) -> None:
         kinds=[COMPLETE_FAILED],
         record_kind="return",
         record_id=return_record.pk,
+    )
+
+
+def return_end_as_shown(return_record: Return, *, trace: Trace) -> None:
+    """The platform shows the return as done. It is done here too once nothing is owed any more."""
+    items = list(return_record.items.exclude(custody=Custody.CLOSED))
+    if items and all(_is_over(item) for item in items):
+        return_complete(return_record, trace=trace)
+
+
+def _is_over(item: ReturnItem) -> bool:
+    """Proved as paid; never in the parcel; or settled there by goods or credit, not money."""
+    if item.blocked_by:
+        return False
+    if item.money in (Money.RECORDED, Money.SETTLED):
+        return True
+    verdict = item.inspections.order_by("-version").first()
+    if item.money != Money.NONE or (verdict is None and item.method != Method.KEPT):
+        return False
+    if verdict is not None and verdict.disposition == Disposition.NOT_RETURNED:
+        return True
+    return item.resolution in (Resolution.EXCHANGE, Resolution.STORE_CREDIT) or (
+        Case.objects.filter(
+            kind=RESOLUTION_BY_HAND.code, record_kind="return_item", record_id=item.pk
+        ).exists()
     )

@@ -1,4 +1,4 @@
-"""``manage.py compare``: read both platforms and compare them with our account, record by record."""
+"""``manage.py compare``: read both platforms, compare them with our account, print what differs."""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ class Command(BaseCommand):
         until = time.monotonic() + 60
         while time.monotonic() < until:
             try:
-                with urlopen(address, timeout=2):  # noqa: S310  (an address on this machine)
+                with urlopen(address, timeout=2):
                     return
             except (URLError, OSError):
                 time.sleep(0.5)

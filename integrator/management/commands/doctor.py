@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 from django.conf import settings
@@ -64,13 +65,13 @@ class Command(BaseCommand):
             settings.TASK_TIMEOUT_SECONDS,
             settings.TASK_RETRY_SECONDS,
         )
-        in_order = all(left < right for left, right in zip(chain, chain[1:], strict=False))
+        in_order = all(left < right for left, right in pairwise(chain))
         yield (
             in_order,
             f"a call ends before its drain, task and repeat: {' < '.join(map(str, chain))}",
         )
         enough = len(PLATFORMS) + 2
-        yield settings.WORKERS >= enough, f"{settings.WORKERS} workers (at least {enough})"
+        yield enough <= settings.WORKERS, f"{settings.WORKERS} workers (at least {enough})"
 
     def _people(self) -> Iterator[Finding]:
         from django.contrib.auth.models import User

@@ -111,6 +111,7 @@ def invoice(row: Field) -> InvoiceSeen:
         kind=kind,
         is_corrective=CONTRACT.word("invoice", kind) == "CORRECTIVE",
         created_at=row["createdAt"].when(),
+        is_by_hand=CONTRACT.word("invoice", kind) == "BY_HAND",
     )
 
 

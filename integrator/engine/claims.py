@@ -1,0 +1,143 @@
+"""Who works on which job: claiming the heads of lanes, keeping leases, taking back lost ones.
+
+What becomes of a claimed job is ``engine.jobs``.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import F
+
+from integrator.engine import jobs
+from integrator.models import Job, JobState
+
+# A degraded connection gets one call at a time: whoever moves its ``open_until`` on has the ticket.
+PROBE_EVERY = timedelta(seconds=30)
+
+# OFFSET 0 makes PostgreSQL ask per candidate, by index, until it has enough: as a join it would
+# read and sort the whole backlog for every claim.
+# A connection holds the work of its own queue only: what a person decides about it, and the mail
+# that says it stands still, are work of ours.
+_PICK = """
+    WITH picked AS (
+        SELECT j.id, j.priority, j.connection_id, c.state = 'DEGRADED' AS probing
+          FROM integrator_job j
+          LEFT JOIN integrator_connection c ON c.id = j.connection_id AND c.platform = j.queue
+         WHERE j.queue = %(queue)s AND j.not_before <= %(at)s
+           AND (c.id IS NULL OR c.state = 'ACTIVE'
+                OR (c.state = 'DEGRADED' AND coalesce(c.open_until, %(at)s) <= %(at)s))
+           AND {which}
+         ORDER BY j.priority, j.id LIMIT %(limit)s FOR UPDATE OF j SKIP LOCKED),
+    ticket AS (
+        UPDATE integrator_connection SET open_until = %(next_probe)s
+         WHERE id IN (SELECT connection_id FROM picked WHERE probing)
+           AND coalesce(open_until, %(at)s) <= %(at)s
+        RETURNING id),
+    chosen AS (
+        SELECT id FROM picked WHERE probing IS NOT TRUE
+        UNION ALL
+        (SELECT DISTINCT ON (connection_id) p.id FROM picked p
+           JOIN ticket ON ticket.id = p.connection_id
+          WHERE p.probing ORDER BY p.connection_id, p.priority, p.id))
+    UPDATE integrator_job SET {taken}, fence = fence + 1, lease_owner = %(owner)s,
+           lease_until = %(until)s
+     WHERE id IN (SELECT id FROM chosen) RETURNING *
+"""
+_CLAIM = _PICK.format(
+    which="""j.state IN ('DUE', 'WAITING') AND NOT EXISTS (
+               SELECT 1 FROM integrator_job b
+                WHERE b.lane = j.lane AND b.id <> j.id
+                  AND b.state IN ('DUE', 'RUNNING', 'WAITING', 'IN_DOUBT')
+                  AND (b.state IN ('RUNNING', 'IN_DOUBT') OR b.id < j.id)
+               OFFSET 0)""",
+    taken="state = 'RUNNING', started_at = NULL, sent_at = NULL",
+)
+_CLAIM_DOUBTFUL = _PICK.format(
+    which="""j.state = 'IN_DOUBT'
+             AND (j.lease_until IS NULL OR j.lease_until < %(at)s)""",
+    taken="started_at = %(at)s",
+)
+
+
+def claim(*, queue: str, owner: str, at: datetime, limit: int) -> list[Job]:
+    """Take up to ``limit`` jobs of a queue: the head of each free lane, most urgent first.
+
+    Nothing when another worker took the same lane at the same moment: the next round sees it.
+    """
+    try:
+        with transaction.atomic():
+            return _take(_CLAIM, queue=queue, owner=owner, at=at, limit=limit)
+    except IntegrityError:
+        return []
+
+
+def claim_doubtful(*, queue: str, owner: str, at: datetime, limit: int) -> list[Job]:
+    """Take jobs in doubt whose next look-up is due. They stay in doubt and block their lane."""
+    return _take(_CLAIM_DOUBTFUL, queue=queue, owner=owner, at=at, limit=limit)
+
+
+def _take(statement: str, *, queue: str, owner: str, at: datetime, limit: int) -> list[Job]:
+    asked: dict[str, Any] = {
+        "queue": queue,
+        "owner": owner,
+        "at": at,
+        "limit": limit,
+        "until": at + jobs.LEASE,
+        "next_probe": at + PROBE_EVERY,
+    }
+    return sorted(Job.objects.raw(statement, asked), key=lambda job: (job.priority, job.pk))
+
+
+def renew(*, owner: str, at: datetime) -> int:
+    """A living worker's heartbeat: all its leases last again. Returns how many."""
+    return Job.objects.filter(lease_owner=owner, lease_until__gt=at).update(
+        lease_until=at + jobs.LEASE
+    )
+
+
+def take_back_lost(*, at: datetime, limit: int = 200) -> list[Job]:
+    """Decide for jobs whose worker died. Returns those set aside after too many crashes.
+
+    - Never started (claimed in a batch): waits for its turn, from now on alone. Nobody is charged.
+    - A request that changes something had left: in doubt, to be looked up at once.
+    - Otherwise: tried again, and after three crashes parked.
+
+    The fence goes on: a worker that only slept cannot write any more.
+    """
+    parked = []
+    with transaction.atomic():
+        lost = (
+            Job.objects.select_for_update(skip_locked=True)
+            .filter(state=JobState.RUNNING, lease_until__lt=at)
+            .order_by("id")[:limit]
+        )
+        for job in lost:
+            if job.started_at is None:
+                # Not DUE: a newer fact may have made another job that may still be joined.
+                Job.objects.filter(pk=job.pk).update(
+                    state=JobState.WAITING,
+                    alone=True,
+                    lease_owner="",
+                    lease_until=None,
+                    fence=F("fence") + 1,
+                )
+                continue
+            error = WorkerDied("the worker died while it ran")
+            job.crashes += 1
+            job.fence += 1
+            Job.objects.filter(pk=job.pk).update(crashes=job.crashes, fence=job.fence)
+            if job.sent_at is not None:
+                jobs.doubt(job, at=at, error=error, look_after=timedelta())
+            elif job.crashes >= jobs.CRASHES_MAX:
+                jobs.park(job, at=at, error=error)
+                parked.append(job)
+            else:
+                jobs.wait(job, at=at, error=error)
+    return parked
+
+
+class WorkerDied(Exception):
+    """The process that ran the job ended without saying what became of it."""

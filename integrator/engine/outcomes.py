@@ -1,0 +1,252 @@
+"""What the end of an attempt means: the class of the exception is the whole policy.
+
+Writes it on the Job, tells the connections, opens and closes cases. Running is ``engine.worker``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from django.db import transaction
+
+from integrator.engine import cases, connections, jobs
+from integrator.engine.cases import CaseKind
+from integrator.engine.errors import Misconfigured, PlatformError, Refused, Transient, Unknown
+from integrator.engine.flow import Flow, Found, NotFound, Routes, flows_of
+from integrator.engine.statements import prepared
+from integrator.engine.states import Trace
+from integrator.engine.work import Work
+from integrator.models import Connection, Job, JobState
+
+log = structlog.get_logger(__name__)
+
+UNKNOWN_FLOW_RETRY_SECONDS = 60.0
+LOOK_UP_AGAIN_MIN = timedelta(seconds=1)
+LOOK_UP_DOUBLINGS_MAX = 7  # a doubt nobody settles is looked at every few hours, not every minute
+
+
+class FlowBroke(Exception):
+    """A flow raised something that is not an answer of a platform: a fault in our own code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """Ends attempts. Each end is written under the fence: ``LostLease`` when it is not ours."""
+
+    flows: Mapping[str, Flow]
+    clock: Callable[[], datetime]
+
+    # --- attempts that ended badly ---------------------------------------------------------------
+
+    def ended_badly(self, work: Work, error: Exception) -> None:
+        """Wait, doubt or park, as the class of the error says. Anything else is a fault of ours."""
+        work.at = self.clock()
+        try:
+            with transaction.atomic():
+                self._decide(work, error)
+        except jobs.LostLease:
+            log.warning("lease_lost", job=work.job.pk, flow=work.flow.name)
+            return
+        self.tell_connections(work, error)
+
+    def _decide(self, work: Work, error: Exception) -> None:
+        job, flow = work.job, work.flow
+        if isinstance(error, Transient):
+            self._wait_or_give_up(work, error)
+        elif isinstance(error, Unknown):
+            settle = timedelta(minutes=flow.settle_minutes)
+            jobs.doubt(job, at=work.at, error=error, look_after=settle, calls=work.calls)
+            if flow.probe is None:
+                self.open_case(work, flow.on_doubt, str(error))
+        elif isinstance(error, Misconfigured) and error.credentials:
+            jobs.wait(job, at=work.at, error=error, retry_after=60, calls=work.calls)
+        elif isinstance(error, Refused | Misconfigured):
+            jobs.park(job, at=work.at, error=error, calls=work.calls)
+            self.open_case(work, error.case or flow.on_refused, str(error), error)
+        else:
+            log.error("flow_broke", job=job.pk, flow=flow.name, exc_info=error)
+            self._broke(work, error)
+
+    def _wait_or_give_up(self, work: Work, error: Transient) -> None:
+        job = work.job
+        if work.at >= job.give_up_at:
+            jobs.park(job, at=work.at, error=error, calls=work.calls)
+            self.open_case(work, work.flow.on_refused, str(error), error)
+        else:
+            jobs.wait(job, at=work.at, error=error, retry_after=error.retry_after, calls=work.calls)
+
+    def _broke(self, work: Work, error: Exception) -> None:
+        """A fault of ours. If something may have left it is in doubt, else tried three times."""
+        job = work.job
+        # Only the first line: PostgreSQL puts the values of the row into the others.
+        first = (str(error).splitlines() or [""])[0]
+        text = FlowBroke(f"{type(error).__name__}: {first}"[:400])
+        if job.sent_at is not None and job.state == JobState.RUNNING:
+            jobs.doubt(job, at=work.at, error=text, look_after=timedelta(), calls=work.calls)
+        elif job.crashes + 1 >= jobs.CRASHES_MAX:
+            jobs.park(job, at=work.at, error=text, calls=work.calls, crashes=job.crashes + 1)
+            self.open_case(work, cases.JOB_FAILED, str(text))
+        else:
+            jobs.wait(job, at=work.at, error=text, calls=work.calls, crashes=job.crashes + 1)
+
+    # --- look-ups --------------------------------------------------------------------------------
+
+    def not_found(self, work: Work, answer: NotFound | Found, error: Exception | None) -> None:
+        """The doubt goes on. Repeat only what may be repeated, and only when it has settled."""
+        work.at = self.clock()
+        job, flow = work.job, work.flow
+        settle = timedelta(minutes=flow.settle_minutes)
+        enough = error is None and job.lookups + 1 >= flow.lookups_needed
+        settled = job.sent_at is None or work.at - job.sent_at >= settle
+        with transaction.atomic():
+            jobs.hold(job, at=work.at)
+            if enough and settled and isinstance(answer, NotFound) and answer.may_repeat:
+                jobs.repeat(job, at=work.at, calls=work.calls)
+                return
+            said = job.error
+            beyond = max(job.lookups + 1 - flow.lookups_needed, 0)
+            later = max(settle, LOOK_UP_AGAIN_MIN) * 2 ** min(beyond, LOOK_UP_DOUBLINGS_MAX)
+            jobs.looked_up(job, at=work.at, look_after=later, error=error, calls=work.calls)
+            if enough or flow.probe is None or work.at >= job.due_at:
+                self.open_case(work, flow.on_doubt, said)
+        self.tell_connections(work, error)
+
+    # --- jobs nobody can run ---------------------------------------------------------------------
+
+    def unknown_flow(self, job: Job) -> None:
+        """A job of a version of the product we are not: leave it to a worker that knows the flow.
+
+        What is in doubt stays in doubt. ``report_late`` shows it to a person.
+        """
+        at = self.clock()
+        error = FlowBroke(f"no flow is called {job.flow}")
+        if job.state == JobState.IN_DOUBT:
+            later = timedelta(seconds=UNKNOWN_FLOW_RETRY_SECONDS)
+            jobs.looked_up(job, at=at, look_after=later, error=error)
+        else:
+            jobs.wait(job, at=at, error=error, retry_after=UNKNOWN_FLOW_RETRY_SECONDS)
+
+    def set_aside(self, job: Job) -> None:
+        """It ended its worker too often: a person sees it. Everything else goes on."""
+        flow = self.flows.get(job.flow)
+        if flow is not None:
+            self.open_case(Work(job, flow, at=self.clock()), cases.JOB_CRASHES, job.error)
+
+    # --- connections -----------------------------------------------------------------------------
+
+    def tell_connections(self, work: Work, error: Exception | None) -> None:
+        """A flow may call several platforms: each is told what it did itself, and nothing else."""
+        trace = work.trace
+        failing = error.connection_id if isinstance(error, PlatformError) else None
+        failed = _says_that_it_is_down(error) or _refused_credentials(error)
+        for client in work.clients:
+            if client.answers and not (failed and client.connection.pk == failing):
+                connections.answered(client.connection, trace=trace)
+        if failing is None or not failed:
+            return
+        connection = Connection.objects.get(pk=failing)
+        if _refused_credentials(error):
+            connections.refused_credentials(connection, trace=trace, error=str(error))
+        else:
+            connections.failed(connection, trace=trace, error=str(error))
+
+    # --- cases -----------------------------------------------------------------------------------
+
+    def open_case(
+        self,
+        work: Work,
+        kind: CaseKind | str,
+        text: str,
+        error: PlatformError | None = None,
+    ) -> None:
+        job = work.job
+        found = cases.ENGINE_KINDS[kind] if isinstance(kind, str) else kind
+        about = dict(work.flow.about(work.record)) if work.flow.about and work.record else {}
+        facts = {
+            "step": work.flow.says,
+            "error": text[:300],
+            "crashes": job.crashes,
+            "platform": job.connection.name if job.connection else "",
+            **about.pop("facts", {}),
+            **(error.facts if error is not None else {}),
+        }
+        cases.open_case(
+            found,
+            cases.About(
+                record_kind=about.pop("record_kind", job.record_kind),
+                record_id=about.pop("record_id", job.record_id),
+                order_id=job.order_id,
+                connection_id=job.connection_id,
+                job_id=job.pk,
+                **about,
+            ),
+            trace=work.trace,
+            cause=(error.cause if error is not None else "") or f"job:{job.flow}:{job.record_id}",
+            facts=facts,
+        )
+
+    def close_cases(self, work: Work) -> None:
+        cases.close_by_fact(trace=work.trace, reason="The step succeeded", job_id=work.job.pk)
+
+    def close_cases_of(self, job_ids: Sequence[int], at: datetime) -> None:
+        with prepared() as cursor:
+            cursor.execute(
+                """SELECT job_id FROM integrator_case
+                    WHERE job_id = ANY(%s::bigint[]) AND state <> 'SOLVED'""",
+                [list(job_ids)],
+            )
+            waiting = [row[0] for row in cursor.fetchall()]
+        for job in Job.objects.filter(pk__in=waiting):
+            self.close_cases(Work(job, self.flows[job.flow], at=at))
+
+
+def _says_that_it_is_down(error: Exception | None) -> bool:
+    if isinstance(error, Unknown):
+        return error.status is None or error.status >= 500
+    return isinstance(error, Transient) and error.platform_down
+
+
+def _refused_credentials(error: Exception | None) -> bool:
+    return isinstance(error, Misconfigured) and error.credentials
+
+
+def report_late(routes: Routes, *, at: datetime, limit: int = 200) -> int:
+    """Open a case for each job that crossed its promise and is still tried. Returns how many."""
+    flows = flows_of(routes)
+    outcomes = Outcomes(flows, lambda: at)
+    codes = {cases.JOB_LATE.code, *(flow.on_late.code for flow in flows.values())}
+    late = (
+        Job.objects.filter(
+            due_at__lte=at, state__in=[JobState.DUE, JobState.WAITING, JobState.RUNNING]
+        )
+        .exclude(cases__kind__in=codes)
+        .exclude(connection__state__in=["PAUSED", "NEEDS_CREDENTIALS"])
+        .order_by("due_at")[:limit]
+    )
+    for job in late:
+        # One case per job: two late jobs of one record must not take the case from each other.
+        cause = f"late:{job.flow}:{job.pk}"
+        facts = {"due": f"{job.due_at:%H:%M} UTC"}
+        text = job.error or "nothing has gone wrong yet"
+        flow = flows.get(job.flow)
+        if flow is not None:
+            error = Transient(text, cause=cause, facts=facts)
+            outcomes.open_case(Work(job, flow, at=at), flow.on_late, text, error)
+        else:
+            cases.open_case(
+                cases.JOB_LATE,
+                cases.About(
+                    job.record_kind,
+                    job.record_id,
+                    job.order_id,
+                    connection_id=job.connection_id,
+                    job_id=job.pk,
+                ),
+                trace=Trace(at=at, actor="clock", job_id=job.pk),
+                cause=cause,
+                facts={"step": job.flow, "error": text, **facts},
+            )
+    return len(late)
