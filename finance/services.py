@@ -68,12 +68,12 @@ def refund_reserve(
     """
     assert shares, "a refund without units"
     assert return_record.order_id is not None, "a refund without an order"
-    order = Order.objects.select_for_update().get(pk=return_record.order_id)
+    order = Order.objects.select_for_update(no_key=True).get(pk=return_record.order_id)
     total = sum(share.amount_minor for share in shares)
     if order.refunded_minor + total > order.paid_minor:
         raise _too_much(order, return_record, total)
     for share in shares:
-        held = OrderItem.objects.select_for_update().get(pk=share.order_item_id)
+        held = OrderItem.objects.select_for_update(no_key=True).get(pk=share.order_item_id)
         if held.refunded_minor + share.amount_minor > held.paid_minor:
             raise _too_much(order, return_record, total)
         held.refunded_minor += share.amount_minor
@@ -163,7 +163,7 @@ def refund_refused(refund: Refund, *, trace: Trace, reason: str) -> None:
     """Proved not paid: the reserved amount is free again. Only a proven failure comes here."""
     if refund.status not in REFUND_OPEN:
         return
-    order = Order.objects.select_for_update().get(pk=refund.order_id)
+    order = Order.objects.select_for_update(no_key=True).get(pk=refund.order_id)
     move(refund, "status", RefundStatus.REFUSED, reason=reason, trace=trace)
     for part in refund.items.select_related("return_item__return_record"):
         OrderItem.objects.filter(pk=part.order_item_id).update(

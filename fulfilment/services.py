@@ -44,7 +44,7 @@ def order_capture(*, connection: Connection, seen: OrderSeen, trace: Trace) -> O
     if seen.progress in (Progress.OPEN, Progress.UNKNOWN):
         return None
     order = (
-        Order.objects.select_for_update()
+        Order.objects.select_for_update(no_key=True)
         .filter(connection=connection, external_id=seen.external_id)
         .first()
     )

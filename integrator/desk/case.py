@@ -402,7 +402,7 @@ def get(case_id: int) -> Case:
 def lock(case_id: int) -> Case:
     """The case, locked until the end of the transaction."""
     return get_object_or_404(
-        Case.objects.select_for_update(of=("self",)).select_related(
+        Case.objects.select_for_update(of=("self",), no_key=True).select_related(
             "connection", "assignee", "job"
         ),
         pk=case_id,

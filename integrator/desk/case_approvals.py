@@ -27,7 +27,9 @@ def agree(request: DeskRequest, case_id: int, approval_id: int) -> HttpResponse:
     with transaction.atomic():
         case = case_page.lock(case_id)
         approval = get_object_or_404(
-            Approval.objects.select_for_update(of=("self",)).select_related("asked_by"),
+            Approval.objects.select_for_update(of=("self",), no_key=True).select_related(
+                "asked_by"
+            ),
             pk=approval_id,
             record_kind="case",
             record_id=case_id,

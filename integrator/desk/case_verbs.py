@@ -277,7 +277,7 @@ def _members(request: DeskRequest, case: Case) -> list[Case]:
     kind = catalogue.kind_of(case)
     if request.POST.get("all") != "1" or not kind.shared_cause:
         return [case]
-    same = Case.objects.select_for_update().filter(
+    same = Case.objects.select_for_update(no_key=True).filter(
         kind=case.kind, cause=case.cause, state=case.state
     )
     return list(same.order_by("id")[:AT_ONCE])

@@ -85,7 +85,7 @@ def open_case(
             "currency": about.currency,
             "customers_waiting": about.customers_waiting,
         }
-        case, created = Case.objects.select_for_update().get_or_create(
+        case, created = Case.objects.select_for_update(no_key=True).get_or_create(
             kind=kind.code,
             record_kind=about.record_kind,
             record_id=about.record_id,
@@ -178,7 +178,7 @@ def close_by_fact(
     if cause:
         cases = cases.filter(cause=cause)
     closed = 0
-    for case in cases.select_for_update().order_by("id"):
+    for case in cases.select_for_update(no_key=True).order_by("id"):
         solve(case, resolution=Case.Resolution.BY_ITSELF, trace=trace, reason=reason)
         closed += 1
     return closed

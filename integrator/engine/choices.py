@@ -88,7 +88,7 @@ def save(*, retailer: Retailer, values: Mapping[str, Any], made_by: str) -> Poli
     """Add a version if something differs; otherwise return the one in force."""
     full = check(values)
     with transaction.atomic():
-        Retailer.objects.select_for_update().get(pk=retailer.pk)
+        Retailer.objects.select_for_update(no_key=True).get(pk=retailer.pk)
         last = retailer.policies.order_by("-version").first()
         if last is not None and last.values == full:
             return last

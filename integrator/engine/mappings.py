@@ -79,7 +79,7 @@ def save(
     Repeating is fine.
     """
     with transaction.atomic():
-        Connection.objects.select_for_update().get(pk=connection.pk)
+        Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
         last = (
             Mapping.objects.filter(connection=connection, kind=kind, theirs=theirs)
             .order_by("-version")

@@ -16,9 +16,20 @@ from fulfilment.models import Order
 from fulfilment.shapes import Billing, OrderSeen, Progress, UnitStatus
 from integrator.engine import cases
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, each
+from integrator.engine.inbox import store
+from integrator.engine.shapes import Heard
 from integrator.engine.work import Work
 from integrator.flows import platforms
-from integrator.models import Case, CaseState, Connection, Job, JobState, Retailer
+from integrator.models import (
+    Case,
+    CaseState,
+    Connection,
+    Job,
+    JobState,
+    Message,
+    Retailer,
+    Transition,
+)
 from integrator.models.states import JOB_OPEN
 from returns.models import Return, ReturnItem
 from returns.shapes import PlatformStatus, ReturnSummary
@@ -62,6 +73,7 @@ class Tally:
     pending: int = 0
     different: list[Differs] = field(default_factory=list)
     accepted: list[Differs] = field(default_factory=list)
+    unheard: list[str] = field(default_factory=list)
 
     def add(self, one: Differs) -> None:
         known = (one.cause, one.ours, one.theirs) in self.explained
@@ -102,6 +114,17 @@ def record(work: Work, both: Both) -> Evidence:
     policy = work.policy(returngo.retailer_id).values
     settled = work.at - timedelta(minutes=int(policy["settling_minutes"]))
     tally = compare(returngo, both, settled=settled)
+    for rma in tally.unheard:
+        # Nobody told us of it yet: ask for it now. The next comparison expects it to be here.
+        heard = Heard("rma", "missed", "rma", rma)
+        store(
+            connection_id=returngo.pk,
+            heard=[heard],
+            body=b"",
+            headers={},
+            origin=Message.Origin.SWEEP,
+            at=work.at,
+        )
     run = write_down(returngo.retailer, tally, at=work.at)
     _report(work, returngo, tally)
     return {"run": run.pk, "compared": tally.compared, "different": len(tally.different)}
@@ -141,7 +164,7 @@ def _compare_orders(
     }
     ids = [order.pk for order in known.values()]
     told, by_hand = _paid_units(ids), _paid_by_hand(ids)
-    busy = _orders_with_open_work(ids)
+    busy = _orders_at_work(ids, settled)
     for one in seen:
         if one.progress in (Progress.OPEN, Progress.UNKNOWN):
             continue
@@ -181,12 +204,33 @@ def _paid_by_hand(order_ids: list[int]) -> set[int]:
     return set(rows.values_list("order_id", flat=True))
 
 
-def _orders_with_open_work(order_ids: list[int]) -> set[int]:
-    """Orders that are being worked on: a job is open or parked, or a refund waits for its proof."""
+def _orders_at_work(order_ids: list[int], settled: datetime) -> set[int]:
+    """Orders on their way to agreeing.
+
+    A job is open or parked, a refund waits for its proof, or something changed here since the
+    platforms may have been read.
+    """
     jobs = Job.objects.filter(order_id__in=order_ids, state__in=[*JOB_OPEN, JobState.PARKED])
     refunds = Refund.objects.filter(order_id__in=order_ids, status__in=REFUND_OPEN)
-    busy = {*jobs.values_list("order_id", flat=True), *refunds.values_list("order_id", flat=True)}
+    changes = Transition.objects.filter(order_id__in=order_ids, at__gt=settled)
+    busy = {
+        order_id
+        for rows in (jobs, refunds, changes)
+        for order_id in rows.values_list("order_id", flat=True)
+    }
     return {order_id for order_id in busy if order_id is not None}
+
+
+def _announced(external_ids: list[str], *, returngo: Connection, before: datetime) -> set[str]:
+    """Returns we were told of long enough ago that we should have them."""
+    return set(
+        Message.objects.filter(
+            connection=returngo,
+            resource_kind="rma",
+            resource_id__in=external_ids,
+            received_at__lte=before,
+        ).values_list("resource_id", flat=True)
+    )
 
 
 About = tuple[str, int | None, str, int | None]
@@ -226,7 +270,12 @@ def _compare_returns(
             connection=connection, external_id__in=[one.external_id for one in seen]
         )
     }
-    busy = _orders_with_open_work([one.order_id for one in known.values() if one.order_id])
+    busy = _orders_at_work([one.order_id for one in known.values() if one.order_id], settled)
+    expected = _announced(
+        [one.external_id for one in seen if one.external_id not in known],
+        returngo=connection,
+        before=settled,
+    )
     held = set(
         ReturnItem.objects.filter(return_record__in=known.values())
         .exclude(blocked_by="")
@@ -235,6 +284,10 @@ def _compare_returns(
     for one in seen:
         tally.compared += 1
         ours = known.get(one.external_id)
+        if ours is None and one.external_id not in expected:
+            tally.pending += 1
+            tally.unheard.append(one.external_id)
+            continue
         if ours is None:
             says = f"return {one.external_id} is at {connection.name} and not here"
             about: About = ("return", None, one.external_id, None)

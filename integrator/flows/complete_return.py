@@ -116,7 +116,7 @@ def _is_finished(record_: Return) -> bool:
 
 
 def record(work: Work, told: Told) -> Evidence:
-    record_ = Return.objects.select_for_update().get(pk=work.job.record_id)
+    record_ = Return.objects.select_for_update(no_key=True).get(pk=work.job.record_id)
     record_.connection = Connection.objects.get(pk=record_.connection_id)
     if told.done:
         return_complete(record_, trace=work.trace)

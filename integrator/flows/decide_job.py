@@ -22,7 +22,7 @@ def aim_case(fact: Fact) -> Aim:
 
 def the_case(work: Work) -> Case:
     return (
-        Case.objects.select_for_update(of=("self",))
+        Case.objects.select_for_update(of=("self",), no_key=True)
         .select_related("job", "connection")
         .get(pk=work.job.record_id)
     )

@@ -52,7 +52,7 @@ def return_take(
     and are never touched from here (R002, R041): a contradiction is stored with the message and
     opens a case.
     """
-    record, created = Return.objects.select_for_update().get_or_create(
+    record, created = Return.objects.select_for_update(no_key=True).get_or_create(
         connection=connection,
         external_id=seen.external_id,
         defaults={

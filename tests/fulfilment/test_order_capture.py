@@ -1,0 +1,77 @@
+"""Taking an order over: once, forwards only, and at the prices it was really sold for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from fulfilment.models import Order, OrderItem, Sku
+from fulfilment.services import order_capture
+from fulfilment.shapes import Billing, OrderSeen, Progress, UnitStatus
+from integrator.models import Case, Link, Transition
+from tests.factories import TRACE, connection, order_seen
+
+
+def capture(seen: OrderSeen) -> Order:
+    order_capture(connection=connection(), seen=seen, trace=TRACE)
+    return Order.objects.get()
+
+
+def test_the_same_reading_again_changes_nothing(db: None) -> None:
+    seen = order_seen(900, 700)
+    first = capture(seen)
+    before = list(OrderItem.objects.values())
+    facts = Transition.objects.count()
+
+    for _ in range(3):
+        assert capture(seen).pk == first.pk
+
+    assert list(OrderItem.objects.values()) == before
+    assert Transition.objects.count() == facts
+    assert (Link.objects.count(), Sku.objects.count()) == (1, 1)
+
+
+@pytest.mark.parametrize("progress", [Progress.OPEN, Progress.UNKNOWN])
+def test_an_order_that_is_not_confirmed_is_not_ours(db: None, progress: Progress) -> None:
+    seen = order_seen(900, progress=progress)
+
+    assert order_capture(connection=connection(), seen=seen, trace=TRACE) is None
+    assert not Order.objects.exists()
+
+
+def test_an_older_reading_is_ignored(db: None) -> None:
+    capture(order_seen(900, minutes=10, status=UnitStatus.RETURNED, billing=Billing.REFUNDED))
+    known = capture(order_seen(900, minutes=5))
+
+    assert known.billing == Billing.REFUNDED
+    assert known.items.get().platform_status == UnitStatus.RETURNED
+
+
+def test_it_follows_the_shop_forwards_and_never_unships(db: None) -> None:
+    confirmed = order_seen(900, status=UnitStatus.OPEN, progress=Progress.CONFIRMED)
+    assert capture(confirmed).status == "CAPTURED"
+    assert capture(order_seen(900, minutes=1, progress=Progress.DELEGATED)).status == "SHIPPED"
+    assert capture(order_seen(900, minutes=2)).status == "COMPLETED"
+    assert capture(replace(confirmed, updated_at=order_seen(1, minutes=3).updated_at)).status == (
+        "COMPLETED"
+    )
+
+
+def test_prices_are_those_of_the_sale(db: None) -> None:
+    capture(order_seen(900, 700))
+    later = capture(order_seen(100, 50, minutes=5))
+
+    assert later.paid_minor == 1600
+    assert sorted(later.items.values_list("paid_minor", flat=True)) == [700, 900]
+
+
+def test_an_order_that_does_not_add_up_is_shown_until_it_does(db: None) -> None:
+    capture(order_seen(900, 700, paid=1))
+    assert Case.objects.get().kind == "ORDER_DOES_NOT_ADD_UP"
+
+    mended = capture(order_seen(900, 700, minutes=5))
+
+    assert Case.objects.get().state == "SOLVED"
+    assert mended.paid_minor == 1600
+    assert capture(order_seen(10, 20, minutes=9)).paid_minor == 1600  # the snapshot is taken now
