@@ -70,16 +70,7 @@ def refund_reserve(
     assert return_record.order_id is not None, "a refund without an order"
     order = Order.objects.select_for_update(no_key=True).get(pk=return_record.order_id)
     total = sum(share.amount_minor for share in shares)
-    if order.refunded_minor + total > order.paid_minor:
-        raise _too_much(order, return_record, total)
-    for share in shares:
-        held = OrderItem.objects.select_for_update(no_key=True).get(pk=share.order_item_id)
-        if held.refunded_minor + share.amount_minor > held.paid_minor:
-            raise _too_much(order, return_record, total)
-        held.refunded_minor += share.amount_minor
-        held.save(update_fields=["refunded_minor"])
-    order.refunded_minor += total
-    order.save(update_fields=["refunded_minor"])
+    _hold_amount(order, return_record, shares, total)
     number = (
         Refund.objects.filter(order=order, subject=Subject.ITEM).aggregate(last=Max("number"))[
             "last"
@@ -121,6 +112,20 @@ def refund_reserve(
         reason="Refund authorised",
     )
     return refund
+
+
+def _hold_amount(order: Order, return_record: Return, shares: Sequence[Share], total: int) -> None:
+    """Raise what counts as refunded on the locked order and its units, up to what was paid."""
+    if order.refunded_minor + total > order.paid_minor:
+        raise _too_much(order, return_record, total)
+    for share in shares:
+        held = OrderItem.objects.select_for_update(no_key=True).get(pk=share.order_item_id)
+        if held.refunded_minor + share.amount_minor > held.paid_minor:
+            raise _too_much(order, return_record, total)
+        held.refunded_minor += share.amount_minor
+        held.save(update_fields=["refunded_minor"])
+    order.refunded_minor += total
+    order.save(update_fields=["refunded_minor"])
 
 
 def _claimed(item: ReturnItem) -> int:

@@ -98,7 +98,9 @@ class Wire(BaseAdapter):
     def close(self) -> None:
         """Nothing is held open."""
 
-    def _answer(self, request: requests.PreparedRequest, path: str, query: str) -> requests.Response:
+    def _answer(
+        self, request: requests.PreparedRequest, path: str, query: str
+    ) -> requests.Response:
         body = request.body or b""
         environ = EnvironBuilder(
             path=path,
@@ -124,7 +126,7 @@ class Wire(BaseAdapter):
 
 
 def _platform(path: str) -> tuple[str, str]:
-    """The platform an address belongs to, and the rest of the path as its documentation writes it."""
+    """The platform of an address, and its path as the platform's documentation writes it."""
     platform = path.strip("/").split("/")[0]
     return platform, path.removeprefix(f"/{platform}").removeprefix("/api/admin/v1")
 

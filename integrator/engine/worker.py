@@ -179,9 +179,12 @@ class Worker:
         return len(doubtful)
 
     def _round_out(self, queue: str) -> int:
-        if self._free() <= 0:
+        ahead = self._free() + self.threads
+        # A claim costs as much for one job as for many: so some are claimed ahead, by batches.
+        # Those wait for a thread, started by nobody and charged to nobody.
+        if ahead <= self.threads // 2:
             return 0
-        claimed = claims.claim(queue=queue, owner=self.owner, at=self.clock(), limit=self._free())
+        claimed = claims.claim(queue=queue, owner=self.owner, at=self.clock(), limit=ahead)
         for job in claimed:
             self._start(self.run_out, job)
         return len(claimed)

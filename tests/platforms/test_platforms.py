@@ -28,7 +28,7 @@ MEANINGS = {
     ("scayle", "unit_status"): UnitStatus,
     ("scayle", "product_state"): Sellability,
     ("scayle", "transaction_status"): MoneyStatus,
-    ("scayle", "invoice"): {"INVOICE", "CORRECTIVE", "OTHER"},
+    ("scayle", "invoice"): {"INVOICE", "CORRECTIVE", "BY_HAND", "OTHER"},
     ("returngo", "rma_status"): PlatformStatus,
     ("returngo", "resolution"): Resolution,
     ("returngo", "method"): Method,

@@ -1,0 +1,1 @@
+"""Benchmarks: ratios to a peer, both sides interleaved in one run. Never timed tests."""

@@ -1,0 +1,1 @@
+"""One record with one status, guarded as every status of the product is."""

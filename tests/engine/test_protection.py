@@ -1,0 +1,246 @@
+"""What the database itself refuses, to Django and raw SQL alike: the trail cannot be rewritten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pgtrigger
+import pytest
+from django.core.checks import Error
+from django.db import DatabaseError, models, transaction
+from django.db import connection as database
+
+from integrator import checks
+from integrator.engine.states import Raced, Trace, UnableToMove, move
+from integrator.models import Connection, ConnectionState, Transition
+from tests.engine import rows, toys
+
+pytestmark = [pytest.mark.django_db, pytest.mark.requirement("R040")]
+
+TRIGGERS = {
+    (model, trigger.name): trigger
+    for model, trigger in pgtrigger.registered()
+    if model in rows.every_model()
+}
+KEPT_FOR_EVER = sorted(
+    {model for model, name in TRIGGERS if name == "no_truncate"}, key=lambda one: one._meta.label
+)
+ROUTED = [model for model in KEPT_FOR_EVER if (model, "routed_once") in TRIGGERS]
+# What the audit trail rests on. A model that leaves this list left it by mistake.
+TRAIL = {
+    "integrator.Message",
+    "integrator.Transition",
+    "integrator.CaseEvent",
+    "integrator.Attempt",
+    "integrator.PolicyVersion",
+    "returns.Inspection",
+    "fulfilment.StockMovement",
+    "finance.LedgerEntry",
+}
+
+
+def label(value: Any) -> str:
+    return value._meta.label if hasattr(value, "_meta") else str(value)
+
+
+@contextmanager
+def refused(by: str) -> Iterator[None]:
+    with pytest.raises(DatabaseError, match=by), transaction.atomic():
+        yield
+
+
+def run(statement: str, *values: Any) -> int:
+    """Raw SQL of a test's own making."""
+    with database.cursor() as cursor:
+        cursor.execute(statement, values)
+        return int(cursor.rowcount)
+
+
+def put(model: type[models.Model], **given: Any) -> Any:
+    with rows.triggers_asleep():
+        return rows.make(model, **given)
+
+
+class Undo(Exception):
+    """Rolls back what was let through."""
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """Nothing stays: rows whose foreign keys point nowhere would fail the end of the test."""
+    with suppress(Undo), transaction.atomic():
+        yield
+        raise Undo
+
+
+# --- rows that are kept for ever -----------------------------------------------------------------
+
+
+def test_the_whole_trail_is_kept_for_ever() -> None:
+    assert {label(model) for model in KEPT_FOR_EVER} >= TRAIL
+
+
+@pytest.mark.parametrize("model", KEPT_FOR_EVER, ids=label)
+def test_a_row_cannot_be_changed(model: Any) -> None:
+    unrouted = {"routed_at": None} if model in ROUTED else {}
+    row = put(model, **unrouted)
+    table = model._meta.db_table
+    for field in model._meta.concrete_fields:
+        if field.primary_key or field.name == "routed_at":
+            continue
+        with refused("Cannot update"):
+            model.objects.filter(pk=row.pk).update(**{field.name: None})
+        with refused("Cannot update"):
+            run(f"UPDATE {table} SET {field.column} = NULL WHERE id = {row.pk}")  # noqa: S608
+
+
+@pytest.mark.parametrize("model", KEPT_FOR_EVER, ids=label)
+def test_a_row_cannot_be_deleted_nor_the_table_emptied(model: Any) -> None:
+    row = put(model)
+    table = model._meta.db_table
+    if (model, "no_delete") in TRIGGERS:
+        with refused("Cannot delete"):
+            model.objects.filter(pk=row.pk)._raw_delete("default")
+        with refused("Cannot delete"):
+            run(f"DELETE FROM {table} WHERE id = {row.pk}")  # noqa: S608
+    with refused("cannot truncate"):
+        run(f"TRUNCATE {table} CASCADE")
+
+
+@pytest.mark.parametrize("model", ROUTED, ids=label)
+def test_a_fact_is_marked_as_routed_once(model: Any) -> None:
+    row = put(model, routed_at=None)
+    fact = f"{model._meta.db_table} SET routed_at"
+    with undone():
+        assert run(f"UPDATE {fact} = %s WHERE id = {row.pk}", rows.AT) == 1
+        with refused("Cannot update"):
+            run(f"UPDATE {fact} = %s WHERE id = {row.pk}", rows.AT.replace(year=2027))
+        with refused("Cannot update"):
+            run(f"UPDATE {fact} = NULL WHERE id = {row.pk}")
+
+
+# --- moves ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.requirement("R021")
+@pytest.mark.parametrize(("model", "field"), rows.moving(), ids=label)
+def test_every_move_that_is_not_listed_is_refused(model: Any, field: str) -> None:
+    moves = rows.moves_of(model, field)
+    states = [state for state, _ in model._meta.get_field(field).choices]
+    table = model._meta.db_table
+    wrong = []
+    for old in states:
+        row = put(model, **{field: old})
+        for new in states:
+            if new == old:
+                continue
+            allowed = new in moves.get(old, ())
+            ways: list[Callable[[], int]] = [
+                lambda row=row, new=new: model.objects.filter(pk=row.pk).update(**{field: new}),
+                lambda row=row, new=new: run(
+                    f"UPDATE {table} SET {field} = %s WHERE id = {row.pk}",  # noqa: S608
+                    new,
+                ),
+            ]
+            for way in ways:
+                if passes(way) != allowed:
+                    wrong.append((old, new, "refused" if allowed else "let through"))
+
+    assert wrong == []
+
+
+def passes(way: Callable[[], int]) -> bool:
+    """Whether a change goes through. It is undone in any case."""
+    try:
+        with undone():
+            assert way() == 1
+    except DatabaseError as error:
+        assert "Invalid transition" in str(error) or "Cannot insert" in str(error), error
+        return False
+    return True
+
+
+@pytest.mark.requirement("R021")
+@pytest.mark.parametrize(("model", "field"), rows.moving(), ids=label)
+def test_a_row_is_born_only_as_listed(model: Any, field: str) -> None:
+    born = rows.moves_of(model, field)[""]
+    states = [state for state, _ in model._meta.get_field(field).choices]
+    others = {
+        other: rows.moves_of(model, other)[""][0]
+        for owner, other in rows.moving()
+        if owner is model and other != field
+    }
+
+    def bear(state: str) -> Callable[[], int]:
+        return lambda: bool(rows.make(model, **{**others, field: state}).pk)
+
+    assert {state for state in states if passes(bear(state))} == set(born)
+
+
+def test_move_writes_the_change_and_its_fact_together() -> None:
+    connection = toys.connect()
+    trace = Trace(at=rows.AT, actor="ada", job_id=4, message_id=5, policy_version=6)
+
+    fact = move(connection, "state", ConnectionState.PAUSED, reason="Why", trace=trace)
+
+    written = Transition.objects.get(pk=fact)
+    assert (written.record_kind, written.record_id) == ("connection", connection.pk)
+    assert (written.field, written.old, written.new) == ("state", "ACTIVE", "PAUSED")
+    assert (written.reason, written.actor, written.at) == ("Why", "ada", rows.AT)
+    assert (written.job_id, written.message_id, written.policy_version) == (4, 5, 6)
+
+
+def test_a_move_that_is_not_listed_writes_nothing() -> None:
+    connection = toys.connect(state=ConnectionState.PAUSED)
+    trace = Trace(at=rows.AT, actor="ada")
+
+    with pytest.raises(UnableToMove):
+        move(connection, "state", ConnectionState.DEGRADED, reason="x", trace=trace)
+
+    assert Transition.objects.count() == 0
+
+
+def test_who_was_slower_changes_nothing_and_knows() -> None:
+    mine = toys.connect()
+    theirs = Connection.objects.get()
+    trace = Trace(at=rows.AT, actor="ada")
+    move(theirs, "state", ConnectionState.PAUSED, reason="first", trace=trace)
+
+    with pytest.raises(Raced):
+        move(mine, "state", ConnectionState.DEGRADED, reason="second", trace=trace)
+
+    assert Connection.objects.get().state == ConnectionState.PAUSED
+    assert Transition.objects.count() == 1
+
+
+# --- installed is declared -----------------------------------------------------------------------
+
+
+def test_every_declared_trigger_is_installed_as_declared() -> None:
+    status = {
+        f"{label(model)}.{trigger.name}": trigger.get_installation_status(model)[0]
+        for model, trigger in pgtrigger.registered()
+    }
+
+    assert {name: found for name, found in status.items() if found != "INSTALLED"} == {}
+    assert set(checks.installed_triggers()) == set(checks.declared_triggers())
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "ALTER TABLE integrator_message DISABLE TRIGGER {name}",
+        "DROP TRIGGER {name} ON integrator_message",
+    ],
+)
+def test_a_missing_trigger_is_a_start_up_error(harm: str) -> None:
+    assert checks.triggers_are_installed(None, databases=["default"]) == []
+    trigger = TRIGGERS[toys.Message, "no_update"]
+    run(harm.format(name=trigger.get_pgid(toys.Message)))
+
+    [found] = checks.triggers_are_installed(None, databases=["default"])
+
+    assert isinstance(found, Error)
+    assert "integrator.Message" in found.msg

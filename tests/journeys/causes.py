@@ -1,0 +1,342 @@
+"""How each kind of case comes about in the platforms. Used by ``test_every_case``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import pytest
+
+from fulfilment.models import Location
+from integrator.models import Connection
+from tests.story import Row, Stage
+from tests.wire import Death
+
+SKU = "JKT-NVY-M"
+RETURN_ITEMS = "POST /fulfillment/return-items"
+STOCKS = "POST /variants/{variant}/stocks"
+RMA = "GET /rma/{rma}"
+RMA_DONE = "PUT /rma/{rma}/status"
+ORDER = "GET /shops/nb/countries/DE/orders/{order}"
+ORDERS = "GET /shops/nb/countries/DE/orders"
+
+
+@dataclass
+class Story:
+    """What a cause leaves behind for the end of the story."""
+
+    order: Row
+    rma: Row
+
+
+def _inspected(stage: Stage, order: Row, *units: int, **wish: object) -> Story:
+    outcome = wish.pop("outcome", {})
+    rma = stage.comes_back(order, *units, **wish)
+    stage.warehouse_checks(rma, **outcome)  # type: ignore[arg-type]
+    return Story(order, rma)
+
+
+def job_failed(stage: Stage) -> Story:
+    stage.breaks("scayle", ORDERS, "error", status=403)
+    stage.passes(minutes=6, step=6)
+    stage.mended()
+    return Story({}, {})
+
+
+def job_crashes(stage: Stage) -> Story:
+    order = stage.sold(SKU)
+    rma = stage.act("returngo", "request_return", order_id=order["id"])
+    for _ in range(3):
+        stage.dies_at("GET", f"/rma/{rma['id']}", after=False)
+        with pytest.raises(Death):
+            stage.passes(minutes=10, step=1)
+        stage.new_worker()
+        stage.clock.shift(61)
+    stage.settle()
+    return Story(order, rma)
+
+
+def job_late(stage: Stage) -> Story:
+    order = stage.sold(SKU)
+    stage.breaks("returngo", RMA, "error", status=503)
+    rma = stage.shopper_returns(order)
+    stage.passes(minutes=14, step=2)
+    stage.mended()
+    return Story(order, rma)
+
+
+def mapping_missing(stage: Stage) -> Story:
+    return _inspected(stage, stage.sold(SKU), outcome={"location": "WH-9"})
+
+
+def credentials_refused(stage: Stage) -> Story:
+    order = stage.sold(SKU)
+    stage.breaks("returngo", "*", "error", status=401)
+    rma = stage.shopper_returns(order)
+    stage.mended()
+    return Story(order, rma)
+
+
+def write_switched_off(stage: Stage) -> Story:
+    switch(stage, "off")
+    return _inspected(stage, stage.sold(SKU))
+
+
+def switch(stage: Stage, to: str) -> None:
+    connection = stage.connection("returngo")
+    settings = connection.settings | {"write_set_rma_status": to}
+    Connection.objects.filter(pk=connection.pk).update(settings=settings)
+
+
+def message_unknown(stage: Stage) -> Story:
+    body = {"key": "new-1", "type": "order-teleported", "payload": {"id": 7}}
+    assert stage.hears("scayle", body | {"occurredAt": stage.now().isoformat()}) == 200
+    stage.settle()
+    return Story({}, {})
+
+
+def message_changed(stage: Stage) -> Story:
+    stage.breaks("scayle", "order-delegated", "callback_same_id_other_body", times=1)
+    return Story(stage.sold(SKU), {})
+
+
+def order_does_not_add_up(stage: Stage) -> Story:
+    stage.breaks("scayle", ORDER, "new_enum", field="payment.amount", value=1)
+    order = stage.sold(SKU)
+    stage.mended()
+    return Story(order, {})
+
+
+def order_not_read(stage: Stage) -> Story:
+    stage.breaks("scayle", ORDER, "error", status=422)
+    order = stage.ships(stage.shop_sells(SKU))
+    stage.settle()
+    stage.mended()
+    return Story(order, {})
+
+
+def restock_failed(stage: Stage) -> Story:
+    stage.breaks("scayle", STOCKS, "error", status=422)
+    story = _inspected(stage, stage.sold(SKU))
+    stage.mended()
+    return story
+
+
+def restock_in_doubt(stage: Stage) -> Story:
+    """The answer is lost, and before we look somebody counts and types another figure."""
+    stage.breaks("scayle", STOCKS, "drop_after", times=1)
+    order = stage.sold(SKU)
+    rma = stage.comes_back(order)
+    stage.checks_only(rma)
+    stage.deliver()
+    stage.work()
+    stage.act("scayle", "change_stock", sku=SKU, quantity=50)
+    stage.passes(minutes=6, step=2)
+    return Story(order, rma)
+
+
+def sku_discontinued(stage: Stage) -> Story:
+    order = stage.sold(SKU)
+    stage.act("scayle", "block_sku", sku=SKU)
+    return _inspected(stage, order)
+
+
+def stock_authority_missing(stage: Stage) -> Story:
+    Location.objects.update(authority=Location.Authority.SITOO)
+    return _inspected(stage, stage.sold(SKU))
+
+
+def return_not_read(stage: Stage) -> Story:
+    order = stage.sold(SKU)
+    stage.breaks("returngo", RMA, "error", status=422, times=1)
+    return Story(order, stage.shopper_returns(order))
+
+
+def return_order_unknown(stage: Stage) -> Story:
+    order = stage.sold(SKU)
+    rma = stage.act("returngo", "unknown_order")
+    stage.settle()
+    return Story(order, rma)
+
+
+def unit_not_bought(stage: Stage) -> Story:
+    order = stage.sold("SET-WEEKEND")
+    unit = {"item_id": order["items"][0]["id"], "component": "TEE-BLK-M"}
+    return Story(order, stage.shopper_returns(order, units=[unit]))
+
+
+def unit_not_shipped(stage: Stage) -> Story:
+    order = stage.shop_sells(SKU)
+    return Story(order, stage.shopper_returns(order, 0, unchecked=True))
+
+
+def unit_returned_twice(stage: Stage) -> Story:
+    order = stage.sold(SKU)
+    stage.shopper_returns(order, 0)
+    return Story(order, stage.shopper_returns(order, 0, unchecked=True))
+
+
+def wrong_customer(stage: Stage) -> Story:
+    order = stage.sold(SKU)
+    rma = stage.act("returngo", "wrong_customer", order_id=order["id"])
+    stage.settle()
+    return Story(order, rma)
+
+
+def sot_violation(stage: Stage) -> Story:
+    order = stage.sold(SKU)
+    rma = stage.shopper_returns(order)
+    stage.act("returngo", "tamper", rma_id=rma["id"], amount=2000)
+    stage.approves(rma)
+    return Story(order, rma)
+
+
+def refund_mode_unknown(stage: Stage) -> Story:
+    return _inspected(stage, stage.sold(SKU), resolution="KeepAndDonate")
+
+
+def validated_without_disposition(stage: Stage) -> Story:
+    order = stage.sold(SKU)
+    rma = stage.comes_back(order)
+    stage.act("returngo", "done", rma_id=rma["id"])
+    stage.settle()
+    return Story(order, rma)
+
+
+def not_in_parcel(stage: Stage) -> Story:
+    return _inspected(stage, stage.sold(SKU), outcome={"returned": False})
+
+
+def return_went_back(stage: Stage) -> Story:
+    story = _inspected(stage, stage.sold(SKU))
+    stage.act("returngo", "reopen", rma_id=story.rma["id"], status="Received")
+    stage.settle()
+    return story
+
+
+def inspection_corrected(stage: Stage) -> Story:
+    order = stage.sold(SKU, "TEE-BLK-L")
+    rma = stage.comes_back(order)
+    stage.warehouse_checks(rma, 0)
+    item = rma["items"][0]["id"]
+    wish = {"rma_id": rma["id"], "item_id": item, "restockable": False}
+    stage.act("returngo", "correct_validation", **wish)
+    stage.passes(minutes=12, step=4)
+    return Story(order, rma)
+
+
+def resolution_by_hand(stage: Stage) -> Story:
+    order = stage.sold(SKU)
+    unit = {"item_id": order["items"][0]["id"], "exchange_sku": "JKT-NVY-L"}
+    return _inspected(stage, order, units=[unit])
+
+
+def complete_failed(stage: Stage) -> Story:
+    stage.breaks("returngo", RMA_DONE, "error", status=422, times=1)
+    return _inspected(stage, stage.sold(SKU))
+
+
+def refund_refused(stage: Stage) -> Story:
+    stage.breaks("scayle", RETURN_ITEMS, "error", status=422, times=1)
+    return _inspected(stage, stage.sold(SKU))
+
+
+def refund_in_doubt(stage: Stage) -> Story:
+    """The connection broke and twice nothing was found. Whether it had arrived, the end decides."""
+    order = stage.sold(SKU)
+    rma = stage.comes_back(order)
+    stage.breaks("scayle", RETURN_ITEMS, "refused", times=1)
+    stage.warehouse_checks(rma)
+    stage.passes(minutes=4, step=2)
+    return Story(order, rma)
+
+
+def refund_failed(stage: Stage) -> Story:
+    stage.breaks("scayle", RETURN_ITEMS, "refund_failed", times=1)
+    return _inspected(stage, stage.sold(SKU))
+
+
+def refund_not_recorded(stage: Stage) -> Story:
+    order = stage.sold(SKU)
+    rma = stage.comes_back(order)
+    stage.checks_only(rma)
+    stage.deliver()
+    for _ in range(10):
+        stage.clock.shift(1800)
+        stage.tick_and_work()
+    return Story(order, rma)
+
+
+def refund_by_hand(stage: Stage) -> Story:
+    return _inspected(stage, stage.sold(SKU), return_fee=250)
+
+
+def refund_more_than_paid(stage: Stage) -> Story:
+    stage.breaks("scayle", ORDER, "new_enum", field="payment.amount", value=1)
+    story = _inspected(stage, stage.sold(SKU))
+    stage.mended()
+    return story
+
+
+def refund_executor_missing(stage: Stage) -> Story:
+    stage.configure(refund_executor=None)
+    return _inspected(stage, stage.sold(SKU))
+
+
+def refunded_past_us(stage: Stage) -> Story:
+    order = stage.sold(SKU)
+    rma = stage.comes_back(order)
+    stage.act("scayle", "refund_by_hand", order_id=order["id"])
+    stage.warehouse_checks(rma)
+    return Story(order, rma)
+
+
+def systems_differ(stage: Stage) -> Story:
+    order = stage.sold(SKU)
+    stage.sandbox.world.scayle.orders[order["id"]].billing_code = "billing_refunded"
+    stage.passes(minutes=70, step=35)
+    return Story(order, {})
+
+
+CAUSES: Mapping[str, Callable[[Stage], Story]] = {
+    cause.__name__.upper(): cause
+    for cause in (
+        job_failed,
+        job_crashes,
+        job_late,
+        mapping_missing,
+        credentials_refused,
+        write_switched_off,
+        message_unknown,
+        message_changed,
+        order_does_not_add_up,
+        order_not_read,
+        restock_failed,
+        restock_in_doubt,
+        sku_discontinued,
+        stock_authority_missing,
+        return_not_read,
+        return_order_unknown,
+        unit_not_bought,
+        unit_not_shipped,
+        unit_returned_twice,
+        wrong_customer,
+        sot_violation,
+        refund_mode_unknown,
+        validated_without_disposition,
+        not_in_parcel,
+        return_went_back,
+        inspection_corrected,
+        resolution_by_hand,
+        complete_failed,
+        refund_refused,
+        refund_in_doubt,
+        refund_failed,
+        refund_not_recorded,
+        refund_by_hand,
+        refund_more_than_paid,
+        refund_executor_missing,
+        refunded_past_us,
+        systems_differ,
+    )
+}

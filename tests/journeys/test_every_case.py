@@ -1,0 +1,375 @@
+"""Every kind of case the platforms can cause: it opens, and each of its buttons ends it.
+
+The end is judged by the platforms' own books and by a comparison that finds no difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pytest
+from django.core.exceptions import PermissionDenied
+
+from finance.models import Refund
+from integrator import policy
+from integrator.flows import CASE_KINDS
+from integrator.models import Case, CaseState
+from integrator.roles import Role
+from tests.journeys.causes import CAUSES, SKU, Story, switch
+from tests.story import Stage
+
+# No platform can cause these: a doubt has a kind of its own for every call that writes, and a fact
+# that breaks the router is a fault of ours.
+NOT_FROM_PLATFORMS = {"JOB_IN_DOUBT", "FACT_NOT_ROUTED"}
+TEAM = {
+    Role.CX: "carla",
+    Role.OPERATIONS: "omar",
+    Role.FINANCE: "fiona",
+    Role.ADMIN: "ada",
+}
+End = Callable[[Stage, Story, Case, str], None]
+
+
+def press(stage: Stage, case: Case, key: str, **data: Any) -> None:
+    """The owner presses the button; where four eyes are needed, the controller agrees."""
+    owner = getattr(stage, TEAM[Role(case.owner)])
+    stage.decide(case, key, by=owner, second=stage.conrad, data=data)
+
+
+def paid_once(stage: Stage, story: Story) -> None:
+    rows = [row for row in stage.refunds_there(story.order) if row["executed"]]
+    assert [row["amount"] for row in rows] == [story.order["items"][0]["paid"]]
+
+
+def done(stage: Stage, story: Story) -> None:
+    assert stage.rma_there(story.rma)["status"] == "Done"
+    assert stage.returned(story.rma).status == "COMPLETED"
+
+
+def just_close(stage: Stage, story: Story, case: Case, key: str) -> None:
+    press(stage, case, key)
+
+
+def mapped(stage: Stage, story: Story, case: Case, key: str, *, ours: str) -> None:
+    press(stage, case, key, ours=ours)
+    paid_once(stage, story)
+    done(stage, story)
+    assert stage.sellable(SKU) == stage.stock_there(SKU)["truth"]
+
+
+def goes_on(stage: Stage, story: Story, case: Case, key: str) -> None:
+    """What stopped is mended: the rest of the return takes its usual way."""
+    press(stage, case, key)
+    stage.passes(minutes=6, step=2)
+    if stage.rma_there(story.rma)["status"] == "Pending":
+        stage.approves(story.rma)
+        stage.hands_in(story.rma)
+        stage.arrives(story.rma)
+        stage.warehouse_checks(story.rma)
+    paid_once(stage, story)
+    done(stage, story)
+    assert stage.sellable(SKU) == stage.stock_there(SKU)["truth"]
+
+
+def order_goes_on(stage: Stage, story: Story, case: Case, key: str) -> None:
+    press(stage, case, key)
+    stage.passes(minutes=8, step=4)
+    assert stage.order(story.order).paid_minor == story.order["total"]
+    story.rma = stage.comes_back(story.order)
+    stage.warehouse_checks(story.rma)
+    paid_once(stage, story)
+    done(stage, story)
+
+
+def switched_on(stage: Stage, story: Story, case: Case, key: str) -> None:
+    switch(stage, "on")
+    press(stage, case, key)
+    done(stage, story)
+
+
+def done_there(stage: Stage, story: Story, case: Case, key: str) -> None:
+    stage.act("returngo", "done", rma_id=story.rma["id"])
+    press(stage, case, key)
+    stage.passes(minutes=6, step=3)
+    done(stage, story)
+
+
+def counted_and_missing(stage: Stage, story: Story, case: Case, key: str) -> None:
+    press(stage, case, key)
+    assert stage.sellable(SKU) == 51
+    assert stage.movements(story.rma)[-1] == "RECEIVED>SELLABLE"
+
+
+def stays_off_sale(stage: Stage, story: Story, case: Case, key: str) -> None:
+    before = stage.sellable(SKU)
+    press(stage, case, key)
+    stage.passes(minutes=6, step=3)
+    assert stage.sellable(SKU) == before
+    assert stage.movements(story.rma)[-1] == "IN_TRANSIT>RECEIVED"
+    paid_once(stage, story)
+
+
+def sold_again(stage: Stage, story: Story, case: Case, key: str) -> None:
+    found = stage.sandbox.world.catalogue.by_sku(SKU)
+    assert found is not None
+    found[0].state = "live"
+    goes_on(stage, story, case, key)
+
+
+def counted_by_the_shop(stage: Stage, story: Story, case: Case, key: str) -> None:
+    stage.configure()
+    goes_on(stage, story, case, key)
+
+
+def matched(stage: Stage, story: Story, case: Case, key: str) -> None:
+    press(stage, case, key, order_number=story.order["public_key"])
+    assert stage.returned(story.rma).order == stage.order(story.order)
+    goes = {"order": story.order, "rma": story.rma}
+    stage.approves(goes["rma"])
+    stage.hands_in(goes["rma"])
+    stage.arrives(goes["rma"])
+    stage.warehouse_checks(goes["rma"])
+    paid_once(stage, story)
+    done(stage, story)
+
+
+def cancelled_there(stage: Stage, story: Story, case: Case, key: str) -> None:
+    stage.act("returngo", "cancel", rma_id=story.rma["id"])
+    press(stage, case, key)
+    assert stage.returned(story.rma).status == "CLOSED"
+    assert stage.refunds_there(story.order) == []
+
+
+def shipped_meanwhile(stage: Stage, story: Story, case: Case, key: str) -> None:
+    stage.ships(story.order)
+    goes_on(stage, story, case, key)
+
+
+def accepted(stage: Stage, story: Story, case: Case, key: str) -> None:
+    press(stage, case, key)
+    assert stage.unit(story.rma).blocked_by == ""
+    if stage.order_there(story.order)["packages"]:
+        stage.approves(story.rma)
+        stage.hands_in(story.rma)
+        stage.arrives(story.rma)
+        stage.warehouse_checks(story.rma)
+        paid_once(stage, story)
+        done(stage, story)
+
+
+def right_address(stage: Stage, story: Story, case: Case, key: str) -> None:
+    rma = stage.sandbox.world.returngo.rmas[story.rma["id"]]
+    rma.address = replace(rma.address, email=story.order["customer_email"])
+    goes_on(stage, story, case, key)
+
+
+def right_price(stage: Stage, story: Story, case: Case, key: str) -> None:
+    stage.sandbox.world.returngo.rmas[story.rma["id"]].items[0].paid_price -= 2000
+    press(stage, case, key)
+
+
+def wrong_price_explained(stage: Stage, story: Story, case: Case, key: str) -> None:
+    press(stage, case, key)
+    stage.hands_in(story.rma)
+    stage.arrives(story.rma)
+    stage.warehouse_checks(story.rma)
+    paid_once(stage, story)  # at the shop's price
+    done(stage, story)
+
+
+def checked_after_all(stage: Stage, story: Story, case: Case, key: str) -> None:
+    stage.checks_only(story.rma)
+    goes_on(stage, story, case, key)
+
+
+def done_again_there(stage: Stage, story: Story, case: Case, key: str) -> None:
+    if key == "fixed_there":
+        stage.act("returngo", "done", rma_id=story.rma["id"])
+    press(stage, case, key)
+    if key == "not_an_error":
+        stage.act("returngo", "done", rma_id=story.rma["id"])
+    stage.passes(minutes=6, step=3)
+    paid_once(stage, story)
+    done(stage, story)
+
+
+def paid_outside(stage: Stage, story: Story, case: Case, key: str) -> None:
+    press(stage, case, key, reference="BANK-9")
+    stage.passes(minutes=6, step=2)
+    assert Refund.objects.get(status="RECORDED").reference == "BANK-9"
+    done(stage, story)
+
+
+def nothing_paid(stage: Stage, story: Story, case: Case, key: str) -> None:
+    press(stage, case, key)
+    stage.passes(minutes=6, step=3)
+    assert stage.refunds_there(story.order) == []
+    assert stage.order(story.order).refunded_minor == 0
+
+
+def seen_there(stage: Stage, story: Story, case: Case, key: str) -> None:
+    """It had arrived after all: the person saw it in the shop before our next look."""
+    unit = story.order["items"][0]["id"]
+    row = {"returnKey": str(unit), "received": "2026-03-02 09:05:00"}
+    headers = {"X-Access-Token": "sandbox-scayle-key"}
+    answer = stage.api.post(
+        "/scayle/api/admin/v1/fulfillment/return-items", json=[row], headers=headers
+    )
+    assert answer.status_code == 204
+    press(stage, case, key, reference="SEEN-1")
+    stage.passes(minutes=6, step=2)
+    paid_once(stage, story)
+    done(stage, story)
+
+
+def paid_again_there(stage: Stage, story: Story, case: Case, key: str) -> None:
+    stage.act("scayle", "refund_by_hand", order_id=story.order["id"])
+    press(stage, case, key)
+    stage.passes(minutes=6, step=2)
+    paid_once(stage, story)
+    done(stage, story)
+
+
+def money_seen_there(stage: Stage, story: Story, case: Case, key: str) -> None:
+    stage.breaks("scayle", "*", "callback_suppress")
+    stage.sandbox.settle()
+    stage.mended()
+    paid_outside(stage, story, case, key)
+    paid_once(stage, story)
+
+
+def adds_up_again(stage: Stage, story: Story, case: Case, key: str) -> None:
+    press(stage, stage.case("ORDER_DOES_NOT_ADD_UP"), "fixed_there")
+    goes_on(stage, story, case, key)
+
+
+def payer_named(stage: Stage, story: Story, case: Case, key: str) -> None:
+    stage.configure()
+    goes_on(stage, story, case, key)
+
+
+def paid_all_the_same(stage: Stage, story: Story, case: Case, key: str) -> None:
+    press(stage, case, key)
+    stage.passes(minutes=6, step=2)
+    assert [row["by"] for row in stage.refunds_there(story.order)] == ["hand", "return-items"]
+    done(stage, story)
+
+
+def billing_mended(stage: Stage, story: Story, case: Case, key: str) -> None:
+    stage.sandbox.world.scayle.orders[story.order["id"]].billing_code = ""
+    press(stage, case, key)
+
+
+ENDS: Mapping[tuple[str, str], End] = {
+    ("JOB_FAILED", "try_again"): just_close,
+    ("JOB_FAILED", "give_up"): just_close,
+    ("JOB_CRASHES", "try_again"): goes_on,
+    ("JOB_CRASHES", "give_up"): goes_on,
+    ("JOB_LATE", "try_again"): goes_on,
+    ("JOB_LATE", "give_up"): goes_on,
+    ("MAPPING_MISSING", "save_mapping"): partial(mapped, ours="hamburg"),
+    ("CREDENTIALS_REFUSED", "resume_connection"): goes_on,
+    ("WRITE_SWITCHED_OFF", "try_again"): switched_on,
+    ("WRITE_SWITCHED_OFF", "give_up"): done_there,
+    ("MESSAGE_UNKNOWN", "not_an_error"): just_close,
+    ("MESSAGE_CHANGED", "not_an_error"): just_close,
+    ("ORDER_DOES_NOT_ADD_UP", "fixed_there"): order_goes_on,
+    ("ORDER_DOES_NOT_ADD_UP", "not_an_error"): just_close,
+    ("ORDER_NOT_READ", "try_again"): order_goes_on,
+    ("ORDER_NOT_READ", "give_up"): order_goes_on,
+    ("RESTOCK_FAILED", "try_again"): goes_on,
+    ("RESTOCK_FAILED", "give_up"): stays_off_sale,
+    ("RESTOCK_IN_DOUBT", "try_again"): counted_and_missing,
+    ("RESTOCK_IN_DOUBT", "give_up"): stays_off_sale,
+    ("SKU_DISCONTINUED", "try_again"): sold_again,
+    ("SKU_DISCONTINUED", "give_up"): stays_off_sale,
+    ("STOCK_AUTHORITY_MISSING", "try_again"): counted_by_the_shop,
+    ("RETURN_NOT_READ", "try_again"): goes_on,
+    ("RETURN_NOT_READ", "give_up"): goes_on,
+    ("RETURN_ORDER_UNKNOWN", "match_return"): matched,
+    ("RETURN_ORDER_UNKNOWN", "fixed_there"): cancelled_there,
+    ("UNIT_NOT_BOUGHT", "fixed_there"): cancelled_there,
+    ("UNIT_NOT_SHIPPED", "fixed_there"): shipped_meanwhile,
+    ("UNIT_NOT_SHIPPED", "accept_unit"): accepted,
+    ("UNIT_RETURNED_TWICE", "fixed_there"): cancelled_there,
+    ("WRONG_CUSTOMER", "accept_unit"): accepted,
+    ("WRONG_CUSTOMER", "fixed_there"): right_address,
+    ("SOT_VIOLATION", "not_an_error"): wrong_price_explained,
+    ("SOT_VIOLATION", "fixed_there"): right_price,
+    ("REFUND_MODE_UNKNOWN", "save_mapping"): partial(mapped, ours="REFUND"),
+    ("VALIDATED_WITHOUT_DISPOSITION", "fixed_there"): checked_after_all,
+    ("NOT_IN_PARCEL", "fixed_there"): cancelled_there,
+    ("NOT_IN_PARCEL", "not_an_error"): just_close,
+    ("RETURN_WENT_BACK", "fixed_there"): done_again_there,
+    ("RETURN_WENT_BACK", "not_an_error"): done_again_there,
+    ("INSPECTION_CORRECTED", "not_an_error"): just_close,
+    ("RESOLUTION_BY_HAND", "fixed_there"): done_there,
+    ("COMPLETE_FAILED", "try_again"): goes_on,
+    ("COMPLETE_FAILED", "give_up"): done_there,
+    ("REFUND_REFUSED", "try_again"): goes_on,
+    ("REFUND_REFUSED", "paid_by_hand"): paid_outside,
+    ("REFUND_REFUSED", "give_up"): nothing_paid,
+    ("REFUND_IN_DOUBT", "it_happened"): seen_there,
+    ("REFUND_IN_DOUBT", "it_did_not_happen"): goes_on,
+    ("REFUND_FAILED", "paid_by_hand"): paid_outside,
+    ("REFUND_FAILED", "fixed_there"): paid_again_there,
+    ("REFUND_NOT_RECORDED", "fixed_there"): goes_on,
+    ("REFUND_NOT_RECORDED", "paid_by_hand"): money_seen_there,
+    ("REFUND_BY_HAND", "paid_by_hand"): paid_outside,
+    ("REFUND_BY_HAND", "give_up"): nothing_paid,
+    ("REFUND_MORE_THAN_PAID", "try_again"): adds_up_again,
+    ("REFUND_MORE_THAN_PAID", "give_up"): nothing_paid,
+    ("REFUND_EXECUTOR_MISSING", "try_again"): payer_named,
+    ("REFUNDED_PAST_US", "paid_by_hand"): paid_outside,
+    ("REFUNDED_PAST_US", "pay_anyway"): paid_all_the_same,
+    ("SYSTEMS_DIFFER", "fixed_there"): billing_mended,
+    ("SYSTEMS_DIFFER", "not_an_error"): just_close,
+}
+
+
+def test_the_table_above_knows_every_kind_and_every_button() -> None:
+    buttons = {
+        (code, action.key)
+        for code, kind in CASE_KINDS.items()
+        if code not in NOT_FROM_PLATFORMS
+        for action in kind.actions
+    }
+    assert set(ENDS) == buttons
+    assert set(CAUSES) == set(CASE_KINDS) - NOT_FROM_PLATFORMS
+
+
+@pytest.mark.requirement("R081")
+@pytest.mark.parametrize(("code", "key"), sorted(ENDS))
+def test_a_case_is_ended_by_its_button_and_both_sides_agree(
+    stage: Stage, code: str, key: str
+) -> None:
+    story = CAUSES[code](stage)
+    case = stage.case(code)
+    with pytest.raises(PermissionDenied):
+        stage.decide(case, key, by=stage.nobody, second=stage.conrad)
+
+    ENDS[code, key](stage, story, case, key)
+
+    assert not Case.objects.filter(kind=code).exclude(state=CaseState.SOLVED).exists()
+    assert "\n0 differences" in stage.compare()
+
+
+@pytest.mark.requirement("R015")
+@pytest.mark.parametrize("code", sorted(CASE_KINDS))
+def test_a_case_has_one_owner_who_can_press_every_button(code: str) -> None:
+    kind = CASE_KINDS[code]
+
+    assert kind.owner in Role.values
+    for action in kind.actions:
+        assert policy.may_act(kind, action, frozenset({kind.owner})), action.key
+
+
+@pytest.mark.requirement("R015")
+def test_who_decides_about_goods_does_not_confirm_money_and_the_other_way_round() -> None:
+    assert policy.VERBS["disposition.record"] == {Role.OPERATIONS}
+    assert policy.VERBS["refund.confirm"] == {Role.FINANCE, Role.CONTROLLER}
+    assert Role.CX not in policy.VERBS["disposition.record"] | policy.VERBS["refund.confirm"]
+    assert Role.OPERATIONS not in policy.VERBS["refund.confirm"] | policy.VERBS["refund.decide"]

@@ -1,0 +1,86 @@
+"""ReturnGO asks us what was bought, and gets the answer within minutes of the sale (R006)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from django.test import RequestFactory
+
+from integrator.api import partner
+from integrator.engine import secrets
+from integrator.models import Connection
+from tests.story import Stage
+
+SKU = "JKT-NVY-M"
+pytestmark = pytest.mark.requirement("R006")
+
+
+def asked(number: str, key: str = "partner-key", method: str = "get") -> tuple[int, Any]:
+    request = getattr(RequestFactory(), method)(
+        f"/api/partner/returngo/orders/{number}", headers={"Authorization": f"Bearer {key}"}
+    )
+    answer = partner.order(request, number)
+    return answer.status_code, json.loads(answer.content or b"null")
+
+
+@pytest.fixture
+def keyed(stage: Stage) -> Stage:
+    row = stage.connection("returngo")
+    sealed = secrets.seal(secrets.read(row) | {"partner_key": "partner-key"})
+    Connection.objects.filter(pk=row.pk).update(secrets=sealed)
+    return stage
+
+
+def test_an_order_can_be_asked_for_as_soon_as_it_is_sold(keyed: Stage) -> None:
+    order = keyed.sold(SKU)
+
+    status, found = asked(order["public_key"])
+
+    assert status == 200
+    assert found["orderId"] == str(order["id"])
+    assert found["customerEmail"] == order["customer_email"]
+    assert [(one["sku"], one["paidMinor"], one["isReturnable"]) for one in found["items"]] == [
+        (SKU, order["items"][0]["paid"], True)
+    ]
+
+
+def test_an_order_whose_callbacks_were_lost_is_there_after_the_next_sweep(keyed: Stage) -> None:
+    keyed.breaks("scayle", "*", "callback_suppress")
+    keyed.passes(minutes=2)
+    order = keyed.shop_sells(SKU)
+    assert asked(order["public_key"])[0] == 404
+    keyed.passes(minutes=5)
+
+    status, found = asked(order["public_key"])
+    assert status == 200
+    assert [one["isReturnable"] for one in found["items"]] == [False]
+
+
+def test_a_unit_that_came_back_is_not_returnable_again(keyed: Stage) -> None:
+    order = keyed.sold(SKU)
+    keyed.warehouse_checks(keyed.comes_back(order))
+
+    assert [one["isReturnable"] for one in asked(order["public_key"])[1]["items"]] == [False]
+
+
+@pytest.mark.parametrize("key", ["", "wrong", "sandbox-returngo-key"])
+def test_without_the_partners_key_nothing_is_said(keyed: Stage, key: str) -> None:
+    order = keyed.sold(SKU)
+
+    assert asked(order["public_key"], key=key) == (401, {"error": "unauthorised"})
+
+
+def test_without_a_key_of_its_own_a_connection_lets_nobody_in(stage: Stage) -> None:
+    order = stage.sold(SKU)
+
+    assert asked(order["public_key"], key="")[0] == 401
+
+
+def test_it_only_reads(keyed: Stage) -> None:
+    order = keyed.sold(SKU)
+
+    assert asked("DE-0") == (404, {"error": "not found"})
+    request = RequestFactory().post("/", headers={"Authorization": "Bearer partner-key"})
+    assert partner.order(request, order["public_key"]).status_code == 405

@@ -1,0 +1,214 @@
+"""Refunds that do not go as they should: finance hears at once, and nobody is paid twice."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.core import mail
+from django.core.exceptions import PermissionDenied
+
+from finance.models import LedgerEntry, Refund
+from integrator.models import Case, CaseEvent
+from tests.story import Row, Stage
+
+SKU = "JKT-NVY-M"
+RETURN_ITEMS = "POST /fulfillment/return-items"
+
+
+def amount_of(order: Row) -> str:
+    return f"{order['items'][0]['paid'] / 100:.2f} EUR"
+
+
+@pytest.mark.requirement("R028")
+def test_a_refused_refund_is_told_within_a_minute(stage: Stage) -> None:
+    stage.breaks("scayle", RETURN_ITEMS, "error", status=422)
+    order = stage.sold(SKU)
+    rma = stage.comes_back(order)
+    stage.warehouse_checks(rma)
+
+    refused = next(one for one in stage.wire.calls if str(one) == RETURN_ITEMS)
+    told = CaseEvent.objects.get(kind="ALERTED")
+    assert timedelta() <= told.at - refused.at < timedelta(minutes=1)
+    assert len(mail.outbox) == 1
+    letter = mail.outbox[0]
+    assert letter.to == ["alerts@demo-sport.test"]
+    text = f"{letter.subject}\n{letter.body}"
+    case = stage.case("REFUND_REFUSED")
+    for said in (
+        order["public_key"],
+        str(rma["id"]),
+        amount_of(order),
+        "The sandbox was told to answer 422.",
+        f"http://127.0.0.1:8000/cases/{case.pk}/",
+        "Finance",
+    ):
+        assert said in text
+
+
+@pytest.mark.requirement("R028")
+def test_the_same_failure_is_told_once_and_again_when_it_comes_back(stage: Stage) -> None:
+    stage.breaks("scayle", RETURN_ITEMS, "error", status=422, times=2)
+    order = stage.sold(SKU)
+    stage.warehouse_checks(stage.comes_back(order))
+    stage.passes(hours=1, step=20)
+    assert len(mail.outbox) == 1
+
+    stage.decide(stage.case("REFUND_REFUSED"), "try_again", by=stage.fiona)
+    stage.decide(stage.case("REFUND_REFUSED"), "try_again", by=stage.fiona)
+    stage.passes(minutes=5, step=1)
+
+    assert len(stage.refunds_there(order)) == 1
+    assert stage.open_cases() == []
+    assert [one.status for one in Refund.objects.order_by("number")] == [
+        "REFUSED",
+        "REFUSED",
+        "RECORDED",
+    ]
+
+
+def test_a_refused_refund_frees_its_amount_and_the_books_return_to_zero(stage: Stage) -> None:
+    stage.breaks("scayle", RETURN_ITEMS, "error", status=422)
+    order = stage.sold(SKU)
+    stage.warehouse_checks(stage.comes_back(order))
+
+    assert stage.order(order).refunded_minor == 0
+    assert stage.sold_unit(order).refunded_minor == 0
+    balance = 0
+    for one in LedgerEntry.objects.all():
+        balance += one.amount_minor * (one.to_account == "REFUNDS_OWED")
+        balance -= one.amount_minor * (one.from_account == "REFUNDS_OWED")
+    assert balance == 0
+
+
+@pytest.mark.requirement("R028")
+def test_a_payment_the_provider_could_not_make_keeps_the_return_open(stage: Stage) -> None:
+    stage.breaks("scayle", RETURN_ITEMS, "refund_failed", times=1)
+    order = stage.sold(SKU)
+    rma = stage.comes_back(order)
+    stage.warehouse_checks(rma)
+
+    assert stage.open_cases() == ["REFUND_FAILED"]
+    assert Refund.objects.get().status == "IN_DOUBT"
+    assert stage.rma_there(rma)["status"] == "Validated"
+    assert [amount_of(order) in one.subject for one in mail.outbox] == [True]
+
+    stage.act("scayle", "refund_by_hand", order_id=order["id"])
+    stage.passes(minutes=6, step=2)
+
+    assert stage.open_cases() == []
+    assert Refund.objects.get().status == "RECORDED"
+    assert stage.rma_there(rma)["status"] == "Done"
+    assert "0 differences" in stage.compare()
+
+
+@pytest.mark.requirement("R058")
+def test_what_the_returns_platform_paid_is_not_paid_again(stage: Stage) -> None:
+    order = stage.sold(SKU)
+    rma = stage.comes_back(order)
+    asked = stage.act("returngo", "request_refund_transaction", rma_id=rma["id"])
+    stage.act("returngo", "mark_transaction", transaction_id=asked["id"])
+    stage.warehouse_checks(rma)
+
+    assert RETURN_ITEMS not in stage.calls()
+    refund = Refund.objects.get()
+    assert (refund.executor, refund.reference) == ("returns_platform", f"RG-{asked['id']}")
+    assert stage.rma_there(rma)["status"] == "Done"
+    assert "0 differences" in stage.compare()
+
+
+@pytest.mark.requirement("R058")
+def test_what_somebody_paid_in_the_shop_by_hand_is_not_paid_again(stage: Stage) -> None:
+    order = stage.sold(SKU)
+    rma = stage.comes_back(order)
+    stage.act("scayle", "refund_by_hand", order_id=order["id"])
+    stage.warehouse_checks(rma)
+
+    assert RETURN_ITEMS not in stage.calls()
+    assert stage.open_cases() == ["REFUNDED_PAST_US"]
+    stage.decide(
+        stage.case("REFUNDED_PAST_US"),
+        "paid_by_hand",
+        by=stage.fiona,
+        second=stage.conrad,
+        data={"reference": "PANEL-77"},
+    )
+    stage.passes(minutes=3)
+
+    assert [row["by"] for row in stage.refunds_there(order)] == ["hand"]
+    refund = Refund.objects.get()
+    assert (refund.executor, refund.status, refund.reference) == ("manual", "RECORDED", "PANEL-77")
+    assert stage.rma_there(rma)["status"] == "Done"
+    assert stage.open_cases() == []
+    assert "0 differences" in stage.compare()
+
+
+def test_a_correction_for_something_else_does_not_stop_a_refund_for_ever(stage: Stage) -> None:
+    order = stage.sold(SKU, "TEE-BLK-L")
+    first = stage.comes_back(order, 0)
+    stage.act("scayle", "refund_by_hand", order_id=order["id"], amount=100)
+    stage.warehouse_checks(first)
+    case = stage.case("REFUNDED_PAST_US")
+    with pytest.raises(PermissionDenied):
+        stage.decide(case, "pay_anyway", by=stage.fiona)
+    stage.decide(case, "pay_anyway", by=stage.fiona, second=stage.conrad)
+    stage.passes(minutes=5)
+
+    assert [row["by"] for row in stage.refunds_there(order)] == ["hand", "return-items"]
+    assert stage.open_cases() == []
+    # The next return of this order is not asked about the same correction again.
+    stage.warehouse_checks(stage.comes_back(order, 1))
+    assert [row["by"] for row in stage.refunds_there(order)][2:] == ["return-items"]
+    assert stage.open_cases() == []
+
+
+def test_a_refund_in_the_shop_without_any_return_is_found_by_the_comparison(stage: Stage) -> None:
+    order = stage.sold(SKU)
+    stage.act("scayle", "refund_by_hand", order_id=order["id"])
+    stage.passes(minutes=70, step=10)
+
+    assert stage.open_cases() == ["SYSTEMS_DIFFER"]
+    assert "money went back" in stage.case("SYSTEMS_DIFFER").facts["says"]
+
+
+@pytest.mark.requirement("R028")
+def test_a_refund_without_proof_after_four_hours_is_shown_to_finance(stage: Stage) -> None:
+    order = stage.sold(SKU)
+    rma = stage.comes_back(order)
+    stage.checks_only(rma)
+    stage.deliver()
+    for _ in range(18):  # the shop took it, and nothing of it is seen
+        stage.clock.shift(900)
+        stage.tick_and_work()
+    assert stage.open_cases() == ["REFUND_NOT_RECORDED"]
+    assert stage.rma_there(rma)["status"] == "Validated"
+
+    stage.settle()
+    stage.passes(minutes=6, step=2)
+    assert stage.open_cases() == []
+    assert stage.rma_there(rma)["status"] == "Done"
+    assert len(stage.refunds_there(order)) == 1
+
+
+@pytest.mark.requirement("R015")
+def test_money_is_decided_by_finance_and_a_second_person(stage: Stage) -> None:
+    stage.breaks("scayle", RETURN_ITEMS, "error", status=422)
+    order = stage.sold(SKU)
+    rma = stage.comes_back(order)
+    stage.warehouse_checks(rma)
+    case = stage.case("REFUND_REFUSED")
+    paid = {"reference": "BANK-1"}
+
+    for person in (stage.carla, stage.omar, stage.ada, stage.conrad, stage.nobody):
+        with pytest.raises(PermissionDenied):
+            stage.decide(case, "paid_by_hand", by=person, second=stage.fred, data=paid)
+    with pytest.raises(PermissionDenied):
+        stage.decide(case, "paid_by_hand", by=stage.fiona, data=paid)
+    with pytest.raises(Exception, match="cannot be the one who agrees"):
+        stage.decide(case, "paid_by_hand", by=stage.fiona, second=stage.fiona, data=paid)
+    stage.decide(case, "paid_by_hand", by=stage.fiona, second=stage.conrad, data=paid)
+
+    assert Refund.objects.get(status="RECORDED").reference == "BANK-1"
+    assert Case.objects.get(kind="REFUND_REFUSED").state == "SOLVED"
+    assert stage.rma_there(rma)["status"] == "Done"
+    assert "0 differences" in stage.compare()

@@ -1,0 +1,195 @@
+"""Returns that do not fit what was bought (R006): each is held by name, nothing moves."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.exceptions import PermissionDenied
+
+from finance.models import Refund
+from fulfilment.models import StockMovement
+from tests.journeys.causes import CAUSES
+from tests.story import Row, Stage
+
+SKU = "JKT-NVY-M"
+
+
+def everything_done_at_the_warehouse(stage: Stage, rma: Row) -> None:
+    stage.approves(rma)
+    stage.hands_in(rma)
+    stage.arrives(rma)
+    stage.warehouse_checks(rma)
+
+
+def nothing_moved(stage: Stage) -> None:
+    assert not Refund.objects.exists()
+    assert not StockMovement.objects.exists()
+    assert not stage.books("scayle")["refunds"]
+    assert not stage.books("scayle")["returns"]
+    assert not [one for one in stage.calls() if not one.startswith("GET")]
+
+
+@pytest.mark.requirement("R006")
+def test_an_order_the_shop_never_had(stage: Stage) -> None:
+    stage.sold(SKU)
+    rma = stage.act("returngo", "unknown_order")
+    stage.settle()
+    everything_done_at_the_warehouse(stage, rma)
+
+    assert stage.open_cases() == ["RETURN_ORDER_UNKNOWN"]
+    assert stage.unit(rma).blocked_by == "RETURN_ORDER_UNKNOWN"
+    nothing_moved(stage)
+
+
+@pytest.mark.requirement("R006")
+def test_a_unit_that_was_never_shipped(stage: Stage) -> None:
+    order = stage.shop_sells(SKU)
+    rma = stage.shopper_returns(order, 0, unchecked=True)
+    everything_done_at_the_warehouse(stage, rma)
+
+    assert stage.open_cases() == ["UNIT_NOT_SHIPPED"]
+    nothing_moved(stage)
+
+
+@pytest.mark.requirement("R006")
+def test_more_units_than_were_shipped(stage: Stage) -> None:
+    order = stage.sold(SKU)
+    first = stage.shopper_returns(order, 0)
+    second = stage.shopper_returns(order, 0, unchecked=True)
+    everything_done_at_the_warehouse(stage, second)
+
+    assert stage.open_cases() == ["UNIT_RETURNED_TWICE"]
+    assert stage.unit(second).blocked_by == "UNIT_RETURNED_TWICE"
+    assert stage.unit(first).blocked_by == ""
+    nothing_moved(stage)
+
+
+@pytest.mark.requirement("R006")
+def test_a_unit_that_was_paid_back_already(stage: Stage) -> None:
+    order = stage.sold(SKU)
+    stage.warehouse_checks(stage.comes_back(order))
+    again = stage.shopper_returns(order, 0, unchecked=True)
+    everything_done_at_the_warehouse(stage, again)
+
+    assert stage.open_cases() == ["UNIT_RETURNED_TWICE"]
+    assert len(stage.refunds_there(order)) == 1
+    assert stage.movements(again) == []
+
+
+@pytest.mark.requirement("R006")
+def test_somebody_elses_order(stage: Stage) -> None:
+    order = stage.sold(SKU)
+    rma = stage.act("returngo", "wrong_customer", order_id=order["id"])
+    stage.settle()
+    everything_done_at_the_warehouse(stage, rma)
+
+    assert stage.open_cases() == ["SOT_VIOLATION", "WRONG_CUSTOMER"]
+    nothing_moved(stage)
+
+
+@pytest.mark.requirement("R006")
+def test_an_article_the_order_does_not_have(stage: Stage) -> None:
+    order = stage.sold("SET-WEEKEND")
+    unit = {"item_id": order["items"][0]["id"], "component": "TEE-BLK-M"}
+    rma = stage.shopper_returns(order, units=[unit])
+    everything_done_at_the_warehouse(stage, rma)
+
+    assert stage.open_cases() == ["UNIT_NOT_BOUGHT"]
+    nothing_moved(stage)
+
+
+@pytest.mark.requirement("R006")
+def test_one_wrong_unit_does_not_hold_up_the_others(stage: Stage) -> None:
+    order = stage.sold(SKU, "TEE-BLK-L")
+    stage.shopper_returns(order, 0)
+    rma = stage.shopper_returns(order, 0, 1, unchecked=True)
+    everything_done_at_the_warehouse(stage, rma)
+
+    assert [row["item_ids"] for row in stage.refunds_there(order)] == [[order["items"][1]["id"]]]
+    assert stage.rma_there(rma)["status"] == "Validated"  # not done: one unit is held
+
+
+@pytest.mark.requirement("R006")
+def test_an_order_that_becomes_known_later_lets_its_return_go_on_by_itself(stage: Stage) -> None:
+    stage.breaks("scayle", "*", "callback_suppress")
+    stage.breaks("scayle", "GET /shops/nb/countries/DE/orders", "error", status=503)
+    order = stage.sold(SKU)
+    rma = stage.comes_back(order)
+    stage.checks_only(rma)
+    stage.settle()
+    assert stage.open_cases() == ["RETURN_ORDER_UNKNOWN"]
+    nothing_moved(stage)
+
+    stage.mended()
+    stage.passes(minutes=20, step=5)
+
+    assert "RETURN_ORDER_UNKNOWN" not in stage.open_cases()
+    assert [row["executed"] for row in stage.refunds_there(order)] == [True]
+    assert stage.rma_there(rma)["status"] == "Done"
+    assert "0 differences" in stage.compare()
+
+
+@pytest.mark.requirement("R006")
+def test_a_unit_that_ships_later_lets_its_return_go_on_by_itself(stage: Stage) -> None:
+    order = stage.shop_sells(SKU)
+    rma = stage.shopper_returns(order, 0, unchecked=True)
+    stage.approves(rma)
+    assert stage.open_cases() == ["UNIT_NOT_SHIPPED"]
+
+    stage.ships(order)
+    stage.settle()
+
+    assert stage.open_cases() == []
+    assert stage.unit(rma).custody == "AUTHORISED"
+
+
+@pytest.mark.requirement("R006")
+def test_only_customer_service_lets_a_held_return_pass(stage: Stage) -> None:
+    order = stage.sold(SKU)
+    rma = stage.act("returngo", "wrong_customer", order_id=order["id"])
+    stage.settle()
+    case = stage.case("WRONG_CUSTOMER")
+
+    for person in (stage.omar, stage.fiona, stage.conrad, stage.ada, stage.nobody):
+        with pytest.raises(PermissionDenied):
+            stage.decide(case, "accept_unit", by=person)
+    stage.decide(case, "accept_unit", by=stage.carla)
+
+    unit = stage.unit(rma)
+    assert (unit.blocked_by, unit.accepted_by) == ("", "user:carla")
+
+
+def test_a_unit_found_after_all_is_refunded_and_put_back(stage: Stage) -> None:
+    order = stage.sold(SKU)
+    rma = stage.comes_back(order)
+    stage.warehouse_checks(rma, returned=False)
+    assert stage.open_cases() == ["NOT_IN_PARCEL"]
+    assert stage.refunds_there(order) == []
+
+    item = rma["items"][0]["id"]
+    stage.act("returngo", "correct_validation", rma_id=rma["id"], item_id=item)
+    stage.passes(minutes=12, step=4)
+
+    assert stage.open_cases() == []
+    assert [row["executed"] for row in stage.refunds_there(order)] == [True]
+    assert stage.movements(rma) == [
+        "OUTSIDE>IN_TRANSIT",
+        "IN_TRANSIT>RECEIVED",
+        "RECEIVED>OUTSIDE",
+        "OUTSIDE>RECEIVED",
+        "RECEIVED>SELLABLE",
+    ]
+    assert stage.sellable(SKU) == stage.stock_there(SKU)["truth"]
+    assert stage.rma_there(rma)["status"] == "Done"
+    assert "\n0 differences" in stage.compare()
+
+
+@pytest.mark.parametrize("kind", ["NOT_IN_PARCEL", "RESOLUTION_BY_HAND", "UNIT_RETURNED_TWICE"])
+def test_what_was_said_to_be_fixed_and_is_not_comes_back(stage: Stage, kind: str) -> None:
+    CAUSES[kind](stage)
+    case = stage.case(kind)
+    person = stage.carla if case.owner == "CX" else stage.omar
+
+    stage.decide(case, "fixed_there", by=person)
+
+    case = stage.case(kind)
+    assert case.regressions == 1
