@@ -3,6 +3,7 @@
 from django.urls import include, path
 
 from integrator.admin import site
+from integrator.api import partner
 from integrator.desk import (
     auth,
     case,
@@ -41,6 +42,7 @@ urlpatterns = [
     path("connections/<int:connection_id>/switch/", connections.change, name="connection_switch"),
     path("theme/", shell.theme, name="theme"),
     path("keys/", shell.keys, name="keys"),
+    path("api/partner/returngo/orders/<str:number>", partner.order, name="partner_returngo_order"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
+from ipaddress import ip_address
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -242,6 +243,8 @@ def _client_address(environ: WSGIEnvironment) -> str | None:
         one.strip() for one in environ.get("HTTP_X_FORWARDED_FOR", "").split(",") if one.strip()
     ]
     trusted = settings.TRUSTED_PROXIES
-    if trusted and len(hops) >= trusted:
-        return hops[-trusted]
-    return environ.get("REMOTE_ADDR") or None
+    said = hops[-trusted] if trusted and len(hops) >= trusted else environ.get("REMOTE_ADDR", "")
+    try:
+        return str(ip_address(said))
+    except ValueError:
+        return None  # a stranger may write anything there; it is counted among the nameless

@@ -5,7 +5,7 @@ from __future__ import annotations
 import string
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,6 +18,7 @@ from django.views.decorators.http import require_safe
 from integrator import policy
 from integrator.desk import case_forms, catalogue, directory, evidence, history, queue_rows, words
 from integrator.desk.auth import DeskRequest, back_to, may, needs
+from integrator.desk.steps import steps_of
 from integrator.engine.case_kinds import Action, CaseKind
 from integrator.models import (
     Approval,
@@ -25,8 +26,6 @@ from integrator.models import (
     Case,
     CaseEvent,
     CaseState,
-    Job,
-    JobState,
     Link,
 )
 from integrator.roles import Role
@@ -38,7 +37,6 @@ DECISIVE = (
     CaseEvent.Kind.REOPENED,
     CaseEvent.Kind.SNOOZED,
 )
-JOBS_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +48,6 @@ class Button:
     href: str
     is_open: bool
     locked: str
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A job in words. ``leaves_in`` is set while it can still be cancelled."""
-
-    job: Job
-    says: str
-    tile: catalogue.Tile
-    symbol: str
-    state: str
-    sub: str
-    leaves_in: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +96,7 @@ def detail_of(
     )
     opened_form = form or case_forms.asked_for(request, case, kind)
     said = catalogue.said_of(case)
-    steps = _steps(request, case, known)
+    steps = steps_of(request, case, known)
     group = _group(case, kind)
     return {
         "case": case,
@@ -308,78 +293,6 @@ def who_agrees(request: DeskRequest, kind: CaseKind, approval: Approval) -> str:
         return ""
     names = [str(Role(role).label) for role in Role.values if role in able]
     return f"Only {' or '.join(names)} can agree to this." if names else "Nobody may agree to this."
-
-
-def _steps(request: DeskRequest, case: Case, known: directory.Directory) -> list[Step]:
-    """The work that belongs to this case: its own, its record's, and what decisions set going."""
-    about = Q(record_kind="case", record_id=case.pk)
-    about |= Q(record_kind=case.record_kind, record_id=case.record_id)
-    if case.job_id:
-        about |= Q(pk=case.job_id)
-    jobs = Job.objects.filter(about).order_by("-id")[:JOBS_SHOWN]
-    return [step_of(job, known, request, case=case) for job in jobs]
-
-
-def belongs(job: Job, case: Case) -> bool:
-    """Whether a job is one of those the case's page shows."""
-    return job.pk == case.job_id or (job.record_kind, job.record_id) in (
-        ("case", case.pk),
-        (case.record_kind, case.record_id),
-    )
-
-
-_JOB_WORDS = {
-    JobState.DUE: ("idle", "to be done"),
-    JobState.RUNNING: ("wait", "being done"),
-    JobState.WAITING: ("wait", "waits"),
-    JobState.IN_DOUBT: ("doubt", "in doubt"),
-    JobState.PARKED: ("bad", "stopped"),
-    JobState.DONE: ("ok", "done"),
-    JobState.CANCELLED: ("idle", "not owed any more"),
-}
-
-
-def step_of(
-    job: Job, known: directory.Directory, request: DeskRequest, *, case: Case | None = None
-) -> Step:
-    """A job as a line of "what we owe"."""
-    at = request.at
-    symbol, state = _JOB_WORDS[JobState(job.state)]
-    leaves_in = ""
-    if case is not None and can_be_cancelled(job, case, at=at):
-        leaves_in = words.span(job.not_before - at)
-        symbol, state = "wait", f"leaves in {leaves_in}"
-    return Step(
-        job=job,
-        says=catalogue.flow_says(job.flow),
-        tile=known.tile(job.connection_id),
-        symbol=symbol,
-        state=state,
-        sub=_step_sub(job, at=at),
-        leaves_in=leaves_in,
-    )
-
-
-def can_be_cancelled(job: Job, case: Case, *, at: datetime) -> bool:
-    """Something a person set going that has not left yet: started by them, or released by them."""
-    if job.state != JobState.DUE or job.not_before <= at:
-        return False
-    return job.actor.startswith("user:") or (job.pk == case.job_id and job.attempts > 0)
-
-
-def _step_sub(job: Job, *, at: datetime) -> str:
-    if job.state == JobState.DONE:
-        proof = evidence.proof_words(job.evidence)
-        when = words.moment_text(job.finished_at or at, at=at)
-        return f"proof: {proof}, {when}" if proof else when
-    if job.state == JobState.CANCELLED:
-        return str(job.evidence.get("cancelled", ""))
-    if job.state == JobState.WAITING:
-        left = max(job.not_before - at, timedelta())
-        return f"{words.plural(job.attempts, 'try', 'tries')}, next in {words.span(left)}"
-    if job.state == JobState.DUE and job.not_before > at:
-        return f"at {words.moment_text(job.not_before, at=at)}"
-    return "a person must look at it" if job.state == JobState.PARKED else ""
 
 
 def _links(case: Case) -> Any:

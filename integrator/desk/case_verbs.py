@@ -23,6 +23,7 @@ from integrator.desk import case as case_page
 from integrator.desk import case_approvals, case_forms, catalogue, history, words
 from integrator.desk.auth import DeskRequest, needs, require, trace_of
 from integrator.desk.case_forms import Filled, Input
+from integrator.desk.steps import belongs, can_be_cancelled
 from integrator.engine import cases, jobs
 from integrator.engine.case_kinds import Action, CaseKind
 from integrator.engine.errors import PlatformError
@@ -173,9 +174,9 @@ def cancel(request: DeskRequest, case_id: int, job_id: int) -> HttpResponse:
     case = case_page.get(case_id)
     _may_act(request, catalogue.kind_of(case), WORK)
     job = get_object_or_404(Job, pk=job_id)
-    if not case_page.belongs(job, case):
+    if not belongs(job, case):
         raise Http404
-    if not case_page.can_be_cancelled(job, case, at=request.at):
+    if not can_be_cancelled(job, case, at=request.at):
         messages.warning(request, "Too late: it has left already")
         return case_page.back(request, case)
     name = request.user.get_username()

@@ -10,9 +10,9 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from integrator.desk import case as case_page
 from integrator.desk import catalogue, directory, words
 from integrator.desk.auth import DeskRequest, needs
+from integrator.desk.steps import step_of
 from integrator.models import Case, CaseState, Job, JobState
 from integrator.roles import Role
 
@@ -38,7 +38,7 @@ def steps(request: DeskRequest) -> HttpResponse:
     rows = list(found.filter(pk__gt=after)[: PAGE + 1])
     known = directory.current(at=request.at)
     context = {
-        "steps": [case_page.step_of(job, known, request) for job in rows[:PAGE]],
+        "steps": [step_of(job, known, request) for job in rows[:PAGE]],
         "chosen": chosen,
         "shown": {key: title for key, (title, _) in SHOWN.items()},
         **_frame(request, known, rows, after),

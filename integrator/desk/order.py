@@ -16,9 +16,9 @@ from finance.models import Refund
 from finance.states import REFUND_OPEN, RefundStatus, Subject
 from fulfilment.models import Order, OrderItem, Shipment, StockMovement
 from fulfilment.states import OrderStatus
-from integrator.desk import case as case_page
 from integrator.desk import catalogue, directory, rails, timeline, words
 from integrator.desk.auth import DeskRequest, may, needs
+from integrator.desk.steps import step_of
 from integrator.models import (
     Case,
     CaseEvent,
@@ -126,7 +126,7 @@ def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
         known=known,
     )
     open_cases = _open_cases(case_events)
-    steps = [case_page.step_of(job, known, request) for job in jobs]
+    steps = [step_of(job, known, request) for job in jobs]
     times = rails.reached(transitions)
     return {
         "order": order,

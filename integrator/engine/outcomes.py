@@ -173,6 +173,8 @@ class Outcomes:
             **about.pop("facts", {}),
             **(error.facts if error is not None else {}),
         }
+        cause = (error.cause if error is not None else "") or f"job:{job.flow}:{job.record_id}"
+        Job.objects.filter(pk=job.pk).update(cause=cause)
         cases.open_case(
             found,
             cases.About(
@@ -184,7 +186,7 @@ class Outcomes:
                 **about,
             ),
             trace=work.trace,
-            cause=(error.cause if error is not None else "") or f"job:{job.flow}:{job.record_id}",
+            cause=cause,
             facts=facts,
         )
 

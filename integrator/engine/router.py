@@ -162,10 +162,10 @@ def _owed(routes: Routes, facts: Sequence[Fact]) -> list[tuple[Flow, Fact, Aim]]
 _INSERT = """
     INSERT INTO integrator_job (flow, fact, joined, record_kind, record_id, order_id, connection_id,
         queue, lane, join_key, priority, state, not_before, due_at, give_up_at, attempts, crashes,
-        lookups, fence, lease_owner, alone, operation, kept, evidence, error_class, error, actor,
-        policy_version, created_at)
+        lookups, fence, lease_owner, alone, operation, kept, evidence, error_class, error, cause,
+        actor, policy_version, created_at)
     VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'DUE', %s, %s, %s, 0, 0, 0, 0, '', false,
-        %s, '{}', '{}', '', '', %s, %s, %s)
+        %s, '{}', '{}', '', '', '', %s, %s, %s)
     ON CONFLICT (join_key) WHERE join_key IS NOT NULL AND state = 'DUE' AND attempts = 0
     DO UPDATE SET joined = integrator_job.joined || EXCLUDED.fact || EXCLUDED.joined
 """

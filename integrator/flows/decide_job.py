@@ -34,7 +34,7 @@ def record_try_again(work: Work, _: None) -> Evidence:
     The case closes when the step has succeeded, not before.
     """
     case = the_case(work)
-    waiting = Job.objects.filter(state=JobState.PARKED, cases__cause=case.cause).distinct()
+    waiting = Job.objects.filter(state=JobState.PARKED, cause=case.cause)
     if case.job is not None and case.job.state == JobState.WAITING:
         return {"hurried": jobs.hurry(lane=case.job.lane, at=work.at)}
     versions = choices.current_versions()

@@ -35,7 +35,7 @@ def record_mapping(work: Work, __: None) -> Evidence:
     mapping = mappings.save(
         connection=connection, kind=MappingKind(kind), theirs=theirs, ours=ours, trace=trace
     )
-    waiting = Job.objects.filter(state=JobState.PARKED, cases__cause=case.cause).distinct()
+    waiting = Job.objects.filter(state=JobState.PARKED, cause=case.cause)
     released = jobs.release(waiting.order_by("id"), at=work.at, delay=HOLD)
     same = Case.objects.filter(cause=case.cause).exclude(state=CaseState.SOLVED)
     for one in same.order_by("id"):

@@ -22,7 +22,8 @@ class Job(models.Model):
     started. ``started_at`` is set when the attempt was counted: a job lost before that is not
     charged with a crash, but from then on runs ``alone``. ``kept`` is what must survive a crash
     between two steps (read, target, changedAt); ``sent_at`` is set right before a request that
-    changes something leaves. ``evidence`` says why it counts as done.
+    changes something leaves. ``cause`` is that of the case last opened about it: who solves the
+    cause releases the job. ``evidence`` says why it counts as done.
     """
 
     RECORD_KIND: ClassVar = "job"
@@ -57,6 +58,7 @@ class Job(models.Model):
     evidence = models.JSONField(default=dict)
     error_class = models.CharField(max_length=20, blank=True)
     error = models.CharField(max_length=500, blank=True)
+    cause = models.CharField(max_length=200, blank=True)
     actor = models.CharField(max_length=100)
     policy_version = models.PositiveIntegerField(null=True)
     created_at = models.DateTimeField(db_default=Now())
@@ -105,6 +107,7 @@ class Job(models.Model):
                 condition=Q(state__in=["DUE", "RUNNING", "WAITING", "IN_DOUBT", "PARKED"]),
                 name="job_open_due",
             ),
+            models.Index(fields=["cause"], condition=Q(state="PARKED"), name="job_parked_cause"),
             models.Index(fields=["order_id", "id"], name="job_order"),
             models.Index(fields=["record_kind", "record_id", "id"], name="job_record"),
         ]

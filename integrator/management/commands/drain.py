@@ -9,12 +9,15 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
+from django.db import DatabaseError, close_old_connections
 
 from integrator.engine import clock, timer
 from integrator.engine.cases import escalate
 from integrator.engine.states import Trace
 from integrator.engine.worker import Worker, report_late
 from integrator.flows import CASE_KINDS, QUEUES, ROUTES, SCHEDULE
+
+RECONNECT_SECONDS = 2.0
 
 
 class Command(BaseCommand):
@@ -46,10 +49,22 @@ class Command(BaseCommand):
             signal.signal(name, lambda *_: stop.set())
         minute = 0.0
         while not stop.is_set():
-            if time.monotonic() - minute >= 60:
-                minute = time.monotonic()
-                at = clock.now()
-                timer.fire(SCHEDULE, at=at)
-                escalate(CASE_KINDS, trace=Trace(at=at, actor="clock"))
-                report_late(ROUTES, at=at)
-            worker.drain(queues, seconds=20, linger=1, stop=stop)
+            try:
+                if time.monotonic() - minute >= 60:
+                    minute = time.monotonic()
+                    self._minute()
+                worker.drain(queues, seconds=20, linger=1, stop=stop)
+            except DatabaseError as error:
+                self._forget_the_database(error, stop)
+
+    def _minute(self) -> None:
+        """What ``tasks.tick`` does under django-q2; nudges are not needed here."""
+        at = clock.now()
+        timer.fire(SCHEDULE, at=at)
+        escalate(CASE_KINDS, trace=Trace(at=at, actor="clock"))
+        report_late(ROUTES, at=at)
+
+    def _forget_the_database(self, error: DatabaseError, stop: threading.Event) -> None:
+        self.stderr.write(f"The database did not answer: {type(error).__name__}. Trying again.")
+        close_old_connections()
+        stop.wait(RECONNECT_SECONDS)
