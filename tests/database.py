@@ -7,6 +7,7 @@ rolls back.
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.db import connection as database
 from django.db import connections
@@ -18,9 +19,11 @@ def address() -> str:
     """The test database as a ``DATABASE_URL``, for processes that a test starts."""
     to: dict[str, Any] = database.settings_dict
     user = to["USER"] + (f":{to['PASSWORD']}" if to["PASSWORD"] else "")
-    host = str(to["HOST"] or "").replace("/", "%2F")
     port = f":{to['PORT']}" if to["PORT"] else ""
-    return f"postgres://{user}@{host}{port}/{to['NAME']}"
+    # A socket's folder stands among the options, as in the address of the private server.
+    folder = to["OPTIONS"].get("host", "")
+    options = f"?{urlencode({'host': folder})}" if folder else ""
+    return f"postgresql://{user}@{to['HOST'] or ''}{port}/{to['NAME']}{options}"
 
 
 def empty() -> None:
