@@ -48,12 +48,12 @@ def preload(flow: str, queue: str, number: int, *, calls: bool = False) -> None:
             INSERT INTO integrator_job (flow, fact, joined, record_kind, record_id, connection_id,
                 queue, lane, priority, state, not_before, due_at, give_up_at, attempts, crashes,
                 lookups, fence, lease_owner, alone, operation, kept, evidence, error_class, error,
-                actor, created_at)
+                cause, actor, created_at)
             SELECT %(flow)s, nextval('integrator_fact_id'), '{}', 'ticket', id,
                 CASE WHEN %(calls)s THEN (SELECT id FROM integrator_connection) END,
                 %(queue)s, 'ticket:' || id, 50, 'DUE', now(), now() + interval '1 hour',
                 now() + interval '7 days', 0, 0, 0, 0, '', false, gen_random_uuid(), '{}', '{}',
-                '', '', 'bench', now()
+                '', '', '', 'bench', now()
               FROM ticket
             """,
             {"flow": flow, "queue": queue, "number": number, "calls": calls},
