@@ -59,6 +59,26 @@ def store(
         return [_store_one(connection_id, one, body, headers, origin, at) for one in heard]
 
 
+def nudge(
+    *,
+    connection_id: int,
+    topic: str,
+    kind: str,
+    resource: tuple[str, str],
+    origin: str,
+    at: datetime,
+) -> Stored:
+    """A fact of our own: the platform said nothing, but (kind, id) of it is to be looked at."""
+    return store(
+        connection_id=connection_id,
+        heard=[Heard(topic, kind, *resource)],
+        body=b"",
+        headers={},
+        origin=origin,
+        at=at,
+    )[0]
+
+
 def _store_one(
     connection_id: int,
     heard: Heard,

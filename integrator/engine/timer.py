@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from integrator.engine.inbox import store
-from integrator.engine.shapes import Heard
+from integrator.engine.inbox import nudge
 from integrator.models import Connection, Heartbeat, Message
 
 
@@ -31,12 +30,11 @@ def fire(schedule: Sequence[Every], *, at: datetime) -> int:
         for connection in connections:
             if connection.platform == every.platform and _is_due(every, connection, at):
                 fired += 1
-                heard = Heard(every.topic, "clock", "connection", connection.slug)
-                store(
+                nudge(
                     connection_id=connection.pk,
-                    heard=[heard],
-                    body=b"",
-                    headers={},
+                    topic=every.topic,
+                    kind="clock",
+                    resource=("connection", connection.slug),
                     origin=Message.Origin.CLOCK,
                     at=at,
                 )

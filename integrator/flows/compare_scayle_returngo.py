@@ -16,8 +16,7 @@ from fulfilment.models import Order
 from fulfilment.shapes import Billing, OrderSeen, Progress, UnitStatus
 from integrator.engine import cases
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, each
-from integrator.engine.inbox import store
-from integrator.engine.shapes import Heard
+from integrator.engine.inbox import nudge
 from integrator.engine.work import Work
 from integrator.flows import platforms
 from integrator.models import (
@@ -116,12 +115,11 @@ def record(work: Work, both: Both) -> Evidence:
     tally = compare(returngo, both, settled=settled)
     for rma in tally.unheard:
         # Nobody told us of it yet: ask for it now. The next comparison expects it to be here.
-        heard = Heard("rma", "missed", "rma", rma)
-        store(
+        nudge(
             connection_id=returngo.pk,
-            heard=[heard],
-            body=b"",
-            headers={},
+            topic="rma",
+            kind="missed",
+            resource=("rma", rma),
             origin=Message.Origin.SWEEP,
             at=work.at,
         )

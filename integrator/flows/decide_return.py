@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from finance.models import Refund
+from fulfilment.models import Order
 from integrator.engine import cases
 from integrator.engine.errors import Refused
 from integrator.engine.flow import Evidence, Flow, each
+from integrator.engine.inbox import nudge
 from integrator.engine.work import Work
 from integrator.flows.decide_job import aim_case, the_case
 from integrator.flows.retake_returns import nudge_returns
@@ -49,10 +52,6 @@ def record_read_again(work: Work, _: None) -> Evidence:
 
 
 def _read_again(case: Case, work: Work) -> int:
-    from finance.models import Refund
-    from fulfilment.models import Order
-    from integrator.engine.inbox import store
-    from integrator.engine.shapes import Heard
 
     returns: list[Return] = []
     order_id = case.order_id
@@ -67,11 +66,11 @@ def _read_again(case: Case, work: Work) -> int:
     nudge_returns(returns, work=work, origin=Message.Origin.PERSON, kind="read-again")
     order = Order.objects.filter(pk=order_id).first() if order_id is not None else None
     if order is not None:
-        store(
+        nudge(
             connection_id=order.connection_id,
-            heard=[Heard("order", "read-again", "order", order.external_id)],
-            body=b"",
-            headers={},
+            topic="order",
+            kind="read-again",
+            resource=("order", order.external_id),
             origin=Message.Origin.PERSON,
             at=work.at,
         )

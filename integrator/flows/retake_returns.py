@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from fulfilment.models import Order
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, each
-from integrator.engine.inbox import store
-from integrator.engine.shapes import Heard
+from integrator.engine.inbox import nudge
 from integrator.engine.work import Work
 from integrator.models import Message
 from returns.models import Return
@@ -20,12 +19,11 @@ def _aim(fact: Fact) -> Aim:
 def nudge_returns(returns: Sequence[Return], *, work: Work, origin: str, kind: str) -> int:
     """Ask for returns to be read again, as a fact like any other."""
     for one in returns:
-        heard = Heard("rma", kind, "rma", one.external_id)
-        store(
+        nudge(
             connection_id=one.connection_id,
-            heard=[heard],
-            body=b"",
-            headers={},
+            topic="rma",
+            kind=kind,
+            resource=("rma", one.external_id),
             origin=origin,
             at=work.at,
         )

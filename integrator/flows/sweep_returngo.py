@@ -10,8 +10,7 @@ from datetime import datetime, timedelta
 
 from integrator.engine.errors import Malformed
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, each
-from integrator.engine.inbox import store
-from integrator.engine.shapes import Heard
+from integrator.engine.inbox import nudge
 from integrator.engine.work import Work
 from integrator.flows import platforms
 from integrator.flows.sweep_scayle import FIRST_LOOK_BACK, OVERLAP, cursor_of
@@ -107,11 +106,11 @@ def record(work: Work, swept: Swept) -> Evidence:
 
 
 def _nudge(connection: Connection, rma: str, kind: str, at: datetime) -> None:
-    store(
+    nudge(
         connection_id=connection.pk,
-        heard=[Heard("rma", kind, "rma", rma)],
-        body=b"",
-        headers={},
+        topic="rma",
+        kind=kind,
+        resource=("rma", rma),
         origin=Message.Origin.SWEEP,
         at=at,
     )

@@ -12,8 +12,7 @@ from fulfilment.models import Order
 from fulfilment.shapes import OrderSeen, Progress
 from integrator.engine.errors import Malformed
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, each
-from integrator.engine.inbox import store
-from integrator.engine.shapes import Heard
+from integrator.engine.inbox import nudge
 from integrator.engine.work import Work
 from integrator.flows import platforms
 from integrator.models import Connection, Cursor, Message
@@ -85,11 +84,11 @@ def record(work: Work, swept: Swept) -> Evidence:
 
 
 def _nudge(connection: Connection, order_id: str, kind: str, at: datetime) -> None:
-    store(
+    nudge(
         connection_id=connection.pk,
-        heard=[Heard("order", kind, "order", order_id)],
-        body=b"",
-        headers={},
+        topic="order",
+        kind=kind,
+        resource=("order", order_id),
         origin=Message.Origin.SWEEP,
         at=at,
     )
