@@ -44,6 +44,21 @@ class Progress(TextChoices):
     UNKNOWN = "UNKNOWN", "Unknown"
 
 
+class OrderKind(TextChoices):
+    """What an order is for us."""
+
+    SALE = "SALE", "Sale"
+    EXCHANGE = "EXCHANGE", "Exchange"  # we created it: goods for goods, never offered as a sale
+
+
+class ShareBasis(TextChoices):
+    """What a component's share of its bundle's price was worked out from."""
+
+    ORDER = "ORDER", "Price in the order"
+    CATALOGUE = "CATALOGUE", "Catalogue price"
+    EQUAL = "EQUAL", "Equal parts"  # no price was to be had anywhere: the configured way out
+
+
 class Sellability(TextChoices):
     """Whether the shop can sell a variant at all."""
 

@@ -23,6 +23,22 @@ ORDER_MOVES: Moves = {
 }
 
 
+class BundleRefund(TextChoices):
+    """How a bundle is paid back. The shop can only take it back whole, and only once."""
+
+    NONE = "NONE", "Not refunded"
+    WHOLE = "WHOLE", "As a whole"  # every component came back at once: the shop pays the bundle
+    PARTS = "PARTS", "In parts"  # paid past the shop: the bundle is barred there for ever
+
+
+BUNDLE_MOVES: Moves = {
+    BORN: (BundleRefund.NONE,),
+    BundleRefund.NONE: (BundleRefund.WHOLE, BundleRefund.PARTS),
+    BundleRefund.WHOLE: (BundleRefund.NONE,),  # the shop refused it: proved not paid
+    BundleRefund.PARTS: (),
+}
+
+
 class Bucket(TextChoices):
     """Where a returned unit is counted.
 

@@ -9,8 +9,8 @@ from django.db.models import F, Q
 from django.db.models.functions import Lower
 
 from fulfilment.models.stock import Sku
-from fulfilment.shapes import Billing, UnitStatus
-from fulfilment.states import ORDER_MOVES, OrderStatus
+from fulfilment.shapes import Billing, OrderKind, ShareBasis, UnitStatus
+from fulfilment.states import BUNDLE_MOVES, ORDER_MOVES, BundleRefund, OrderStatus
 from integrator.models import Connection
 from integrator.models.protection import guarded_moves
 
@@ -72,6 +72,7 @@ class Order(models.Model):
     status = models.CharField(
         max_length=12, choices=OrderStatus.choices, default=OrderStatus.CAPTURED
     )
+    kind = models.CharField(max_length=10, choices=OrderKind.choices, default=OrderKind.SALE)
     shop = models.CharField(max_length=60)
     country = models.CharField(max_length=2)
     currency = models.CharField(max_length=3)
@@ -107,12 +108,28 @@ class Order(models.Model):
 
 
 class OrderItem(models.Model):
-    """One ordered unit. ``paid_minor`` is what was really paid for it, tax included."""
+    """One ordered unit. ``paid_minor`` is what was really paid for it, tax included.
+
+    A bundle is a line that is no physical unit: its components are units of their own, which name
+    it as ``parent`` and carry their share of its price. The shares were fixed when the order was
+    captured (``share_basis``, ``catalogue_minor`` per unit) and add up to the bundle's price. Only
+    units without components are ever refunded or moved; sums leave bundles out, or count twice.
+    """
 
     RECORD_KIND: ClassVar = "order_item"
+    MOVES: ClassVar = {"bundle_refund": BUNDLE_MOVES}
 
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="items")
     external_id = models.CharField(max_length=120)
+    parent = models.ForeignKey(
+        "self", null=True, on_delete=models.PROTECT, related_name="components"
+    )
+    is_bundle = models.BooleanField(default=False)
+    share_basis = models.CharField(max_length=10, choices=ShareBasis.choices, blank=True)
+    catalogue_minor = models.BigIntegerField(null=True)
+    bundle_refund = models.CharField(
+        max_length=5, choices=BundleRefund.choices, default=BundleRefund.NONE
+    )
     sku = models.ForeignKey(Sku, on_delete=models.PROTECT)
     variant_id = models.CharField(max_length=60)
     product_id = models.CharField(max_length=60)
@@ -127,8 +144,17 @@ class OrderItem(models.Model):
     returned_at = models.DateTimeField(null=True)
 
     class Meta:
+        triggers: ClassVar = guarded_moves("bundle_refund", BUNDLE_MOVES)
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["order", "external_id"], name="order_item_once"),
+            models.CheckConstraint(
+                condition=~Q(is_bundle=True, parent__isnull=False),
+                name="order_item_bundle_is_no_component",
+            ),
+            models.CheckConstraint(
+                condition=Q(parent__isnull=True) | ~Q(share_basis=""),
+                name="order_item_component_has_basis",
+            ),
             models.CheckConstraint(
                 condition=Q(refunded_minor__gte=0) & Q(refunded_minor__lte=F("paid_minor")),
                 name="order_item_refunded_at_most_paid",

@@ -131,7 +131,7 @@ class StockMovement(models.Model):
                 name="movement_shelf_needs_location",
             ),
             models.UniqueConstraint(
-                fields=["inspection_id", "to_bucket"],
+                fields=["inspection_id", "to_bucket", "sku"],
                 condition=Q(inspection_id__isnull=False),
                 name="movement_once_per_inspection",
             ),
