@@ -227,26 +227,3 @@ def _mappings(
         )
         before = known.ours if known is not None else None
         said.append(f"mapping {slug} {kind.lower()} {theirs!r}: {before!r} → {ours!r}")
-
-
-def new_callback_address(connection: Connection) -> tuple[str, str]:
-    """Give a connection a new unguessable callback address, with Basic credentials where needed.
-
-    Returns (address, address with credentials). Both are shown once: only hashes are stored.
-    """
-    platform = PLATFORMS[connection.platform]
-    token = secrets.new_token()
-    fields = {"callback_token_hash": secrets.hashed(token), "version": connection.version + 1}
-    address = f"{settings.PUBLIC_URL.rstrip('/')}/callbacks/{connection.platform}/{token}"
-    full = address
-    if platform.webhook.AUTH == "basic":
-        password = secrets.new_token()
-        fields |= {
-            "callback_user": "integrator",
-            "callback_password_hash": secrets.hashed(password),
-        }
-        scheme, rest = address.split("://", 1)
-        full = f"{scheme}://integrator:{password}@{rest}"
-    Connection.objects.filter(pk=connection.pk).update(**fields)
-    connection.refresh_from_db()
-    return address, full

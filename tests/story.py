@@ -23,10 +23,9 @@ from django.core.management import CommandError, call_command
 from werkzeug.test import Client
 
 from fulfilment.models import Order, OrderItem, StockMovement
-from integrator import configuration, policy
+from integrator import configuration, policy, subscriptions
 from integrator.api import callbacks
 from integrator.engine import approvals, cases, http, jobs, limits
-from integrator.engine.http import Http
 from integrator.engine.states import Trace
 from integrator.engine.worker import Worker
 from integrator.flows import CASE_KINDS, QUEUES, ROUTES, tasks
@@ -78,12 +77,8 @@ class Stage:
 
     def subscribe(self) -> None:
         """Give each platform an address of ours and let it call there."""
-        for slug, platform in PLATFORMS.items():
-            connection = self.connection(slug)
-            _, address = configuration.new_callback_address(connection)
-            client = platform.client(Http(connection, platform.dialect), connection.settings)
-            for event in platform.events:
-                client.subscribe(event, address)
+        for slug in PLATFORMS:
+            subscriptions.subscribe(self.connection(slug))
 
     def hire(self) -> None:
         for name, role in PEOPLE.items():

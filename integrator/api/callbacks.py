@@ -43,15 +43,13 @@ STRANGERS_PER_ADDRESS_AND_DAY = 20
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a callback needs of a connection.
-
-    ``previous`` secrets are not kept here: see rotation.
-    """
+    """What a callback needs of a connection."""
 
     id: int
     platform: str
     user: str
     password_hash: str
+    settings: Mapping[str, Any]
 
 
 _remembered: dict[str, tuple[float, Known | None]] = {}
@@ -126,7 +124,7 @@ def _keep(
 ) -> str:
     headers = _headers(environ)
     try:
-        heard = platform.webhook.split(body, headers)
+        heard = platform.webhook.split(body, headers, known.settings)
         outcome = "stored"
     except Malformed as error:
         # Genuine, but not readable: kept and shown to a person, not lost with a 400 in some log.
@@ -172,7 +170,7 @@ def _connection(token: str) -> Known | None:
         return found[1]
     row = (
         Connection.objects.filter(callback_token_hash=digest)
-        .values_list("id", "platform", "callback_user", "callback_password_hash")
+        .values_list("id", "platform", "callback_user", "callback_password_hash", "settings")
         .first()
     )
     known = Known(*row) if row is not None else None

@@ -141,3 +141,8 @@ def each(aim_one: Callable[[Fact], Aim | None]) -> Callable[[Sequence[Fact]], di
         return {fact_id: found for fact_id, found in aims if found is not None}
 
     return aim
+
+
+def only_reads(work: Work) -> NotFound:
+    """The ``probe`` of a flow whose call changes nothing there: repeating it is harmless."""
+    return NotFound(may_repeat=True)

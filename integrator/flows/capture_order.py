@@ -15,7 +15,7 @@ from fulfilment.services import order_capture
 from fulfilment.shapes import InvoiceSeen, OrderSeen
 from integrator.engine import jobs
 from integrator.engine.errors import Malformed
-from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, each
+from integrator.engine.flow import Aim, Evidence, Fact, Flow, each, only_reads
 from integrator.engine.work import Work
 from integrator.flows import platforms
 from integrator.models import Message
@@ -142,18 +142,13 @@ def _failed(work: Work, order: Order, refund: Refund | None, notice: PaymentNoti
     return "the payment failed"
 
 
-def probe(work: Work) -> Found | NotFound:
-    """It only reads: repeating is harmless."""
-    return NotFound(may_repeat=True)
-
-
 FLOW = Flow(
     name="capture_order",
     says="Read the order from the shop",
     aim=each(_aim),
     call=call,
     record=record,
-    probe=probe,
+    probe=only_reads,
     queue="scayle",
     priority=20,
     joins=True,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from integrator.engine.errors import Malformed
-from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, each
+from integrator.engine.flow import Aim, Evidence, Fact, Flow, each, only_reads
 from integrator.engine.inbox import nudge
 from integrator.engine.work import Work
 from integrator.flows import platforms
@@ -116,18 +116,13 @@ def _nudge(connection: Connection, rma: str, kind: str, at: datetime) -> None:
     )
 
 
-def probe(work: Work) -> Found | NotFound:
-    """It only reads: repeating is harmless."""
-    return NotFound(may_repeat=True)
-
-
 FLOW = Flow(
     name="sweep_returngo",
     says="Look for returns whose callback was missed",
     aim=each(_aim),
     call=call,
     record=record,
-    probe=probe,
+    probe=only_reads,
     queue="returngo",
     priority=60,
     joins=True,

@@ -11,7 +11,7 @@ from finance.states import RefundStatus
 from fulfilment.models import Order
 from fulfilment.shapes import OrderSeen, Progress
 from integrator.engine.errors import Malformed
-from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, each
+from integrator.engine.flow import Aim, Evidence, Fact, Flow, each, only_reads
 from integrator.engine.inbox import nudge
 from integrator.engine.work import Work
 from integrator.flows import platforms
@@ -125,18 +125,13 @@ def _advance(
     cursor.save()
 
 
-def probe(work: Work) -> Found | NotFound:
-    """It only reads: repeating is harmless."""
-    return NotFound(may_repeat=True)
-
-
 FLOW = Flow(
     name="sweep_scayle",
     says="Look for orders whose callback was missed",
     aim=each(_aim),
     call=call,
     record=record,
-    probe=probe,
+    probe=only_reads,
     queue="scayle",
     priority=60,
     joins=True,

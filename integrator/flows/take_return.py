@@ -5,7 +5,7 @@ Callbacks are nudges; this is the truth.
 
 from __future__ import annotations
 
-from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, each
+from integrator.engine.flow import Aim, Evidence, Fact, Flow, each, only_reads
 from integrator.engine.work import Work
 from integrator.flows import platforms
 from integrator.models import Connection, Message
@@ -46,18 +46,13 @@ def record(work: Work, seen: ReturnSeen) -> Evidence:
     }
 
 
-def probe(work: Work) -> Found | NotFound:
-    """It only reads: repeating is harmless."""
-    return NotFound(may_repeat=True)
-
-
 FLOW = Flow(
     name="take_return",
     says="Read the return from the returns platform",
     aim=each(_aim),
     call=call,
     record=record,
-    probe=probe,
+    probe=only_reads,
     queue="returngo",
     priority=30,
     joins=True,

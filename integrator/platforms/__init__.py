@@ -25,7 +25,9 @@ class Webhook(Protocol):
     EVENTS: tuple[str, ...]  # events to subscribe to
     REPLIES: dict[str, tuple[int, dict[str, str], bytes]]
 
-    def split(self, body: bytes, headers: Mapping[str, str]) -> list[Heard]: ...
+    def split(
+        self, body: bytes, headers: Mapping[str, str], settings: Mapping[str, Any]
+    ) -> list[Heard]: ...
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def test_each_event_has_a_fixture_that_is_understood(platform: Platform) -> None
     fixtures = ROOT / "tests/platforms" / platform.slug / "fixtures"
     for event in platform.events:
         body = json.loads((fixtures / f"event.{event}.json").read_text("utf-8"))["body"]
-        (heard,) = platform.webhook.split(json.dumps(body).encode(), {})
+        (heard,) = platform.webhook.split(json.dumps(body).encode(), {}, {})
         assert (heard.kind, heard.understood) == (event, True)
         assert heard.topic == platform.webhook.TOPICS[event]
         assert heard.resource_kind and heard.resource_id

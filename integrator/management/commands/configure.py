@@ -10,10 +10,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from integrator import configuration
 from integrator.engine import clock
 from integrator.engine.errors import PlatformError
-from integrator.engine.http import Http
 from integrator.engine.states import Trace
 from integrator.models import Connection
-from integrator.platforms import PLATFORMS
+from integrator.subscriptions import subscribe
 
 
 class Command(BaseCommand):
@@ -47,20 +46,8 @@ class Command(BaseCommand):
                 self._subscribe(connection)
 
     def _subscribe(self, connection: Connection) -> None:
-        """Register every event we use under a new address, and end what pointed at us before."""
-        platform = PLATFORMS[connection.platform]
-        address, with_credentials = configuration.new_callback_address(connection)
-        client = platform.client(Http(connection, platform.dialect), connection.settings)
-        ours = address.rpartition("/")[0].split("://", 1)[1]
         try:
-            client.check()
-            for old in client.subscriptions():
-                if old.external_id and old.url.rpartition("@")[2].rpartition("://")[2].startswith(
-                    ours
-                ):
-                    client.unsubscribe(old.external_id)
-            for event in platform.events:
-                client.subscribe(event, with_credentials)
+            count = subscribe(connection)
         except PlatformError as error:
             raise CommandError(f"{connection.name}: {error}") from error
-        self.stdout.write(f"{connection.name}: {len(platform.events)} events registered.")
+        self.stdout.write(f"{connection.name}: {count} events registered.")

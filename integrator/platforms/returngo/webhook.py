@@ -6,6 +6,7 @@ A callback is a nudge: only its ids are read here, the facts are read from Retur
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from integrator.engine.errors import Malformed
 from integrator.engine.shapes import Heard
@@ -38,7 +39,7 @@ REPLIES: dict[str, tuple[int, dict[str, str], bytes]] = {
 }
 
 
-def split(body: bytes, headers: Mapping[str, str]) -> list[Heard]:
+def split(body: bytes, headers: Mapping[str, str], settings: Mapping[str, Any]) -> list[Heard]:
     """The one thing a callback says.
 
     ReturnGO sends no event id. A callback that names its shipment or transaction but not its

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from integrator.engine.errors import Malformed
 from integrator.engine.shapes import Heard
@@ -72,8 +73,10 @@ REPLIES: dict[str, tuple[int, dict[str, str], bytes]] = {
 }
 
 
-def split(body: bytes, headers: Mapping[str, str]) -> list[Heard]:
-    """The one thing a callback says; none for an ignored event.
+def split(body: bytes, headers: Mapping[str, str], settings: Mapping[str, Any]) -> list[Heard]:
+    """The one thing a callback says; none for an ignored event, or for another shop's order.
+
+    A subscription is for the whole account: it tells of every shop and country in it.
 
     An event we do not know, or an older envelope without a type, is kept as not understood.
     """
@@ -83,6 +86,8 @@ def split(body: bytes, headers: Mapping[str, str]) -> list[Heard]:
     if kind in IGNORED:
         return []
     topic = TOPICS.get(kind, "")
+    if topic == "order" and _is_elsewhere(_order(payload)["shopCountry"], settings):
+        return []
     if topic:
         resource_kind, resource_id = _resource(kind, topic, payload)
     else:
@@ -105,14 +110,30 @@ def split(body: bytes, headers: Mapping[str, str]) -> list[Heard]:
 def _resource(kind: str, topic: str, payload: Field) -> tuple[str, str]:
     payload.require_object()
     if topic == "order":
-        # Item events wrap the order; the others are the order.
-        inside = payload["order"]
-        return "order", (payload if inside.absent else inside)["id"].text()
+        return "order", _order(payload)["id"].text()
     if kind.startswith("product-variant-"):
         resource_kind = "stock" if topic == "stock" else "variant"
         inside = payload["productVariant"]
         return resource_kind, (payload if inside.absent else inside)["id"].text()
     return ("product" if topic == "variant" else topic), payload["id"].text()
+
+
+def _order(payload: Field) -> Field:
+    """Item events wrap the order; the others are the order."""
+    inside = payload["order"]
+    return payload if inside.absent else inside
+
+
+def _is_elsewhere(shop: Field, settings: Mapping[str, Any]) -> bool:
+    """Only what names another shop or country is: an order that names none is looked at."""
+    named = (
+        (shop["shopKey"].text_or_empty(), str(settings.get("shop_key", ""))),
+        (
+            shop["countryCode"].text_or_empty().upper(),
+            str(settings.get("country_code", "")).upper(),
+        ),
+    )
+    return any(theirs and ours and theirs != ours for theirs, ours in named)
 
 
 def _id_or_empty(payload: Field) -> str:

@@ -10,6 +10,7 @@ from integrator.sandbox.catalogue import Product, Variant
 from integrator.sandbox.scayle import events, fulfilment, products, report
 from integrator.sandbox.scayle.books import (
     CARRIERS,
+    COUNTRY,
     WAREHOUSES,
     Address,
     Blocker,
@@ -152,6 +153,7 @@ def _written_order(world: World, wish: Wish, basket: Basket, at: datetime) -> Or
         confirmed_at=at,
         voucher_code=f"VOUCHER-{number}" if voucher else "",
         voucher_value=voucher,
+        shop_country=wish.text("country", COUNTRY),
     )
 
 

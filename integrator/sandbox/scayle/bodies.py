@@ -11,6 +11,7 @@ from integrator.sandbox.scayle.books import (
     COUNTRY,
     CURRENCY,
     MERCHANT,
+    SHOP_COUNTRIES,
     SHOP_KEY,
     WAREHOUSES,
     Address,
@@ -22,13 +23,17 @@ from integrator.sandbox.scayle.books import (
     StockRow,
 )
 
-SHOP_COUNTRY = {
-    "id": 1001,
-    "shopKey": SHOP_KEY,
-    "countryCode": COUNTRY,
-    "currencyCode": CURRENCY,
-    "active": True,
-}
+
+def _shop_country(country: str) -> dict[str, Any]:
+    return {
+        "id": SHOP_COUNTRIES[country],
+        "shopKey": SHOP_KEY,
+        "countryCode": country,
+        "currencyCode": CURRENCY,
+        "active": True,
+    }
+
+
 # ``name`` is localised in real answers; nobody should read it.
 _NAMES = {
     "order_delegated": "Delegiert",
@@ -73,7 +78,7 @@ def order(row: Order, wanted: set[str]) -> dict[str, Any]:
         "updatedAt": stamp(row.updated_at),
         "confirmedAt": stamp(row.confirmed_at),
         "invoicedAt": stamp(row.invoiced_at),
-        "shopCountry": SHOP_COUNTRY,
+        "shopCountry": _shop_country(row.shop_country),
         "channel": None,
         "customer": customer(row.customer),
         "address": {"billing": _address(row.address), "shipping": _address(row.address)},

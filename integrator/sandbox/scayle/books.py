@@ -12,6 +12,8 @@ from integrator.sandbox.shelf import Shelf
 
 SHOP_KEY = "nb"
 COUNTRY = "DE"
+# The shop in each of its countries: its id there.
+SHOP_COUNTRIES = {COUNTRY: 1001, "AT": 1002}
 CURRENCY = "EUR"
 MERCHANT = "main"
 WAREHOUSES = {"WH-HAM": 12}
@@ -118,6 +120,7 @@ class Order:
     invoiced_at: datetime | None = None
     packages: list[Package] = field(default_factory=list)
     invoices: list[Invoice] = field(default_factory=list)
+    shop_country: str = COUNTRY
     billing_code: str = ""
     billing_log: list[dict[str, Any]] = field(default_factory=list)
     custom_data: dict[str, Any] = field(default_factory=dict)

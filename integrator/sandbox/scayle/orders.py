@@ -8,7 +8,14 @@ from typing import Any
 
 from integrator.sandbox.calls import Call, Refusal, Reply, Route, moment, page, text
 from integrator.sandbox.scayle import bodies
-from integrator.sandbox.scayle.books import COUNTRY, SHOP_KEY, Address, Customer, Item, Order
+from integrator.sandbox.scayle.books import (
+    SHOP_COUNTRIES,
+    SHOP_KEY,
+    Address,
+    Customer,
+    Item,
+    Order,
+)
 from integrator.sandbox.world import World
 
 _BASE = "/shops/<shop>/countries/<country>"
@@ -31,7 +38,7 @@ _STATUSES = {
 
 
 def check_shop(shop: str, country: str) -> None:
-    if shop != SHOP_KEY or country.upper() != COUNTRY:
+    if shop != SHOP_KEY or country.upper() not in SHOP_COUNTRIES:
         raise Refusal(404, "SHOP_COUNTRY_NOT_FOUND", f"No shop country {shop}/{country}.")
 
 
@@ -62,7 +69,11 @@ def find(orders: dict[int, Order], identifier: str) -> Order:
 
 def list_orders(world: World, call: Call, shop: str, country: str) -> Reply:
     check_shop(shop, country)
-    rows = [row for row in world.scayle.orders.seen(call.at).values() if _wanted(row, call)]
+    rows = [
+        row
+        for row in world.scayle.orders.seen(call.at).values()
+        if row.shop_country == country.upper() and _wanted(row, call)
+    ]
     rows.sort(key=lambda row: row.id)
     wanted = set(call.listed("with"))
     return entities(call, [bodies.order(row, wanted) for row in rows])
@@ -204,6 +215,7 @@ def import_order(world: World, call: Call, shop: str, country: str) -> Reply:
         updated_at=call.at,
         confirmed_at=call.at,
         custom_data=dict(body.get("legacyCustomData") or {}),
+        shop_country=country.upper(),
         imported=body,
     )
     world.scayle.orders[order_id] = row

@@ -12,7 +12,7 @@ from integrator.platforms.returngo import webhook
 
 
 def split(data: Any) -> list[Any]:
-    return webhook.split(json.dumps(data).encode(), {})
+    return webhook.split(json.dumps(data).encode(), {}, {"shop_key": "nb", "country_code": "DE"})
 
 
 @pytest.mark.parametrize(
@@ -69,5 +69,5 @@ def test_an_unknown_event_is_kept_for_a_person(where: dict[str, Any], kind: str)
 )
 def test_a_callback_that_names_nothing_is_malformed(content: bytes, field: str) -> None:
     with pytest.raises(Malformed) as error:
-        webhook.split(content, {})
+        webhook.split(content, {}, {})
     assert error.value.facts["field"] == field

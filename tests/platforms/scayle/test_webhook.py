@@ -15,7 +15,7 @@ Body = Callable[[str, str], Any]
 
 
 def split(data: Any) -> list[Any]:
-    return webhook.split(json.dumps(data).encode(), {})
+    return webhook.split(json.dumps(data).encode(), {}, {"shop_key": "nb", "country_code": "DE"})
 
 
 @pytest.mark.parametrize(
@@ -107,10 +107,24 @@ def test_an_unknown_event_is_kept_for_a_person(data: Any, kind: str, resource_id
 )
 def test_a_callback_that_names_nothing_is_malformed(content: bytes, field: str) -> None:
     with pytest.raises(Malformed) as error:
-        webhook.split(content, {})
+        webhook.split(content, {}, {})
     assert error.value.facts["field"] == field
 
 
 def test_a_bad_date_does_not_cost_the_nudge(body: Body) -> None:
     (heard,) = split({**body("scayle", "event.order-confirmed"), "occurredAt": "just now"})
     assert (heard.occurred_at, heard.resource_id) == (None, "70412")
+
+
+@pytest.mark.parametrize("event", ["event.order-confirmed", "event.order-item-returned"])
+@pytest.mark.parametrize("elsewhere", [{"countryCode": "AT"}, {"shopKey": "outlet"}], ids=str)
+def test_an_order_of_another_shop_of_the_account_is_not_ours(
+    body: Body, event: str, elsewhere: dict[str, str]
+) -> None:
+    data = body("scayle", event)
+    order = data["payload"].get("order", data["payload"])
+    assert len(split(data)) == 1
+
+    order["shopCountry"] = {"shopKey": "nb", "countryCode": "DE", **elsewhere}
+
+    assert split(data) == []

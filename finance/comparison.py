@@ -1,0 +1,351 @@
+"""Comparing what the platforms say with our own account, record by record, and reporting it.
+
+Reading the platforms is ``flows.compare_scayle_returngo``. Records that moved within the settling
+time are still on their way: they are counted as pending and not reported.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from finance.cases import SYSTEMS_DIFFER
+from finance.models import Difference, Reconciliation, Refund
+from finance.states import REFUND_OPEN, RefundStatus
+from fulfilment.models import Order
+from fulfilment.shapes import Billing, OrderSeen, Progress, UnitStatus
+from integrator.engine import cases
+from integrator.engine.states import Trace
+from integrator.models import (
+    Case,
+    CaseState,
+    Connection,
+    Job,
+    JobState,
+    Message,
+    Retailer,
+    Transition,
+)
+from integrator.models.states import JOB_OPEN
+from returns.models import Return, ReturnItem
+from returns.shapes import PlatformStatus, ReturnSummary
+from returns.states import ReturnStatus
+
+PAIR = "scayle-returngo"
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    """What both sides said. ``orders`` by connection: a retailer has any number of shops, or none
+    that is connected.
+    """
+
+    orders: tuple[tuple[Connection, tuple[OrderSeen, ...]], ...]
+    returns: tuple[ReturnSummary, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Differs:
+    """One difference: which record, which field, both values, and a sentence."""
+
+    connection: Connection
+    record_kind: str
+    record_id: int | None
+    external_id: str
+    order_id: int | None
+    field: str
+    ours: str
+    theirs: str
+    says: str
+
+    @property
+    def cause(self) -> str:
+        question = _question(self.connection, self.record_kind, self.external_id)
+        return f"{question}:{self.field}"[:200]
+
+
+def _question(connection: Connection, record_kind: str, external_id: str) -> str:
+    """Two shops may use one number for two orders."""
+    return f"differs:{connection.pk}:{record_kind}:{external_id}"
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a comparison counted. ``answered``: the questions it asked and could answer, as the
+    beginning of a cause up to its field's first word.
+    """
+
+    explained: frozenset[tuple[str, str, str]] = frozenset()
+    answered: set[str] = field(default_factory=set)
+    compared: int = 0
+    pending: int = 0
+    different: list[Differs] = field(default_factory=list)
+    accepted: list[Differs] = field(default_factory=list)
+    unheard: list[str] = field(default_factory=list)
+
+    def ask(self, connection: Connection, kind: str, external_id: str, *fields: str) -> None:
+        question = _question(connection, kind, external_id)
+        self.answered |= {f"{question}:{one}" for one in fields}
+
+    def add(self, one: Differs) -> None:
+        known = (one.cause, one.ours, one.theirs) in self.explained
+        (self.accepted if known else self.different).append(one)
+
+    @property
+    def equal(self) -> int:
+        found = [*self.different, *self.accepted]
+        return (
+            self.compared
+            - self.pending
+            - len({(one.connection.pk, one.record_kind, one.external_id) for one in found})
+        )
+
+
+def compare(returngo: Connection, both: Both, *, settled: datetime) -> Tally:
+    """The comparison itself, without writing.
+
+    ``settled``: younger changes are still on their way. What a person has explained stays
+    explained while both values stay as they were.
+    """
+    tally = Tally(explained=_explained(returngo))
+    for shop, orders in both.orders:
+        _compare_orders(shop, orders, settled, tally)
+    _compare_returns(returngo, both.returns, settled, tally)
+    return tally
+
+
+def _explained(returngo: Connection) -> frozenset[tuple[str, str, str]]:
+    rows = Case.objects.filter(
+        kind=SYSTEMS_DIFFER.code,
+        connection__retailer=returngo.retailer_id,
+        state=CaseState.SOLVED,
+        resolution__in=[Case.Resolution.NOT_AN_ERROR, Case.Resolution.ACCEPTED_LOSS],
+    ).values_list("cause", "facts__ours", "facts__theirs")
+    return frozenset(rows)
+
+
+def _compare_orders(
+    connection: Connection, seen: tuple[OrderSeen, ...], settled: datetime, tally: Tally
+) -> None:
+    known = {
+        order.external_id: order
+        for order in Order.objects.filter(
+            connection=connection, external_id__in=[one.external_id for one in seen]
+        )
+    }
+    ids = [order.pk for order in known.values()]
+    told, by_hand = _paid_units(ids), _paid_by_hand(ids)
+    busy = _orders_at_work(ids, settled)
+    for one in seen:
+        if one.progress in (Progress.OPEN, Progress.UNKNOWN):
+            continue
+        tally.compared += 1
+        order = known.get(one.external_id)
+        if one.updated_at > settled or (order is not None and order.pk in busy):
+            tally.pending += 1
+            continue
+        order_id = order.pk if order else None
+        about: About = (connection, "order", order_id, one.external_id, order_id)
+        tally.ask(connection, "order", one.external_id, "order")
+        if order is None:
+            says = f"order {one.number} is in the shop and not here"
+            tally.add(Differs(*about, "order", "missing", "there", says))
+            continue
+        units = told.get(order.pk, set())
+        tally.ask(connection, "order", one.external_id, "unit")
+        _compare_units(about, one, units, tally)
+        if order.pk not in by_hand:
+            tally.ask(connection, "order", one.external_id, "money")
+            _compare_billing(about, one, bool(units), tally)
+
+
+def _paid_units(order_ids: list[int]) -> dict[int, set[str]]:
+    """The units that SCAYLE has been told are returned, by order: ours to find there again."""
+    rows = Refund.objects.filter(
+        order_id__in=order_ids,
+        executor="scayle",
+        status__in=[RefundStatus.SENT, RefundStatus.RECORDED, RefundStatus.SETTLED],
+        items__is_live=True,
+    ).values_list("order_id", "items__order_item__external_id")
+    told: dict[int, set[str]] = {}
+    for order_id, unit in rows:
+        told.setdefault(order_id, set()).add(unit)
+    return told
+
+
+def _paid_by_hand(order_ids: list[int]) -> set[int]:
+    """Orders with a refund that people paid past SCAYLE: its billing does not know of it."""
+    rows = Refund.objects.filter(order_id__in=order_ids, evidence__has_key="by_hand")
+    return set(rows.values_list("order_id", flat=True))
+
+
+def _orders_at_work(order_ids: list[int], settled: datetime) -> set[int]:
+    """Orders on their way to agreeing.
+
+    A job is open or parked, a refund waits for its proof, or something changed here since the
+    platforms may have been read.
+    """
+    jobs = Job.objects.filter(order_id__in=order_ids, state__in=[*JOB_OPEN, JobState.PARKED])
+    refunds = Refund.objects.filter(order_id__in=order_ids, status__in=REFUND_OPEN)
+    changes = Transition.objects.filter(order_id__in=order_ids, at__gt=settled)
+    busy = {
+        order_id
+        for rows in (jobs, refunds, changes)
+        for order_id in rows.values_list("order_id", flat=True)
+    }
+    return {order_id for order_id in busy if order_id is not None}
+
+
+def _announced(external_ids: list[str], *, returngo: Connection, before: datetime) -> set[str]:
+    """Returns we were told of long enough ago that we should have them."""
+    return set(
+        Message.objects.filter(
+            connection=returngo,
+            resource_kind="rma",
+            resource_id__in=external_ids,
+            received_at__lte=before,
+        ).values_list("resource_id", flat=True)
+    )
+
+
+About = tuple[Connection, str, int | None, str, int | None]
+
+
+def _compare_units(about: About, one: OrderSeen, told: set[str], tally: Tally) -> None:
+    """Units booked as returned there must be those we had refunded there."""
+    there = {unit.external_id for unit in one.units if unit.status == UnitStatus.RETURNED}
+    for unit in sorted(there ^ told):
+        ours = "refunded" if unit in told else "not refunded"
+        theirs = "returned" if unit in there else "not returned"
+        says = f"order {one.number}, unit {unit}: {ours} here, {theirs} in the shop"
+        tally.add(Differs(*about, f"unit {unit}", ours, theirs, says))
+
+
+def _compare_billing(about: About, one: OrderSeen, paid_back: bool, tally: Tally) -> None:
+    """Money that went back there must be ours. Cancelled units are paid back by the shop itself."""
+    refunded = one.billing in (Billing.PARTLY_REFUNDED, Billing.REFUNDED)
+    cancelled = any(unit.status == UnitStatus.CANCELLED for unit in one.units)
+    if refunded == paid_back or (refunded and cancelled):
+        return
+    ours = "money went back" if paid_back else "no money went back"
+    says = f"order {one.number}: {ours} here, the shop says {one.raw_billing}"
+    tally.add(Differs(*about, "money", ours, one.raw_billing, says))
+
+
+def _compare_returns(
+    connection: Connection, seen: tuple[ReturnSummary, ...], settled: datetime, tally: Tally
+) -> None:
+    known = {
+        one.external_id: one
+        for one in Return.objects.filter(
+            connection=connection, external_id__in=[one.external_id for one in seen]
+        )
+    }
+    busy = _orders_at_work([one.order_id for one in known.values() if one.order_id], settled)
+    expected = _announced(
+        [one.external_id for one in seen if one.external_id not in known],
+        returngo=connection,
+        before=settled,
+    )
+    held = set(
+        ReturnItem.objects.filter(return_record__in=known.values())
+        .exclude(blocked_by="")
+        .values_list("return_record_id", flat=True)
+    )
+    for one in seen:
+        tally.compared += 1
+        ours = known.get(one.external_id)
+        if ours is None and one.external_id not in expected:
+            tally.pending += 1
+            tally.unheard.append(one.external_id)
+            continue
+        if ours is None:
+            says = f"return {one.external_id} is at {connection.name} and not here"
+            about: About = (connection, "return", None, one.external_id, None)
+            tally.add(Differs(*about, "return", "missing", one.raw_status, says))
+            continue
+        tally.ask(connection, "return", one.external_id, "return")
+        if ours.read_at > settled or ours.order_id in busy or ours.pk in held:
+            tally.pending += 1
+            continue
+        tally.ask(connection, "return", one.external_id, "status")
+        done_here = ours.status == ReturnStatus.COMPLETED
+        if (
+            done_here == (one.status == PlatformStatus.DONE)
+            and ours.platform_word == one.raw_status
+        ):
+            continue
+        word = ours.get_status_display()
+        says = (
+            f"return {one.external_id}: {word.lower()} here, {one.raw_status} at {connection.name}"
+        )
+        about = (connection, "return", ours.pk, one.external_id, ours.order_id)
+        tally.add(Differs(*about, "status", word, one.raw_status, says))
+
+
+def write_down(retailer: Retailer, tally: Tally, *, at: datetime) -> Reconciliation:
+    """Keep the run and its differences."""
+    run = Reconciliation.objects.create(
+        retailer=retailer,
+        pair=PAIR,
+        at=at,
+        compared=tally.compared,
+        equal=tally.equal,
+        pending=tally.pending,
+        different=len(tally.different),
+        accepted=len(tally.accepted),
+    )
+    Difference.objects.bulk_create(
+        Difference(
+            reconciliation=run,
+            record_kind=one.record_kind,
+            record_id=one.record_id,
+            external_id=one.external_id,
+            order_id=one.order_id,
+            field=one.field[:60],
+            ours=one.ours[:200],
+            theirs=one.theirs[:200],
+            says=one.says[:300],
+        )
+        for one in tally.different
+    )
+    return run
+
+
+def report(returngo: Connection, tally: Tally, *, trace: Trace) -> None:
+    """A case per difference. One closes by itself when its own question was asked and answered
+    with "equal": a record that is on its way, or was not read, proves nothing.
+    """
+    causes = set()
+    for one in tally.different:
+        causes.add(one.cause)
+        where = one.connection
+        about = (one.record_kind, one.record_id) if one.record_id else ("connection", where.pk)
+        cases.open_case(
+            SYSTEMS_DIFFER,
+            cases.About(*about, order_id=one.order_id, connection_id=where.pk),
+            trace=trace,
+            cause=one.cause,
+            facts={
+                "what": f"{one.record_kind.capitalize()} {one.external_id}",
+                "ours": one.ours,
+                "theirs": one.theirs,
+                "says": one.says,
+                "platform": where.name,
+                "at": f"{trace.at:%d %b %H:%M} UTC",
+            },
+        )
+    open_ones = (
+        Case.objects.filter(kind=SYSTEMS_DIFFER.code, connection__retailer=returngo.retailer_id)
+        .exclude(state=CaseState.SOLVED)
+        .exclude(cause__in=causes)
+    )
+    for case in open_ones.order_by("id"):
+        question, _, field_ = case.cause.rpartition(":")
+        if f"{question}:{field_.partition(' ')[0]}" in tally.answered:
+            cases.solve(
+                case,
+                resolution=Case.Resolution.BY_ITSELF,
+                trace=trace,
+                reason="A later comparison found both equal",
+            )
