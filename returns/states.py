@@ -40,18 +40,20 @@ class Money(TextChoices):
     RECORDED = "RECORDED", "Recorded"  # the payer's own record of it was seen
     SETTLED = "SETTLED", "Settled"  # a payout line confirmed the amount
     REFUSED = "REFUSED", "Refused"  # proved not to have been paid
+    WAIVED = "WAIVED", "Settled in another way"  # a person said so: never paid by us
 
 
 MONEY_MOVES: Moves = {
     BORN: (Money.NONE,),
-    Money.NONE: (Money.PROPOSED, Money.AUTHORISED, Money.RECORDED),
-    Money.PROPOSED: (Money.AUTHORISED, Money.NONE, Money.RECORDED),
+    Money.NONE: (Money.PROPOSED, Money.AUTHORISED, Money.RECORDED, Money.WAIVED),
+    Money.PROPOSED: (Money.AUTHORISED, Money.NONE, Money.RECORDED, Money.WAIVED),
     Money.AUTHORISED: (Money.SENT, Money.IN_DOUBT, Money.NONE, Money.RECORDED, Money.REFUSED),
     Money.SENT: (Money.RECORDED, Money.IN_DOUBT, Money.REFUSED),
     Money.IN_DOUBT: (Money.SENT, Money.RECORDED, Money.REFUSED),
     Money.RECORDED: (Money.SETTLED,),
     Money.SETTLED: (),
-    Money.REFUSED: (Money.AUTHORISED, Money.RECORDED),
+    Money.REFUSED: (Money.AUTHORISED, Money.RECORDED, Money.WAIVED),
+    Money.WAIVED: (Money.RECORDED,),  # the payer's own record of it turned up later
 }
 
 

@@ -19,6 +19,7 @@ from integrator import policy
 from integrator.desk import case_forms, catalogue, directory, evidence, history, queue_rows, words
 from integrator.desk.auth import DeskRequest, back_to, may, needs
 from integrator.desk.steps import steps_of
+from integrator.engine import decisions
 from integrator.engine.case_kinds import Action, CaseKind
 from integrator.models import (
     Approval,
@@ -29,14 +30,6 @@ from integrator.models import (
     Link,
 )
 from integrator.roles import Role
-
-# What somebody must have seen before they may decide: a later one of these means "look again".
-DECISIVE = (
-    CaseEvent.Kind.DECIDED,
-    CaseEvent.Kind.SOLVED,
-    CaseEvent.Kind.REOPENED,
-    CaseEvent.Kind.SNOOZED,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +164,7 @@ def say_when(kind: CaseKind, case: Case) -> str:
 
 def version_of(events: list[CaseEvent]) -> int:
     """What a person has seen: the newest event that decided something."""
-    return max((event.pk for event in events if event.kind in DECISIVE), default=0)
+    return max((event.pk for event in events if event.kind in decisions.DECISIVE), default=0)
 
 
 def plain_title(kind: CaseKind) -> str:

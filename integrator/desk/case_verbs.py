@@ -24,9 +24,9 @@ from integrator.desk import case_approvals, case_forms, catalogue, history, word
 from integrator.desk.auth import DeskRequest, needs, require, trace_of
 from integrator.desk.case_forms import Filled, Input
 from integrator.desk.steps import belongs, can_be_cancelled
-from integrator.engine import cases, jobs
+from integrator.engine import cases, decisions, jobs
 from integrator.engine.case_kinds import Action, CaseKind
-from integrator.engine.errors import PlatformError
+from integrator.engine.decisions import UnableToDecide
 from integrator.engine.states import Raced, UnableToMove
 from integrator.models import Case, CaseEvent, CaseState, Job
 
@@ -82,13 +82,8 @@ def solve(request: DeskRequest, case_id: int) -> HttpResponse:
     def close(locked: Case) -> str:
         closed = 0
         for one in _members(request, locked):
-            cases.solve(
-                one,
-                resolution=chosen,
-                trace=trace_of(request),
-                reason="Closed by a person",
-                note=note,
-                by=request.user,
+            decisions.close(
+                one, resolution=chosen, note=note, trace=trace_of(request), by=request.user
             )
             closed += 1
         return "Closed" if closed == 1 else f"Closed {closed}"
@@ -170,7 +165,7 @@ def note(request: DeskRequest, case_id: int) -> HttpResponse:
 @require_POST
 @needs("case.work")
 def cancel(request: DeskRequest, case_id: int, job_id: int) -> HttpResponse:
-    """Stop what has not left yet. A step that had been released waits for a person again."""
+    """Take a decision back while nothing has left. Its case stays as it was before."""
     case = case_page.get(case_id)
     _may_act(request, catalogue.kind_of(case), WORK)
     job = get_object_or_404(Job, pk=job_id)
@@ -180,49 +175,11 @@ def cancel(request: DeskRequest, case_id: int, job_id: int) -> HttpResponse:
         messages.warning(request, "Too late: it has left already")
         return case_page.back(request, case)
     name = request.user.get_username()
-    if job.actor.startswith("user:"):
-        stopped = jobs.cancel(job, at=request.at, reason=f"cancelled by {name}")
-    else:
-        stopped = _take_back(request, case, job)
-    if stopped:
+    if jobs.cancel(job, at=request.at, reason=f"cancelled by {name}"):
         messages.success(request, "Cancelled. Nothing was sent.")
     else:
         messages.warning(request, "Too late: it has left already")
     return case_page.back(request, case)
-
-
-def _take_back(request: DeskRequest, case: Case, job: Job) -> bool:
-    """The step is still owed, so it stops instead of being dropped, and its case stays open."""
-    name = request.user.get_username()
-    error = PlatformError(f"taken back by {name} before it left")
-    try:
-        with transaction.atomic():
-            jobs.park(job, at=request.at, error=error)
-            if case.state == CaseState.SOLVED:
-                _open_again(request, case, job)
-    except jobs.LostLease:
-        return False
-    return True
-
-
-def _open_again(request: DeskRequest, case: Case, job: Job) -> None:
-    about = cases.About(
-        case.record_kind,
-        case.record_id,
-        order_id=case.order_id,
-        connection_id=case.connection_id,
-        job_id=job.pk,
-        money_minor=case.money_minor,
-        currency=case.currency,
-        customers_waiting=case.customers_waiting,
-    )
-    cases.open_case(
-        catalogue.kind_of(case),
-        about,
-        trace=trace_of(request),
-        cause=case.cause,
-        facts=case.facts,
-    )
 
 
 # --- What the views share ------------------------------------------------------------------------
@@ -242,8 +199,9 @@ def _checked(
             locked = case_page.lock(case.pk)
             _unchanged(request, locked)
             said = write(locked)
-    except (Conflict, Raced, UnableToMove) as changed:
-        said = str(changed) if isinstance(changed, Conflict) else "Somebody was faster."
+    except (Conflict, UnableToDecide, Raced, UnableToMove) as changed:
+        spoken = isinstance(changed, Conflict | UnableToDecide)
+        said = str(changed) if spoken else "Somebody was faster."
         told = Filled(form.key, form.inputs, conflict=said, for_all=form.for_all)
         return case_page.show(request, case_page.get(case.pk), form=told, status=409)
     messages.success(request, said)
@@ -253,7 +211,7 @@ def _checked(
 def _unchanged(request: DeskRequest, case: Case) -> None:
     """Compare the newest decision with what the form was made from."""
     newest = (
-        CaseEvent.objects.filter(case=case, kind__in=case_page.DECISIVE).order_by("-id").first()
+        CaseEvent.objects.filter(case=case, kind__in=decisions.DECISIVE).order_by("-id").first()
     )
     seen = request.POST.get("version", "")
     is_known = newest is None or seen == str(newest.pk)
@@ -268,9 +226,11 @@ def _unchanged(request: DeskRequest, case: Case) -> None:
 def _decide(request: DeskRequest, case: Case, action: Action, data: dict[str, Any]) -> str:
     members = _members(request, case)
     for one in members:
-        cases.decide(one, action, data=data, trace=trace_of(request), by=request.user)
+        decisions.take(one, action, data=data, trace=trace_of(request), by=request.user)
     many = f" for {len(members)}" if len(members) > 1 else ""
-    return f"{action.label}{many}: " + ("it leaves in 30 s" if action.leaves else "noted")
+    return f"{action.label}{many}: " + (
+        f"it leaves in {decisions.HOLD_SECONDS} s" if action.leaves else "noted"
+    )
 
 
 def _members(request: DeskRequest, case: Case) -> list[Case]:

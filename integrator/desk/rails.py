@@ -127,7 +127,7 @@ def _money(item: ReturnItem, times: Reached, at: datetime) -> list[Stop]:
     order = [status for status, _ in MONEY_STEPS]
     status = Money(item.money)
     place = order.index(status) if status in order else -1
-    if status in (Money.IN_DOUBT, Money.REFUSED):
+    if status in (Money.IN_DOUBT, Money.REFUSED, Money.WAIVED):
         place = order.index(Money.SENT) - 1
     stops = []
     for number, (step, label) in enumerate(MONEY_STEPS):
@@ -140,6 +140,10 @@ def _money(item: ReturnItem, times: Reached, at: datetime) -> list[Stop]:
             stops.append(Stop("In doubt", "may have been sent", "doubt"))
         elif status == Money.REFUSED and step == Money.SENT:
             stops.append(Stop("Not paid", "proved", "block"))
+        elif status == Money.WAIVED and step == Money.SENT:
+            stops.append(Stop("Settled in another way", "said by a person", "done"))
+        elif status == Money.WAIVED:
+            stops.append(Stop(label, "not by us", "done"))
         else:
             stops.append(Stop(label, "not yet", "next"))
     return _mark_here(stops, blocked=False)

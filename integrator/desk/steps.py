@@ -78,10 +78,9 @@ def step_of(
 
 
 def can_be_cancelled(job: Job, case: Case, *, at: datetime) -> bool:
-    """Something a person set going that has not left yet: started by them, or released by them."""
-    if job.state != JobState.DUE or job.not_before <= at:
-        return False
-    return job.actor.startswith("user:") or (job.pk == case.job_id and job.attempts > 0)
+    """A decision of a person on this case that is still held back."""
+    mine = (job.record_kind, job.record_id) == ("case", case.pk)
+    return mine and job.state == JobState.DUE and job.not_before > at
 
 
 def _step_sub(job: Job, *, at: datetime) -> str:

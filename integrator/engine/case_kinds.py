@@ -131,7 +131,6 @@ FIXED_THERE = Action(
     says="Closes the case and reads the record again from the platform.",
     verb="case.solve",
     fields=(Field("note", "What was changed, and where", "note"),),
-    leaves=True,
 )
 
 # --- The engine's own kinds --------------------------------------------------------------------

@@ -184,10 +184,10 @@ def close_by_fact(
     return closed
 
 
-def decide(
+def decided(
     case: Case, action: Action, *, data: Mapping[str, Any], trace: Trace, by: Any
 ) -> CaseEvent:
-    """Record a person's decision as a fact. What follows from it is the line ``decided:<key>``."""
+    """Write the fact of a decision; whether it may be taken is ``engine.decisions``' business."""
     note = str(data.get("note", ""))
     kept = {key: value for key, value in data.items() if key != "note"}
     return _event(
@@ -341,7 +341,7 @@ __all__ = [
     "assign",
     "by_code",
     "close_by_fact",
-    "decide",
+    "decided",
     "escalate",
     "note",
     "open_case",

@@ -26,6 +26,7 @@ from returns.shapes import MoneyStatus, PlatformStatus, ReturnSeen
 from returns.states import Custody, Money
 
 PROVED = (Money.RECORDED, Money.SETTLED)
+OVER = (*PROVED, Money.WAIVED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +108,10 @@ def _proved_units(record_: Return) -> dict[str, str]:
 
 
 def _is_finished(record_: Return) -> bool:
-    """Nothing of the return is open any more: every unit is proved as paid, none is held."""
+    """Nothing of it is open any more: every unit is proved as paid or settled, none is held."""
     items = list(record_.items.all())
     return bool(items) and all(
-        not item.blocked_by and (item.money in PROVED or item.custody == Custody.CLOSED)
+        not item.blocked_by and (item.money in OVER or item.custody == Custody.CLOSED)
         for item in items
     )
 

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from finance.models import Refund
 from finance.services import refund_refused
 from finance.states import RefundStatus
 from integrator.engine import cases, choices, jobs
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, each
+from integrator.engine.states import move
 from integrator.engine.work import Work
 from integrator.models import Case, Job, JobState
-
-HOLD = timedelta(seconds=30)  # a person may still change their mind before anything leaves
+from integrator.models.states import JOB_OPEN
+from returns.models import ReturnItem
+from returns.states import MONEY_MOVES, Money
 
 
 def aim_case(fact: Fact) -> Aim:
-    """A decision works on its case, in the case's own lane."""
-    return Aim("case", fact.record_id, f"case:{fact.record_id}", order_id=fact.order_id)
+    """A decision works on its case, in the case's own lane.
+
+    What will leave the house is held back at first: until then it can be cancelled.
+    """
+    return Aim(
+        "case",
+        fact.record_id,
+        f"case:{fact.record_id}",
+        order_id=fact.order_id,
+        delay_seconds=int(fact.data.get("hold_seconds", 0)),
+    )
 
 
 def the_case(work: Work) -> Case:
@@ -40,31 +49,48 @@ def record_try_again(work: Work, _: None) -> Evidence:
     versions = choices.current_versions()
     for job in waiting:
         jobs.adopt_policy(job, version=versions.get(job.connection_id))
-    return {"released": jobs.release(waiting.order_by("id"), at=work.at, delay=HOLD)}
+    return {"released": jobs.release(waiting.order_by("id"), at=work.at)}
 
 
 def record_give_up(work: Work, _: None) -> Evidence:
     """Stop the step for good and close the case.
 
-    An amount reserved for it and never sent is freed.
+    A step that is at work, or may have happened, cannot be stopped: then the case stays open and
+    says so. An amount reserved and never sent is freed, and the units are never paid by us later.
     """
     case = the_case(work)
-    stopped = case.job is not None and jobs.cancel(
-        case.job, at=work.at, reason=f"given up by {work.job.actor}"
-    )
-    if stopped and case.job is not None and case.job.kept.get("refund"):
-        refund = Refund.objects.select_related("order__connection__retailer").get(
-            pk=case.job.kept["refund"]
-        )
-        if refund.status == RefundStatus.AUTHORISED:
-            refund_refused(refund, trace=work.trace, reason="Given up before it was sent")
+    trace = work.trace.by(work.job.actor)
+    job = case.job
+    if job is not None and not jobs.cancel(job, at=work.at, reason=f"given up by {work.job.actor}"):
+        job.refresh_from_db(fields=["state"])
+        if job.state in JOB_OPEN:
+            state = job.get_state_display().lower()
+            cases.note(case, text=f"Not stopped: the step is {state}", trace=trace, by=None)
+            return {"nothing": f"the step is {state}"}
+    if job is not None and job.flow == "refund":
+        _leave_unpaid(job, work)
     cases.solve(
         case,
         resolution=Case.Resolution.FIXED_THERE,
-        trace=work.trace.by(work.job.actor),
+        trace=trace,
         reason="Done in another way",
     )
-    return {"stopped": stopped}
+    return {"stopped": job.pk if job is not None else None}
+
+
+def _leave_unpaid(job: Job, work: Work) -> None:
+    """What somebody settled in another way must not be paid by us when a sibling is ready."""
+    trace = work.trace.by(work.job.actor)
+    if job.kept.get("refund"):
+        refund = Refund.objects.select_related("order__connection__retailer").get(
+            pk=job.kept["refund"]
+        )
+        if refund.status == RefundStatus.AUTHORISED:
+            refund_refused(refund, trace=trace, reason="Given up before it was sent")
+    units = ReturnItem.objects.filter(pk__in=job.kept.get("units", []))
+    for unit in units.select_related("return_record"):
+        if Money.WAIVED in MONEY_MOVES[unit.money]:
+            move(unit, "money", Money.WAIVED, reason="Settled in another way", trace=trace)
 
 
 TRY_AGAIN = Flow(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from integrator.engine import cases, connections, jobs, mappings
 from integrator.engine.flow import Evidence, Flow, each
 from integrator.engine.work import Work
-from integrator.flows.decide_job import HOLD, aim_case, the_case
+from integrator.flows.decide_job import aim_case, the_case
 from integrator.models import (
     Case,
     CaseEvent,
@@ -36,7 +36,7 @@ def record_mapping(work: Work, __: None) -> Evidence:
         connection=connection, kind=MappingKind(kind), theirs=theirs, ours=ours, trace=trace
     )
     waiting = Job.objects.filter(state=JobState.PARKED, cause=case.cause)
-    released = jobs.release(waiting.order_by("id"), at=work.at, delay=HOLD)
+    released = jobs.release(waiting.order_by("id"), at=work.at)
     same = Case.objects.filter(cause=case.cause).exclude(state=CaseState.SOLVED)
     for one in same.order_by("id"):
         cases.solve(

@@ -8,7 +8,7 @@ from finance.states import Executor, RefundStatus
 from integrator.engine import cases, jobs
 from integrator.engine.flow import Evidence, Flow, each
 from integrator.engine.work import Work
-from integrator.flows.decide_job import HOLD, aim_case, the_case
+from integrator.flows.decide_job import aim_case, the_case
 from integrator.models import Case, CaseEvent, Job
 from returns.models import ReturnItem
 
@@ -94,7 +94,7 @@ def record_pay_anyway(work: Work, _: None) -> Evidence:
     assert case.job is not None
     jobs.keep(case.job, allowed=list(case.job.kept.get("corrections", [])))
     waiting = Job.objects.filter(pk=case.job.pk)
-    return {"released": jobs.release(waiting, at=work.at, delay=HOLD)}
+    return {"released": jobs.release(waiting, at=work.at)}
 
 
 PAY_ANYWAY = Flow(

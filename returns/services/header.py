@@ -65,10 +65,10 @@ def return_end_as_shown(return_record: Return, *, trace: Trace) -> None:
 
 
 def _is_over(item: ReturnItem) -> bool:
-    """Proved as paid; never in the parcel; or settled there by goods or credit, not money."""
+    """Paid or settled by a person; never in the parcel; or settled there by goods or credit."""
     if item.blocked_by:
         return False
-    if item.money in (Money.RECORDED, Money.SETTLED):
+    if item.money in (Money.RECORDED, Money.SETTLED, Money.WAIVED):
         return True
     verdict = item.inspections.order_by("-version").first()
     if item.money != Money.NONE or (verdict is None and item.method != Method.KEPT):

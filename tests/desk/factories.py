@@ -14,7 +14,7 @@ from finance.states import Executor, RefundStatus
 from fulfilment.models import Customer, Location, Order, OrderItem, Shipment, Sku, StockMovement
 from fulfilment.shapes import Billing, UnitStatus
 from fulfilment.states import Bucket, OrderStatus
-from integrator.engine import cases, links
+from integrator.engine import cases, clock, links
 from integrator.engine.case_kinds import CaseKind
 from integrator.engine.states import Trace, born, move
 from integrator.flows import CASE_KINDS
@@ -316,6 +316,8 @@ def job(
         )
     if state == JobState.DONE:
         values |= {"finished_at": at}
+    if state == JobState.RUNNING:
+        values |= {"lease_until": clock.now() + timedelta(seconds=60)}
     if state != JobState.DUE or values:
         Job.objects.filter(pk=made.pk).update(state=state, **values)
     made.refresh_from_db()

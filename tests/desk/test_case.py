@@ -135,7 +135,7 @@ def test_pressing_an_action_records_the_decision_with_its_person_and_words(
     assert response.status_code == 302
     event = decided(case)[0]
     assert (event.action, event.actor) == ("match_return", "user:carla")
-    assert event.data == {"order_number": "100482913"}
+    assert event.data == {"order_number": "100482913", "hold_seconds": 30}
 
 
 def test_an_empty_field_is_named_and_nothing_is_written(
@@ -177,7 +177,7 @@ def test_a_mapping_offers_our_locations_and_refuses_anything_else(
     assert client.post(address, {"ours": "", "version": seen}).status_code == 422
     assert client.post(address, {"ours": "mars", "version": seen}).status_code == 422
     assert client.post(address, {"ours": "altona", "version": seen}).status_code == 302
-    assert decided(case)[0].data == {"ours": "altona"}
+    assert decided(case)[0].data == {"ours": "altona", "hold_seconds": 30}
 
 
 def test_when_our_own_place_has_no_partner_their_word_is_typed(
@@ -278,6 +278,24 @@ def test_what_was_refused_is_not_carried_out_and_cannot_be_agreed_to_later(
     approval.refresh_from_db()
     assert approval.state == ApprovalState.REFUSED
     assert decided(doubt) == []
+
+
+def test_an_agreement_is_void_when_the_amount_has_changed_since_it_was_asked(
+    at: datetime, as_: Callable[[str], Client]
+) -> None:
+    """Agreeing to 50 euros must never pay 500: what is at stake is part of what is agreed to."""
+    about = {"money_minor": 5000, "currency": "EUR"}
+    case = factories.case("REFUND_IN_DOUBT", at, **about)
+    ask(as_("fiona"), case)
+    approval = Approval.objects.get()
+    factories.case("REFUND_IN_DOUBT", at, **{**about, "money_minor": 50000})  # seen again
+
+    address = f"/cases/{case.pk}/approvals/{approval.pk}/"
+    said = as_("clara").post(address, {"answer": "agree"}, follow=True)
+
+    approval.refresh_from_db()
+    assert "must be asked anew" in said.content.decode()
+    assert (approval.state, decided(case)) == (ApprovalState.ASKED, [])
 
 
 def test_two_contradicting_questions_cannot_both_be_agreed_to(
@@ -526,29 +544,6 @@ def test_what_has_left_cannot_be_cancelled_and_nobody_pretends(
     job.refresh_from_db()
     assert job.state == JobState.DUE
     assert "Too late" in response.content.decode()
-
-
-def test_a_released_step_that_is_taken_back_is_still_owed(
-    at: datetime, scayle: Connection, as_: Callable[[str], Client]
-) -> None:
-    """Cancelling "Try again" must not drop the refund: it stops, and its case stays open."""
-    job = factories.job(
-        "refund",
-        at,
-        record=("refund", 1),
-        to=scayle,
-        not_before=at + timedelta(seconds=30),
-        attempts=2,
-    )
-    case = factories.case("REFUND_REFUSED", at, record=("refund", 1), job_id=job.pk)
-
-    as_("fiona").post(f"/cases/{case.pk}/jobs/{job.pk}/cancel/")
-
-    job.refresh_from_db()
-    case.refresh_from_db()
-    assert job.state == JobState.PARKED
-    assert case.state == CaseState.OPEN
-    assert "taken back by fiona" in job.error
 
 
 def test_a_step_of_another_case_cannot_be_cancelled_from_here(

@@ -321,7 +321,7 @@ def test_a_case_can_be_handed_on_and_given_back(trace: Now, omar: User, fiona: U
 def test_a_decision_is_a_fact_with_its_words_kept_apart(trace: Now, omar: User) -> None:
     case = open_one(trace)
 
-    event = cases.decide(
+    event = cases.decided(
         case, cases.GIVE_UP, data={"amount": 5, "note": "Mrs Smith called"}, trace=trace(), by=omar
     )
 

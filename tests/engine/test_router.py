@@ -93,7 +93,7 @@ def test_changes_and_decisions_are_facts_too(shop: Open, clock: Clock, omar: Any
     case = cases.open_case(
         cases.JOB_FAILED, cases.About("connection", here.connection.pk), trace=trace
     )
-    cases.decide(case, cases.TRY_AGAIN, data={"why": "x"}, trace=trace, by=omar)
+    cases.decided(case, cases.TRY_AGAIN, data={"why": "x"}, trace=trace, by=omar)
     move(here.connection, "state", ConnectionState.PAUSED, reason="x", trace=trace)
 
     keys = ["case:OPENED", "decided:try_again", "connection.state:PAUSED"]

@@ -1,0 +1,142 @@
+"""A person's decision on a case: taken by one, or by two who agree to exactly the same.
+
+Pressing a button never does anything itself: it leaves a fact, ``decided:<key>``, and the flow of
+that line follows. Permissions are checked above; that a second person is needed is held here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from integrator.engine import approvals, cases
+from integrator.engine.case_kinds import Action
+from integrator.engine.states import Trace
+from integrator.models import Approval, ApprovalState, Case, CaseEvent, CaseState, JobState
+
+HOLD_SECONDS = 30  # in which a person may change their mind before anything leaves the house
+# What somebody must have seen before they may decide: a later one of these means "look again".
+DECISIVE = (
+    CaseEvent.Kind.DECIDED,
+    CaseEvent.Kind.SOLVED,
+    CaseEvent.Kind.REOPENED,
+    CaseEvent.Kind.SNOOZED,
+)
+
+
+class UnableToDecide(Exception):
+    """Somebody decided meanwhile, or what is at stake has changed. Says which, for the person."""
+
+
+def take(
+    case: Case, action: Action, *, data: Mapping[str, Any], trace: Trace, by: Any
+) -> CaseEvent:
+    """Record one person's decision. Only for actions one person may decide alone."""
+    assert not action.approval, f"{action.key} needs a second person"
+    return _record(case, action, data=data, trace=trace, by=by)
+
+
+def ask(case: Case, action: Action, *, data: Mapping[str, Any], trace: Trace, by: Any) -> Approval:
+    """Ask for the second person, bound to what is decided and what is at stake at this moment.
+
+    The note stays a note of the case, so that it can be erased.
+    """
+    assert action.approval, f"{action.key} is decided by one person"
+    written = str(data.get("note", ""))
+    event = cases.note(case, text=written, trace=trace, by=by) if written else None
+    return approvals.ask(
+        verb=action.verb,
+        record_kind="case",
+        record_id=case.pk,
+        content={
+            "case": case.pk,
+            "action": action.key,
+            "data": {key: value for key, value in data.items() if key != "note"},
+            **_at_stake(case),
+            "note_event": event.pk if event is not None else None,
+        },
+        by=by,
+        trace=trace,
+    )
+
+
+def agree(case: Case, action: Action, approval: Approval, *, trace: Trace, by: Any) -> CaseEvent:
+    """The second person's word, which uses the approval up: the decision is the asker's.
+
+    UnableToDecide when the case was decided since it was asked, or is about other money now.
+    UnableToApprove when it is the asker who agrees.
+    """
+    if approval.state != ApprovalState.ASKED:
+        raise UnableToDecide("Somebody has answered this already")
+    if _decided_since(case, approval.asked_at):
+        raise UnableToDecide("Somebody decided this meanwhile, so nothing was done")
+    stake = _at_stake(case)
+    if any(approval.content.get(name) != value for name, value in stake.items()):
+        raise UnableToDecide("The amount has changed since it was asked: it must be asked anew")
+    approvals.decide(approval, grant=True, by=by, trace=trace)
+    approvals.use(
+        verb=approval.verb,
+        record_kind="case",
+        record_id=case.pk,
+        content=approval.content,
+        trace=trace,
+    )
+    data = dict(approval.content.get("data", {}))
+    asked = CaseEvent.objects.select_related("note").filter(
+        pk=approval.content.get("note_event"), case=case
+    )
+    found = asked.first()
+    if found is not None and found.note is not None:
+        data["note"] = found.note.text
+    asker = approval.asked_by
+    return _record(
+        case,
+        action,
+        data=data | {"agreed_by": by.get_username(), "approval_id": approval.pk, **stake},
+        trace=trace.by(f"user:{asker.get_username()}"),
+        by=asker,
+    )
+
+
+def refuse(case: Case, action: Action, approval: Approval, *, trace: Trace, by: Any) -> None:
+    """The second person says no. The case stays as it is, with their word on it."""
+    if approval.state != ApprovalState.ASKED:
+        raise UnableToDecide("Somebody has answered this already")
+    approvals.decide(approval, grant=False, by=by, trace=trace)
+    cases.note(case, text=f"Refused “{action.label}”", trace=trace, by=by)
+
+
+def close(case: Case, *, resolution: str, note: str, trace: Trace, by: Any) -> None:
+    """Close a case without any action of its kind.
+
+    UnableToDecide while its step has stopped or is in doubt: closing would hide what is still owed.
+    """
+    if case.job is not None and case.job.state in (JobState.PARKED, JobState.IN_DOUBT):
+        raise UnableToDecide("Its step still waits. Try it again or stop trying; then it closes.")
+    cases.solve(
+        case,
+        resolution=resolution,
+        trace=trace,
+        reason="Closed by a person",
+        note=note,
+        by=by,
+    )
+
+
+def _record(
+    case: Case, action: Action, *, data: Mapping[str, Any], trace: Trace, by: Any
+) -> CaseEvent:
+    kept = dict(data)
+    if action.leaves:
+        kept["hold_seconds"] = HOLD_SECONDS
+    return cases.decided(case, action, data=kept, trace=trace, by=by)
+
+
+def _at_stake(case: Case) -> dict[str, Any]:
+    return {"money_minor": case.money_minor, "currency": case.currency}
+
+
+def _decided_since(case: Case, asked_at: datetime) -> bool:
+    decisive = case.events.filter(kind__in=DECISIVE, at__gt=asked_at)
+    return case.state == CaseState.SOLVED or decisive.exists()

@@ -1,0 +1,50 @@
+"""A person's word on a step: what cannot be stopped is not called stopped."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from integrator.engine import clock, decisions
+from integrator.engine.cases import GIVE_UP
+from integrator.engine.worker import Worker
+from integrator.flows import ROUTES
+from integrator.models import CaseEvent, CaseState, JobState
+from tests.desk import factories
+
+
+@pytest.fixture
+def at() -> datetime:
+    return clock.now() - timedelta(minutes=1)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("state", [JobState.RUNNING, JobState.IN_DOUBT])
+def test_what_is_at_work_or_in_doubt_is_not_given_up(at: datetime, state: JobState) -> None:
+    """It may have happened: the case stays open and says why, and the step goes its own way."""
+    job = factories.job("restock", at, record=("return_item", 1), state=state)
+    case = factories.case("RESTOCK_IN_DOUBT", at, record=("return_item", 1), job_id=job.pk)
+
+    decisions.take(case, GIVE_UP, data={"note": "counted"}, trace=factories.trace(at), by=None)
+    Worker(ROUTES, threads=0).round(["local"])
+
+    job.refresh_from_db()
+    case.refresh_from_db()
+    assert (job.state, case.state) == (state, CaseState.OPEN)
+    [said] = case.events.filter(kind=CaseEvent.Kind.NOTED)
+    assert said.note is not None
+    assert said.note.text.startswith("Not stopped")
+
+
+@pytest.mark.django_db
+def test_what_only_waits_is_given_up_and_its_case_closes(at: datetime) -> None:
+    job = factories.job("restock", at, record=("return_item", 1), state=JobState.PARKED)
+    case = factories.case("RESTOCK_FAILED", at, record=("return_item", 1), job_id=job.pk)
+
+    decisions.take(case, GIVE_UP, data={"note": "counted"}, trace=factories.trace(at), by=None)
+    Worker(ROUTES, threads=0).round(["local"])
+
+    job.refresh_from_db()
+    case.refresh_from_db()
+    assert (job.state, case.state) == (JobState.CANCELLED, CaseState.SOLVED)

@@ -1,0 +1,84 @@
+"""What people decide counts for what they meant, no more and no less."""
+
+from __future__ import annotations
+
+import pytest
+
+from integrator.models import Job
+from tests.story import Stage
+
+SKU = "JKT-NVY-M"
+RETURN_ITEMS = "POST /fulfillment/return-items"
+
+
+def test_a_refund_that_was_given_up_is_not_paid_when_a_sibling_is_ready(stage: Stage) -> None:
+    """Finance settled one jacket in another way. The second one comes later: only that is paid."""
+    order = stage.sold(SKU, SKU)
+    rma = stage.comes_back(order)
+    stage.breaks("scayle", RETURN_ITEMS, "error", status=422)
+    stage.warehouse_checks(rma, 0)
+    stage.decide(stage.case("REFUND_REFUSED"), "give_up", by=stage.fiona)
+    stage.mended()
+
+    stage.warehouse_checks(rma, 1)
+    stage.passes(minutes=10, step=2)
+
+    assert stage.unit(rma, 0).money == "WAIVED"
+    assert stage.unit(rma, 1).money == "RECORDED"
+    [paid] = stage.refunds_there(order)
+    assert paid["item_ids"] == [order["items"][1]["id"]]
+    assert stage.rma_there(rma)["status"] == "Done"
+    assert stage.open_cases() == []
+
+
+def test_what_is_held_can_be_taken_back_and_nothing_was_sent(stage: Stage) -> None:
+    order = stage.sold(SKU)
+    rma = stage.comes_back(order)
+    rule = stage.breaks("scayle", RETURN_ITEMS, "error", status=422)
+    stage.warehouse_checks(rma)
+    case, tried = stage.case("REFUND_REFUSED"), rule.struck
+    stage.presses(case, "try_again", by=stage.fiona)
+    held = Job.objects.get(flow="try_again")
+
+    stage.posts(stage.fiona, "case_cancel", case.pk, held.pk)
+    stage.passes(minutes=5)
+
+    held.refresh_from_db()
+    assert held.state == "CANCELLED"
+    assert rule.struck == tried
+    assert Job.objects.filter(flow="refund", state="PARKED").count() == 1
+    assert stage.case("REFUND_REFUSED").pk == case.pk
+
+
+def test_what_nobody_takes_back_leaves_after_thirty_seconds_and_not_before(stage: Stage) -> None:
+    order = stage.sold(SKU)
+    rma = stage.comes_back(order)
+    stage.breaks("scayle", RETURN_ITEMS, "error", status=422)
+    stage.warehouse_checks(rma)
+    stage.mended()
+    stage.presses(stage.case("REFUND_REFUSED"), "try_again", by=stage.fiona)
+
+    stage.clock.shift(29)
+    stage.settle()
+    assert stage.refunds_there(order) == []
+    stage.clock.shift(2)
+    stage.settle()
+    assert len(stage.refunds_there(order)) == 1
+
+
+@pytest.mark.parametrize("resolution", ["FIXED_THERE", "NOT_AN_ERROR", "ACCEPTED_LOSS"])
+def test_a_case_whose_step_still_waits_cannot_be_closed_over_it(
+    stage: Stage, resolution: str
+) -> None:
+    """Closing would hide a refund that is still owed, and no comparison would find it again."""
+    stage.breaks("scayle", RETURN_ITEMS, "error", status=422)
+    stage.warehouse_checks(stage.comes_back(stage.sold(SKU)))
+    case = stage.case("REFUND_REFUSED")
+
+    said = stage.posts(
+        stage.fiona, "case_solve", case.pk, resolution=resolution, note="enough", version=""
+    )
+
+    assert said.status_code == 409
+    assert "still waits" in said.content.decode()
+    assert stage.open_cases() == ["REFUND_REFUSED"]
