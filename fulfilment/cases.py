@@ -97,6 +97,20 @@ STOCK_AUTHORITY_MISSING = CaseKind(
     evidence=("location", "authority"),
     shared_cause=True,
 )
+STATUS_NOT_POSTED = CaseKind(
+    code="STATUS_NOT_POSTED",
+    owner="ADMIN",
+    severity=1,
+    due_hours=24,
+    title="{platform} was not told what became of the returns of order {order}",
+    happened="Writing it into the order was refused: {error}",
+    means="Money and stock are not touched. {platform} shows an older state of the returns.",
+    todo="Mend what {platform} complains about, then try again.",
+    otherwise="It is tried again with every next batch. Until then the order there is out of date.",
+    closes_when="{platform} shows it",
+    actions=(TRY_AGAIN, GIVE_UP),
+    evidence=("order", "platform", "batch", "error"),
+)
 
 KINDS = (
     ORDER_DOES_NOT_ADD_UP,
@@ -105,4 +119,5 @@ KINDS = (
     RESTOCK_IN_DOUBT,
     SKU_DISCONTINUED,
     STOCK_AUTHORITY_MISSING,
+    STATUS_NOT_POSTED,
 )

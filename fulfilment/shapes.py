@@ -5,7 +5,7 @@ Platform packages make these from wire JSON; flows read them. No database here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import TextChoices
@@ -142,7 +142,10 @@ class ParcelSeen:
 
 @dataclass(frozen=True, slots=True)
 class OrderSeen:
-    """An order as its commerce platform shows it now. ``number`` is the one the customer knows."""
+    """An order as its commerce platform shows it now. ``number`` is the one the customer knows.
+
+    ``custom_data`` is None when the platform did not say: nothing may be written in its place then.
+    """
 
     external_id: str
     number: str
@@ -165,7 +168,7 @@ class OrderSeen:
     updated_at: datetime
     confirmed_at: datetime | None
     channel: str = ""
-    custom_data: dict[str, object] = field(default_factory=dict)
+    custom_data: dict[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ _STATUS_WORDS = {
     "return_item.custody": ("The unit is", Custody),
     "return_item.money": ("Money for the unit:", Money),
 }
-_HOUSEKEEPING = frozenset({"case", "approval", "connection", "job"})
+_HOUSEKEEPING = frozenset({"case", "approval", "connection", "job", "batch", "batch_item"})
 
 
 @dataclass(slots=True)

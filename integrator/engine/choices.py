@@ -14,6 +14,7 @@ from typing import Any
 from django.db import connection as database
 from django.db import transaction
 
+from integrator.engine import batches
 from integrator.models import PolicyVersion, Retailer
 
 EVIDENCE = ("approved", "received", "goods_in", "inspected")
@@ -34,6 +35,9 @@ CHOICES: Mapping[str, Any] = {
     "in_transit_location": None,
     "exchange_trigger": "approved",
     "tolerance_minor": {"EUR": 1},
+    # When the shop is told what became of returned units: "at once", "every 15 minutes",
+    # "daily at 18:00" (the retailer's clock).
+    "status_posting": "every 15 minutes",
     # Age in hours after which a return without a change counts as stalled, per stage.
     "stage_hours": {"AUTHORISED": 336, "IN_TRANSIT": 168, "RECEIVED": 48, "INSPECTED": 24},
     # Differences younger than this are still on their way and are not reported.
@@ -68,6 +72,10 @@ def check(values: Mapping[str, Any]) -> dict[str, Any]:
         if full[name] not in options:
             words = ", ".join(str(option) for option in options if option)
             raise UnableToSetPolicy(f"policy.{name} must be one of {words}")
+    if not batches.is_rule(full["status_posting"]):
+        raise UnableToSetPolicy(
+            'policy.status_posting must be "at once", "every n minutes" or "daily at hh:mm"'
+        )
     return full
 
 
@@ -82,6 +90,11 @@ def current(retailer: Retailer) -> PolicyVersion:
 def version(retailer_id: int, number: int) -> PolicyVersion:
     """The version a job was created under."""
     return PolicyVersion.objects.get(retailer_id=retailer_id, version=number)
+
+
+def choice(policy: PolicyVersion, name: str) -> Any:
+    """One choice. A version saved before the choice existed says what it is when nobody sets it."""
+    return policy.values.get(name, CHOICES[name])
 
 
 def save(*, retailer: Retailer, values: Mapping[str, Any], made_by: str) -> PolicyVersion:

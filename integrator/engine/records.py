@@ -11,6 +11,8 @@ from django.db.models import Model
 # Labels, not classes: the engine knows that these records exist and nothing else about them.
 RECORDS: Mapping[str, str] = {
     "approval": "integrator.Approval",
+    "batch": "integrator.Batch",
+    "batch_item": "integrator.BatchItem",
     "case": "integrator.Case",
     "case_event": "integrator.CaseEvent",
     "connection": "integrator.Connection",

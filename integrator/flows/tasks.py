@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from zlib import crc32
 
 from django.conf import settings
@@ -13,7 +14,7 @@ from django.db import connection as database
 from django.db import transaction
 from django_q.tasks import async_task
 
-from integrator.engine import clock, jobs, router, timer, worker
+from integrator.engine import batches, clock, jobs, router, timer, worker
 from integrator.engine.cases import escalate
 from integrator.engine.flow import LOCAL
 from integrator.engine.states import Trace
@@ -37,12 +38,18 @@ def drain(queue: str, **_: object) -> int:
 
 
 def tick(**_: object) -> int:
-    """The minute: fire what is due, escalate, report what is late, wake every queue with work."""
-    at = clock.now()
+    """The minute, and then every queue with work is woken."""
+    fired = minute(at=clock.now())
+    wake()
+    return fired
+
+
+def minute(*, at: datetime) -> int:
+    """What time alone brings about: what is due, batches that close, cases that rise, lateness."""
     fired = timer.fire(SCHEDULE, at=at)
+    batches.close_due(at=at)
     escalate(CASE_KINDS, trace=Trace(at=at, actor="clock"))
     worker.report_late(ROUTES, at=at)
-    wake()
     return fired
 
 

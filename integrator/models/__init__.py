@@ -1,17 +1,29 @@
 """The engine's tables. Retail's own records live in fulfilment, returns and finance."""
 
+from integrator.models.batches import Batch, BatchItem
 from integrator.models.cases import Case, CaseEvent, Note
 from integrator.models.configuration import Approval, Mapping, MappingKind, PolicyVersion
 from integrator.models.connections import Connection, Cursor, RateWindow, Retailer
 from integrator.models.facts import Link, Message, Payload, Stranger, Transition
 from integrator.models.jobs import Attempt, Heartbeat, Job
 from integrator.models.people import RoleGrant
-from integrator.models.states import ApprovalState, CaseState, ConnectionState, JobState
+from integrator.models.states import (
+    ApprovalState,
+    BatchItemState,
+    BatchState,
+    CaseState,
+    ConnectionState,
+    JobState,
+)
 
 __all__ = [
     "Approval",
     "ApprovalState",
     "Attempt",
+    "Batch",
+    "BatchItem",
+    "BatchItemState",
+    "BatchState",
     "Case",
     "CaseEvent",
     "CaseState",

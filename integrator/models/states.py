@@ -97,3 +97,36 @@ APPROVAL_MOVES: Moves = {
     ApprovalState.ASKED: (ApprovalState.GRANTED, ApprovalState.REFUSED),
     ApprovalState.GRANTED: (ApprovalState.USED,),
 }
+
+
+class BatchState(TextChoices):
+    COLLECTING = "COLLECTING", "Collecting"  # its window is open: changes still join it
+    POSTING = "POSTING", "Being posted"  # closed with a count; each item is a job of its own
+    DONE = "DONE", "Posted"  # every item has its result; failed ones are in a later batch too
+
+
+BATCH_MOVES: Moves = {
+    BORN: (BatchState.COLLECTING,),
+    BatchState.COLLECTING: (BatchState.POSTING,),
+    BatchState.POSTING: (BatchState.DONE,),
+    BatchState.DONE: (),
+}
+
+
+class BatchItemState(TextChoices):
+    COLLECTED = "COLLECTED", "Collected"  # waits for its batch to close
+    DUE = "DUE", "To be posted"  # its batch is closed: this is owed now
+    POSTED = "POSTED", "Posted"  # written, and seen there
+    UNCHANGED = "UNCHANGED", "Nothing new"  # it was there already: nothing was written
+    FAILED = "FAILED", "Failed"  # refused; a case is open, and a later batch has it again
+
+
+BATCH_ITEM_MOVES: Moves = {
+    BORN: (BatchItemState.COLLECTED,),
+    BatchItemState.COLLECTED: (BatchItemState.DUE,),
+    BatchItemState.DUE: (BatchItemState.POSTED, BatchItemState.UNCHANGED, BatchItemState.FAILED),
+    BatchItemState.FAILED: (BatchItemState.POSTED, BatchItemState.UNCHANGED),
+    BatchItemState.POSTED: (),
+    BatchItemState.UNCHANGED: (),
+}
+BATCH_ITEM_OPEN = (BatchItemState.COLLECTED, BatchItemState.DUE)

@@ -18,6 +18,7 @@ STOCKS = "POST /variants/{variant}/stocks"
 RMA = "GET /rma/{rma}"
 RMA_DONE = "PUT /rma/{rma}/status"
 ORDER = "GET /shops/nb/countries/DE/orders/{order}"
+STATUSES = "PUT /shops/nb/countries/DE/orders/{order}/legacy-custom-data"
 ORDERS = "GET /shops/nb/countries/DE/orders"
 
 
@@ -298,6 +299,16 @@ def systems_differ(stage: Stage) -> Story:
     return Story(order, {})
 
 
+def status_not_posted(stage: Stage) -> Story:
+    order = stage.sold(SKU)
+    stage.breaks("scayle", STATUSES, "error", status=422)
+    rma = stage.comes_back(order)
+    stage.warehouse_checks(rma)
+    stage.passes(minutes=12, step=4)
+    stage.mended()
+    return Story(order, rma)
+
+
 CAUSES: Mapping[str, Callable[[Stage], Story]] = {
     cause.__name__.upper(): cause
     for cause in (
@@ -338,5 +349,6 @@ CAUSES: Mapping[str, Callable[[Stage], Story]] = {
         refund_executor_missing,
         refunded_past_us,
         systems_differ,
+        status_not_posted,
     )
 }

@@ -263,6 +263,14 @@ def billing_mended(stage: Stage, story: Story, case: Case, key: str) -> None:
     press(stage, case, key)
 
 
+def told_the_shop(stage: Stage, story: Story, case: Case, key: str) -> None:
+    press(stage, case, key)
+    stage.passes(minutes=16, step=4)  # who stops trying leaves it to the next batch
+    kept = stage.order_there(story.order)["custom_data"]["integrator"]
+    assert kept["returns"][str(story.rma["id"])]["status"] == "COMPLETED"
+    done(stage, story)
+
+
 ENDS: Mapping[tuple[str, str], End] = {
     ("JOB_FAILED", "try_again"): just_close,
     ("JOB_FAILED", "give_up"): just_close,
@@ -327,6 +335,8 @@ ENDS: Mapping[tuple[str, str], End] = {
     ("REFUNDED_PAST_US", "pay_anyway"): paid_all_the_same,
     ("SYSTEMS_DIFFER", "fixed_there"): billing_mended,
     ("SYSTEMS_DIFFER", "not_an_error"): just_close,
+    ("STATUS_NOT_POSTED", "try_again"): told_the_shop,
+    ("STATUS_NOT_POSTED", "give_up"): told_the_shop,
 }
 
 

@@ -11,11 +11,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, close_old_connections
 
-from integrator.engine import clock, timer
-from integrator.engine.cases import escalate
-from integrator.engine.states import Trace
-from integrator.engine.worker import Worker, report_late
-from integrator.flows import CASE_KINDS, QUEUES, ROUTES, SCHEDULE
+from integrator.engine import clock
+from integrator.engine.worker import Worker
+from integrator.flows import QUEUES, ROUTES, tasks
 
 RECONNECT_SECONDS = 2.0
 
@@ -52,17 +50,10 @@ class Command(BaseCommand):
             try:
                 if time.monotonic() - minute >= 60:
                     minute = time.monotonic()
-                    self._minute()
+                    tasks.minute(at=clock.now())  # nudges are not needed here
                 worker.drain(queues, seconds=20, linger=1, stop=stop)
             except DatabaseError as error:
                 self._forget_the_database(error, stop)
-
-    def _minute(self) -> None:
-        """What ``tasks.tick`` does under django-q2; nudges are not needed here."""
-        at = clock.now()
-        timer.fire(SCHEDULE, at=at)
-        escalate(CASE_KINDS, trace=Trace(at=at, actor="clock"))
-        report_late(ROUTES, at=at)
 
     def _forget_the_database(self, error: DatabaseError, stop: threading.Event) -> None:
         self.stderr.write(f"The database did not answer: {type(error).__name__}. Trying again.")

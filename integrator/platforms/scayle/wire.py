@@ -100,7 +100,7 @@ def order(data: Any, path: str = "") -> OrderSeen:
         updated_at=body["updatedAt"].when(),
         confirmed_at=body["confirmedAt"].when_or_none(),
         channel=body["channel"]["key"].text_or_empty(),
-        custom_data=_custom_data(body["legacyCustomData"]),
+        custom_data=_custom_data(body),
     )
 
 
@@ -322,7 +322,11 @@ def _country(field: Field) -> str:
     return two
 
 
-def _custom_data(field: Field) -> dict[str, object]:
+def _custom_data(order: Field) -> dict[str, object] | None:
+    """What others and we keep on the order. Not sent is not the same as empty."""
+    if "legacyCustomData" not in order.value:
+        return None
+    field = order["legacyCustomData"]
     if field.absent or field.value == []:
         return {}
     return dict(field.require_object().value)
