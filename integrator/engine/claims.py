@@ -5,6 +5,7 @@ What becomes of a claimed job is ``engine.jobs``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -98,8 +99,13 @@ def renew(*, owner: str, at: datetime) -> int:
     )
 
 
-def take_back_lost(*, at: datetime, limit: int = 200) -> list[Job]:
+def take_back_lost(
+    *, at: datetime, set_aside: Callable[[Job], None], limit: int = 200
+) -> list[Job]:
     """Decide for jobs whose worker died. Returns those set aside after too many crashes.
+
+    ``set_aside`` shows such a job to a person, in the same transaction: a parked job without a
+    case would be seen by nobody.
 
     - Never started (claimed in a batch): waits for its turn, from now on alone. Nobody is charged.
     - A request that changes something had left: in doubt, to be looked up at once.
@@ -133,6 +139,7 @@ def take_back_lost(*, at: datetime, limit: int = 200) -> list[Job]:
                 jobs.doubt(job, at=at, error=error, look_after=timedelta())
             elif job.crashes >= jobs.CRASHES_MAX:
                 jobs.park(job, at=at, error=error)
+                set_aside(job)
                 parked.append(job)
             else:
                 jobs.wait(job, at=at, error=error)

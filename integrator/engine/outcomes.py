@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from django.db import transaction
@@ -134,6 +135,11 @@ class Outcomes:
         flow = self.flows.get(job.flow)
         if flow is not None:
             self.open_case(Work(job, flow, at=self.clock()), cases.JOB_CRASHES, job.error)
+        else:
+            cause = f"job:{job.flow}:{job.record_id}"
+            Job.objects.filter(pk=job.pk).update(cause=cause)
+            facts = {"error": job.error, "crashes": job.crashes}
+            _open_without_flow(cases.JOB_CRASHES, job, cause, facts, at=self.clock())
 
     # --- connections -----------------------------------------------------------------------------
 
@@ -161,7 +167,10 @@ class Outcomes:
         kind: CaseKind | str,
         text: str,
         error: PlatformError | None = None,
+        *,
+        holds: bool = True,
     ) -> None:
+        """``holds``: the job stands still because of it, so who solves the cause releases it."""
         job = work.job
         found = cases.ENGINE_KINDS[kind] if isinstance(kind, str) else kind
         about = dict(work.flow.about(work.record)) if work.flow.about and work.record else {}
@@ -174,7 +183,8 @@ class Outcomes:
             **(error.facts if error is not None else {}),
         }
         cause = (error.cause if error is not None else "") or f"job:{job.flow}:{job.record_id}"
-        Job.objects.filter(pk=job.pk).update(cause=cause)
+        if holds:
+            Job.objects.filter(pk=job.pk).update(cause=cause)
         cases.open_case(
             found,
             cases.About(
@@ -236,19 +246,27 @@ def report_late(routes: Routes, *, at: datetime, limit: int = 200) -> int:
         flow = flows.get(job.flow)
         if flow is not None:
             error = Transient(text, cause=cause, facts=facts)
-            outcomes.open_case(Work(job, flow, at=at), flow.on_late, text, error)
+            # It may be parked meanwhile: then it waits for that case's cause, not for this one's.
+            outcomes.open_case(Work(job, flow, at=at), flow.on_late, text, error, holds=False)
         else:
-            cases.open_case(
-                cases.JOB_LATE,
-                cases.About(
-                    job.record_kind,
-                    job.record_id,
-                    job.order_id,
-                    connection_id=job.connection_id,
-                    job_id=job.pk,
-                ),
-                trace=Trace(at=at, actor="clock", job_id=job.pk),
-                cause=cause,
-                facts={"step": job.flow, "error": text, **facts},
-            )
+            _open_without_flow(cases.JOB_LATE, job, cause, {"error": text, **facts}, at=at)
     return len(late)
+
+
+def _open_without_flow(
+    kind: CaseKind, job: Job, cause: str, facts: Mapping[str, Any], *, at: datetime
+) -> None:
+    """A case about a job of a version of the product we are not: all we know is the job."""
+    cases.open_case(
+        kind,
+        cases.About(
+            job.record_kind,
+            job.record_id,
+            job.order_id,
+            connection_id=job.connection_id,
+            job_id=job.pk,
+        ),
+        trace=Trace(at=at, actor="clock", job_id=job.pk),
+        cause=cause,
+        facts={"step": job.flow, **facts},
+    )

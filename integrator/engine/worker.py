@@ -129,8 +129,7 @@ class Worker:
             found += 1
             for queue in routed - set(queues):
                 self.nudge(queue)
-        for lost in claims.take_back_lost(at=self.clock()):
-            self.outcomes.set_aside(lost)
+        claims.take_back_lost(at=self.clock(), set_aside=self.outcomes.set_aside)
         for queue in queues:
             found += self._look_up_doubtful(queue) if queue != LOCAL else 0
         return found

@@ -41,6 +41,10 @@ def claim(clock: Clock, *, owner: str = "w1", queue: str = LOCAL, limit: int = 1
     return claims.claim(queue=queue, owner=owner, at=clock.at, limit=limit)
 
 
+def nobody(job: Job) -> None:
+    raise AssertionError(f"{job} was set aside")
+
+
 # --- lanes ---------------------------------------------------------------------------------------
 
 
@@ -148,7 +152,7 @@ def test_a_lost_batch_does_not_collide_with_the_job_that_newer_facts_joined(
     router.route(here.routes, at=clock.at)
 
     clock.forward(seconds=61)
-    claims.take_back_lost(at=clock.at)
+    claims.take_back_lost(at=clock.at, set_aside=nobody)
     here.work()
 
     assert set(Job.objects.values_list("state", flat=True)) == {JobState.DONE}
@@ -163,7 +167,7 @@ def test_a_frozen_worker_whose_job_was_claimed_again_cannot_write(owed: Any, clo
     [frozen] = claim(clock)
     jobs.begin(frozen, at=clock.at)
     clock.forward(seconds=61)
-    claims.take_back_lost(at=clock.at)
+    claims.take_back_lost(at=clock.at, set_aside=nobody)
     clock.forward(seconds=10)
     [again] = claim(clock, owner="w2")
     before = Attempt.objects.count()
@@ -190,7 +194,9 @@ def test_a_frozen_worker_whose_job_only_waits_cannot_write_either(owed: Any, clo
     [frozen] = claim(clock)
     jobs.begin(frozen, at=clock.at)
     clock.forward(seconds=61)
-    claims.take_back_lost(at=clock.at)  # waits for its next try; nobody has claimed it yet
+    claims.take_back_lost(
+        at=clock.at, set_aside=nobody
+    )  # waits for its next try; nobody has claimed it yet
 
     with pytest.raises(jobs.LostLease):
         jobs.park(frozen, at=clock.at, error=Refused("too late"))
@@ -270,8 +276,7 @@ def test_three_crashes_park_a_job_with_a_case(shop: Open, clock: Clock) -> None:
         [job] = claim(clock)
         jobs.begin(job, at=clock.at)
         clock.forward(seconds=61)
-        for lost in claims.take_back_lost(at=clock.at):
-            here.worker.outcomes.set_aside(lost)
+        claims.take_back_lost(at=clock.at, set_aside=here.worker.outcomes.set_aside)
         clock.forward(minutes=30)
 
     assert here.job().state == JobState.PARKED
@@ -279,12 +284,49 @@ def test_three_crashes_park_a_job_with_a_case(shop: Open, clock: Clock) -> None:
     assert here.case().facts["crashes"] == 3
 
 
+def crash_three_times(here: Shop, clock: Clock, set_aside: Any) -> None:
+    here.hear("bomb", "a/1")
+    router.route(here.routes, at=clock.at)
+    for _ in range(jobs.CRASHES_MAX):
+        [job] = claim(clock)
+        jobs.begin(job, at=clock.at)
+        clock.forward(minutes=30)
+        claims.take_back_lost(at=clock.at, set_aside=set_aside)
+        clock.forward(minutes=30)
+
+
+def test_a_job_is_set_aside_together_with_its_case_or_not_at_all(shop: Open, clock: Clock) -> None:
+    here = shop(toys.BOMB)
+
+    def dies(_: Job) -> None:
+        raise SystemExit("killed before the case is written")
+
+    with pytest.raises(SystemExit):
+        crash_three_times(here, clock, dies)
+    assert here.job().state == JobState.RUNNING
+
+    claims.take_back_lost(at=clock.at, set_aside=here.worker.outcomes.set_aside)
+    assert here.job().state == JobState.PARKED
+    assert here.job().cause == here.case().cause
+
+
+def test_a_job_of_a_flow_we_do_not_know_is_set_aside_with_a_case_too(
+    shop: Open, clock: Clock
+) -> None:
+    crash_three_times(shop(toys.BOMB), clock, shop(toys.NOTE).worker.outcomes.set_aside)
+
+    here = shop(toys.BOMB)
+    assert here.job().state == JobState.PARKED
+    assert (here.case().kind, here.case().facts["step"]) == ("JOB_CRASHES", "bomb")
+    assert here.job().cause == here.case().cause
+
+
 def test_a_job_that_was_claimed_and_never_begun_is_not_charged(owed: Any, clock: Clock) -> None:
     owed(quiet(), "a/1", "b/1")
     claim(clock)
     clock.forward(seconds=61)
 
-    assert claims.take_back_lost(at=clock.at) == []
+    assert claims.take_back_lost(at=clock.at, set_aside=nobody) == []
     for job in Job.objects.all():
         assert (job.state, job.crashes, job.attempts, job.alone) == (JobState.WAITING, 0, 0, True)
     assert len(claim(clock)) == 2  # at once, without a wait
@@ -297,7 +339,7 @@ def test_a_heartbeat_keeps_a_lease(owed: Any, clock: Clock) -> None:
     for _ in range(5):
         clock.forward(seconds=40)
         assert claims.renew(owner="w1", at=clock.at) == 1
-        claims.take_back_lost(at=clock.at)
+        claims.take_back_lost(at=clock.at, set_aside=nobody)
 
     jobs.done(job, at=clock.at, evidence={})
     assert Job.objects.get().state == JobState.DONE

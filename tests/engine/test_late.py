@@ -9,7 +9,7 @@ import requests
 
 from integrator.engine.errors import PlatformError, Transient, Unknown
 from integrator.engine.flow import Flow, Found, NotFound
-from integrator.engine.outcomes import report_late
+from integrator.engine.outcomes import Outcomes, report_late
 from integrator.models import Case, Job, JobState
 from tests.engine import toys
 from tests.engine.conftest import Clock, Shop
@@ -96,6 +96,24 @@ def test_two_late_jobs_of_one_record_do_not_take_the_case_from_each_other(
     assert set(Case.objects.values_list("job", flat=True)) == set(
         Job.objects.values_list("pk", flat=True)
     )
+
+
+def test_a_late_case_does_not_take_the_job_from_the_cause_that_holds_it(
+    shop: Open, clock: Clock, monkeypatch: Any
+) -> None:
+    """A job may be parked for a cause of its own between being found late and being shown."""
+    here = run(shop, raising(Transient("busy", retry_after=3600)))
+    clock.forward(minutes=20)
+    original = Outcomes.open_case
+
+    def parked_meanwhile(self: Outcomes, *args: Any, **kwargs: Any) -> None:
+        Job.objects.update(state=JobState.PARKED, cause="mapping:1:LOCATION:HH-2")
+        original(self, *args, **kwargs)
+
+    monkeypatch.setattr(Outcomes, "open_case", parked_meanwhile)
+    assert report_late(here.routes, at=clock.at) == 1
+
+    assert here.job().cause == "mapping:1:LOCATION:HH-2"
 
 
 def test_held_work_is_not_late(shop: Open, clock: Clock, trace: Any) -> None:
