@@ -218,7 +218,7 @@ def _mappings(
         ).first()
         if known is not None and known.ours == ours:
             continue
-        mappings.save(
+        mappings.answer(
             connection=connections[slug],
             kind=MappingKind(kind),
             theirs=theirs,

@@ -15,6 +15,7 @@ from fulfilment.models import Location, Sku
 from integrator import policy
 from integrator.desk import catalogue, directory, words
 from integrator.desk.auth import DeskRequest
+from integrator.engine import mappings
 from integrator.engine.case_kinds import Action, CaseKind, Field
 from integrator.engine.flow import LOCAL
 from integrator.engine.records import find as find_record
@@ -171,7 +172,7 @@ def choices_of(one: Field, case: Case) -> tuple[tuple[str, str], ...]:
 
 def _asks_for_theirs(case: Case) -> bool:
     """Our own word has no partner there: what is missing is the platform's word, which is typed."""
-    return ":ours:" in case.cause
+    return f":{mappings.OURS}" in case.cause
 
 
 def _of(enum: Any) -> tuple[tuple[str, str], ...]:

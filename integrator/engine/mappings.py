@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from django.db import transaction
 
+from integrator.engine import cases, jobs
 from integrator.engine.cases import MAPPING_MISSING, CaseKind
 from integrator.engine.errors import Misconfigured
 from integrator.engine.states import Trace
-from integrator.models import Connection, Mapping, MappingKind
+from integrator.models import Case, CaseState, Connection, Job, JobState, Mapping, MappingKind
+
+OURS = "ours:"  # in a cause: our own word has no partner there, or more than one
 
 
 def find(
@@ -55,7 +58,7 @@ def find_theirs(*, connection: Connection, kind: MappingKind, ours: str) -> str:
         raise Misconfigured(
             f"our {kind.label.lower()} {ours} {said} in {connection.name}",
             case=MAPPING_MISSING,
-            cause=f"mapping:{connection.pk}:{kind.value}:ours:{ours}",
+            cause=cause(connection=connection, kind=kind, theirs=f"{OURS}{ours}"),
             facts={
                 "platform": connection.name,
                 "kind": kind.label.lower(),
@@ -67,7 +70,7 @@ def find_theirs(*, connection: Connection, kind: MappingKind, ours: str) -> str:
 
 
 def cause(*, connection: Connection, kind: MappingKind, theirs: str) -> str:
-    """The cause shared by everything that waits for one word."""
+    """The cause shared by everything that waits for one word: theirs, or ``OURS`` and ours."""
     return f"mapping:{connection.pk}:{kind.value}:{theirs}"[:200]
 
 
@@ -98,3 +101,40 @@ def save(
             made_by=trace.actor,
             made_at=trace.at,
         )
+
+
+def answer(
+    *,
+    connection: Connection,
+    kind: MappingKind,
+    theirs: str,
+    ours: str,
+    trace: Trace,
+    only_partner: bool = False,
+) -> tuple[Mapping, int]:
+    """Save what a word means, release what waits for it in order, and close the cases about it.
+
+    ``only_partner``: asked for the one partner of our word, so its other partners end. Returns the
+    mapping, and how many jobs were released.
+    """
+    with transaction.atomic():
+        mapping = save(connection=connection, kind=kind, theirs=theirs, ours=ours, trace=trace)
+        partners = Mapping.objects.filter(
+            connection=connection, kind=kind, ours=ours, ended_at__isnull=True
+        ).exclude(pk=mapping.pk)
+        if only_partner:
+            partners.update(ended_at=trace.at)
+        causes = [cause(connection=connection, kind=kind, theirs=theirs)]
+        if not partners.exists():
+            causes.append(cause(connection=connection, kind=kind, theirs=f"{OURS}{ours}"))
+        waiting = Job.objects.filter(state=JobState.PARKED, cause__in=causes)
+        released = jobs.release(waiting.order_by("id"), at=trace.at)
+        about = Case.objects.filter(cause__in=causes).exclude(state=CaseState.SOLVED)
+        for case in about.select_for_update(no_key=True).order_by("id"):
+            cases.solve(
+                case,
+                resolution=Case.Resolution.FIXED_HERE,
+                trace=trace,
+                reason=f"“{theirs}” is mapped to {ours}",
+            )
+    return mapping, released

@@ -5,18 +5,14 @@ Held work is released.
 
 from __future__ import annotations
 
-from integrator.engine import cases, connections, jobs, mappings
+from integrator.engine import connections, mappings
 from integrator.engine.flow import Evidence, Flow, each
 from integrator.engine.work import Work
 from integrator.flows.decide_job import aim_case, the_case
 from integrator.models import (
-    Case,
     CaseEvent,
-    CaseState,
     Connection,
     ConnectionState,
-    Job,
-    JobState,
     MappingKind,
 )
 
@@ -29,22 +25,18 @@ def record_mapping(work: Work, __: None) -> Evidence:
     ours = str(decided.data["ours"])
     connection = Connection.objects.get(pk=int(connection_id))
     trace = work.trace.by(work.job.actor)
-    if theirs.startswith("ours:"):
-        # Our own place had no partner there: the person named theirs.
-        theirs, ours = ours, theirs.removeprefix("ours:")
-    mapping = mappings.save(
-        connection=connection, kind=MappingKind(kind), theirs=theirs, ours=ours, trace=trace
+    asked_for_theirs = theirs.startswith(mappings.OURS)
+    if asked_for_theirs:
+        # Our own place had no partner there, or too many: the person named theirs.
+        theirs, ours = ours, theirs.removeprefix(mappings.OURS)
+    mapping, released = mappings.answer(
+        connection=connection,
+        kind=MappingKind(kind),
+        theirs=theirs,
+        ours=ours,
+        trace=trace,
+        only_partner=asked_for_theirs,
     )
-    waiting = Job.objects.filter(state=JobState.PARKED, cause=case.cause)
-    released = jobs.release(waiting.order_by("id"), at=work.at)
-    same = Case.objects.filter(cause=case.cause).exclude(state=CaseState.SOLVED)
-    for one in same.order_by("id"):
-        cases.solve(
-            one,
-            resolution=Case.Resolution.FIXED_HERE,
-            trace=trace,
-            reason=f"“{theirs}” is mapped to {ours}",
-        )
     return {"mapping": mapping.pk, "released": released}
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import tomllib
+
 import pytest
 from django.db import DatabaseError, IntegrityError, transaction
 
 from fulfilment.models import StockLevel, StockMovement
 from fulfilment.states import Bucket
+from integrator import configuration
 from integrator.engine.states import UnableToMove, move
-from integrator.models import Case
+from integrator.models import Case, Mapping
 from returns.models import ReturnItem
 from returns.states import CUSTODY_MOVES, Custody, Disposition
-from tests.story import Stage
+from tests.story import DEMO, Stage
 
 SKU = "JKT-NVY-M"
 STEPS = ("requests", "approves", "hands_in", "arrives")
@@ -165,6 +168,47 @@ def test_a_place_nobody_mapped_holds_the_unit_and_once_mapped_releases_all(stage
     assert stage.sellable(SKU) == before + 3 == stage.stock_there(SKU)["truth"]
     assert stage.open_cases() == []
     assert "0 differences" in stage.compare()
+
+
+@pytest.mark.requirement("R022")
+def test_a_place_with_two_partners_is_mended_by_naming_the_one(stage: Stage) -> None:
+    """Somebody mistyped the warehouse's key: our place then has two, and each is as good."""
+    configure_words(stage, connection="scayle", theirs="WH-HAN", ours="hamburg")
+    rma = stage.comes_back(stage.sold(SKU))
+    before = stage.sellable(SKU)
+    stage.warehouse_checks(rma)
+    assert stage.open_cases() == ["MAPPING_MISSING"]
+    assert stage.sellable(SKU) == before
+
+    case = stage.case("MAPPING_MISSING")
+    stage.decide(case, "save_mapping", by=stage.omar, data={"ours": "WH-HAM"})
+    stage.passes(minutes=3)
+
+    assert stage.open_cases() == []
+    assert stage.sellable(SKU) == before + 1 == stage.stock_there(SKU)["truth"]
+    current = Mapping.objects.filter(ours="hamburg", connection=stage.connection("scayle"))
+    assert [one.theirs for one in current.filter(ended_at=None)] == ["WH-HAM"]
+
+
+@pytest.mark.requirement("R022")
+def test_a_word_mapped_in_the_retailers_file_releases_what_waits_for_it(stage: Stage) -> None:
+    rma = stage.comes_back(stage.sold(SKU))
+    before = stage.sellable(SKU)
+    stage.warehouse_checks(rma, location="WH-9")
+    assert stage.open_cases() == ["MAPPING_MISSING"]
+
+    configure_words(stage, connection="returngo", theirs="WH-9", ours="hamburg")
+    stage.passes(minutes=3)
+
+    assert stage.open_cases() == []
+    assert stage.sellable(SKU) == before + 1
+    assert "0 differences" in stage.compare()
+
+
+def configure_words(stage: Stage, **words: str) -> None:
+    content = tomllib.loads(DEMO.read_text())
+    content["mapping"].append({"kind": "location", **words})
+    configuration.apply(content, trace=stage.trace("configure"))
 
 
 @pytest.mark.requirement("R023")
