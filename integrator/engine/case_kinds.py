@@ -295,6 +295,28 @@ MESSAGE_CHANGED = CaseKind(
     actions=(NOT_AN_ERROR,),
     evidence=("platform", "event", "event_id"),
 )
+ROW_NOT_READ = CaseKind(
+    code="ROW_NOT_READ",
+    owner="ADMIN",
+    severity=2,
+    due_hours=4,
+    title="{platform} lists {what} {row}, and it cannot be read",
+    happened="Looking for what we missed, we found {what} {row} at {platform}: {error}",
+    means="Everything else there was read. What happened to this one may be missing here.",
+    todo="Have it corrected in {platform}, or ask a developer. If nobody needs it, leave it out.",
+    otherwise="We look from the same place again and again, and count as behind.",
+    closes_when="it can be read",
+    actions=(
+        Action(
+            key="not_an_error",
+            label="Leave it out",
+            says="Closes the case and goes on without it, while it stays as it is.",
+            verb="case.solve",
+            fields=(Field("note", "Why nobody needs it", "note"),),
+        ),
+    ),
+    evidence=("platform", "what", "row", "error"),
+)
 FACT_NOT_ROUTED = CaseKind(
     code="FACT_NOT_ROUTED",
     owner="ADMIN",
@@ -329,6 +351,7 @@ KINDS: tuple[CaseKind, ...] = (
     WRITE_SWITCHED_OFF,
     MESSAGE_UNKNOWN,
     MESSAGE_CHANGED,
+    ROW_NOT_READ,
     FACT_NOT_ROUTED,
 )
 

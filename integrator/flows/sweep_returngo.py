@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from integrator.engine.errors import Malformed
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, each, only_reads
 from integrator.engine.inbox import nudge
 from integrator.engine.work import Work
 from integrator.flows import platforms
-from integrator.flows.sweep_scayle import FIRST_LOOK_BACK, OVERLAP, cursor_of
+from integrator.flows.sweep_scayle import FIRST_LOOK_BACK, OVERLAP
+from integrator.flows.sweeping import cursor_of, read_list, report_unreadable
 from integrator.models import Connection, Message
 from returns.models import Return
 from returns.shapes import PlatformStatus, ReturnSummary
@@ -30,7 +30,7 @@ class Swept:
     changed: tuple[ReturnSummary, ...]
     open_ones: tuple[ReturnSummary, ...]
     started_at: datetime
-    error: str
+    unreadable: dict[str, str]
 
 
 def _aim(fact: Fact) -> Aim:
@@ -44,15 +44,9 @@ def call(work: Work) -> Swept:
     position = cursor_of(connection, STREAM).position
     since = datetime.fromisoformat(position) - OVERLAP if position else work.at - FIRST_LOOK_BACK
     client = platforms.returngo(work, connection)
-    changed: list[ReturnSummary] = []
-    open_ones: list[ReturnSummary] = []
-    error = ""
-    try:
-        changed.extend(client.rmas(updated_since=since))
-        open_ones.extend(client.rmas(statuses=OPEN))
-    except Malformed as bad_row:
-        error = str(bad_row)
-    return Swept(tuple(changed), tuple(open_ones), work.at, error)
+    changed, not_changed = read_list(client.rmas(updated_since=since))
+    open_ones, not_open = read_list(client.rmas(statuses=OPEN))
+    return Swept(changed, open_ones, work.at, not_changed | not_open)
 
 
 def record(work: Work, swept: Swept) -> Evidence:
@@ -93,16 +87,16 @@ def record(work: Work, swept: Swept) -> Evidence:
     cursor = cursor_of(connection, STREAM)
     cursor.found = len(missed)
     cursor.missed_total += len(missed)
-    if not swept.error:
+    if report_unreadable(work, connection, STREAM, swept.unreadable):
         cursor.swept_at = work.at
         cursor.position = swept.started_at.isoformat()
     cursor.save()
-    said: Evidence = {
+    return {
         "seen": len(listed),
         "missed": len(missed),
         "read_again": len(old[:REREAD_MOST]),
+        "unreadable": len(swept.unreadable),
     }
-    return said | ({"unreadable": swept.error} if swept.error else {})
 
 
 def _nudge(connection: Connection, rma: str, kind: str, at: datetime) -> None:

@@ -10,12 +10,12 @@ from finance.services import refund_overdue
 from finance.states import RefundStatus
 from fulfilment.models import Order
 from fulfilment.shapes import OrderSeen, Progress
-from integrator.engine.errors import Malformed
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, each, only_reads
 from integrator.engine.inbox import nudge
 from integrator.engine.work import Work
 from integrator.flows import platforms
-from integrator.models import Connection, Cursor, Message
+from integrator.flows.sweeping import cursor_of, read_list, report_unreadable
+from integrator.models import Connection, Message
 
 STREAM = "order"
 OVERLAP = timedelta(minutes=10)
@@ -28,11 +28,10 @@ OVERDUE_AFTER = timedelta(hours=4)
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """``error`` is set when a row could not be read: then the cursor stays where it was."""
+    """``unreadable``: what is wrong with the rows that could not be read, by row."""
 
     orders: tuple[OrderSeen, ...]
-    since: datetime
-    error: str
+    unreadable: dict[str, str]
 
 
 def _aim(fact: Fact) -> Aim:
@@ -41,22 +40,11 @@ def _aim(fact: Fact) -> Aim:
     return Aim("connection", fact.connection_id, lane, join=lane)
 
 
-def cursor_of(connection: Connection, stream: str) -> Cursor:
-    cursor, _ = Cursor.objects.get_or_create(connection=connection, stream=stream)
-    return cursor
-
-
 def call(work: Work) -> Swept:
     connection = Connection.objects.get(pk=work.job.record_id)
     position = cursor_of(connection, STREAM).position
     since = datetime.fromisoformat(position) - OVERLAP if position else work.at - FIRST_LOOK_BACK
-    found: list[OrderSeen] = []
-    error = ""
-    try:
-        found.extend(platforms.scayle(work, connection).orders_updated_since(since))
-    except Malformed as bad_row:
-        error = str(bad_row)
-    return Swept(tuple(found), since, error)
+    return Swept(*read_list(platforms.scayle(work, connection).orders_updated_since(since)))
 
 
 def record(work: Work, swept: Swept) -> Evidence:
@@ -78,9 +66,14 @@ def record(work: Work, swept: Swept) -> Evidence:
         _nudge(connection, one.external_id, "missed", work.at)
     chased = _chase_refunds(connection, work)
     newest = max((one.updated_at for one in swept.orders), default=None)
-    _advance(connection, work.at, newest, len(missed), swept.error)
-    said: Evidence = {"seen": len(swept.orders), "missed": len(missed), "refunds_chased": chased}
-    return said | ({"unreadable": swept.error} if swept.error else {})
+    complete = report_unreadable(work, connection, STREAM, swept.unreadable)
+    _advance(connection, work.at, newest, len(missed), complete=complete)
+    return {
+        "seen": len(swept.orders),
+        "missed": len(missed),
+        "refunds_chased": chased,
+        "unreadable": len(swept.unreadable),
+    }
 
 
 def _nudge(connection: Connection, order_id: str, kind: str, at: datetime) -> None:
@@ -113,12 +106,13 @@ def _chase_refunds(connection: Connection, work: Work) -> int:
 
 
 def _advance(
-    connection: Connection, at: datetime, newest: datetime | None, missed: int, error: str
+    connection: Connection, at: datetime, newest: datetime | None, missed: int, *, complete: bool
 ) -> None:
+    """Without a complete reading the cursor stays: the next sweep begins at the same place."""
     cursor = cursor_of(connection, STREAM)
     cursor.found = missed
     cursor.missed_total += missed
-    if not error:
+    if complete:
         cursor.swept_at = at
         if newest is not None:
             cursor.position = newest.isoformat()

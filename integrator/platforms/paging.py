@@ -38,23 +38,43 @@ def pages(
     )
 
 
-def readable(rows: Iterable[R], parse: Callable[[R], T]) -> Iterator[T]:
+def _nameless(row: object) -> str:
+    return ""
+
+
+def readable(
+    rows: Iterable[R], parse: Callable[[R], T], name: Callable[[R], str] = _nameless
+) -> Iterator[T]:
     """Every row that can be read; then ``Malformed`` if there were others.
 
     One bad row must not hide the good ones behind it, and must not be lost either.
-    ``facts["unreadable"]`` lists what was wrong, row by row.
+    ``facts["unreadable"]`` lists what was wrong, row by row, ``facts["rows"]`` which they are: by
+    ``name``, the platform's id, or by what is wrong where a row has not even that.
     """
     bad: list[Malformed] = []
+    names: list[str] = []
     for row in rows:
         try:
             shape = parse(row)
         except Malformed as error:
             bad.append(error)
+            names.append(_name_of(row, name) or error.message)
             continue
         yield shape
     if bad:
         raise Malformed(
             f"{len(bad)} row(s) could not be read; the first: {bad[0].message}",
             cause=bad[0].cause,
-            facts={**bad[0].facts, "unreadable": [error.message for error in bad]},
+            facts={
+                **bad[0].facts,
+                "unreadable": [error.message for error in bad],
+                "rows": names,
+            },
         )
+
+
+def _name_of(row: R, name: Callable[[R], str]) -> str:
+    try:
+        return name(row)
+    except Malformed:
+        return ""

@@ -101,6 +101,14 @@ def message_changed(stage: Stage) -> Story:
     return Story(stage.sold(SKU), {})
 
 
+def row_not_read(stage: Stage) -> Story:
+    """The first order of the list has no date any more: the others are found all the same."""
+    first = stage.sold(SKU)
+    stage.breaks("scayle", ORDERS, "missing_field", field="entities.updatedAt")
+    stage.passes(minutes=6, step=3)
+    return Story(first, {})
+
+
 def order_does_not_add_up(stage: Stage) -> Story:
     stage.breaks("scayle", ORDER, "new_enum", field="payment.amount", value=1)
     order = stage.sold(SKU)
@@ -320,6 +328,7 @@ CAUSES: Mapping[str, Callable[[Stage], Story]] = {
         write_switched_off,
         message_unknown,
         message_changed,
+        row_not_read,
         order_does_not_add_up,
         order_not_read,
         restock_failed,

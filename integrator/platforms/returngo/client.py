@@ -66,7 +66,7 @@ class ReturnGO:
         if statuses:
             words = sorted(CONTRACT.raw("rma_status", status) for status in statuses)
             params["status"] = ",".join(words)
-        yield from readable(self._rows("rmas", params), wire.summary)
+        yield from readable(self._rows("rmas", params), wire.summary, wire.row_name)
 
     def transactions(self, rma_ids: Sequence[str]) -> Iterator[MoneySeen]:
         """The money ReturnGO lists for these returns. It names units, not the return."""

@@ -59,6 +59,12 @@ def rma_id(field: Field) -> str:
     return number
 
 
+def row_name(row: Field) -> str:
+    """The return a row of a list is about, also when the rest of it cannot be read."""
+    inside = row["rmaSummary"]
+    return rma_id((row if inside.absent else inside)["rmaId"])
+
+
 def summary(row: Field) -> ReturnSummary:
     inside = row.require_object()["rmaSummary"]
     row = row if inside.absent else inside

@@ -59,7 +59,11 @@ class Scayle:
     def orders_updated_since(self, at: datetime) -> Iterator[OrderSeen]:
         """Every order changed at or after ``at``; unreadable ones raise after the last good one."""
         rows = self._orders({"filters[minUpdatedAt]": _moment(at)})
-        yield from readable(rows, lambda row: wire.order(row.value, row.path))
+        yield from readable(
+            rows,
+            lambda row: wire.order(row.value, row.path),
+            lambda row: row["id"].text_or_empty(),
+        )
 
     def find_order(self, reference: str) -> OrderSeen | None:
         """The order with our ``reference``.

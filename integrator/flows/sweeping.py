@@ -1,0 +1,81 @@
+"""What all sweeps share: how far they came, and what in a list could not be read.
+
+Not for what is missed: that is each platform's own sweep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+from integrator.engine import cases
+from integrator.engine.cases import ROW_NOT_READ
+from integrator.engine.errors import Malformed
+from integrator.engine.work import Work
+from integrator.models import Case, CaseState, Connection, Cursor
+
+T = TypeVar("T")
+
+
+def cursor_of(connection: Connection, stream: str) -> Cursor:
+    cursor, _ = Cursor.objects.get_or_create(connection=connection, stream=stream)
+    return cursor
+
+
+def read_list(rows: Iterable[T]) -> tuple[tuple[T, ...], dict[str, str]]:
+    """What of a list can be read, and what is wrong with the rest, by row.
+
+    A list that breaks off as a whole counts as one row without a name.
+    """
+    found: list[T] = []
+    try:
+        for row in rows:
+            found.append(row)
+    except Malformed as error:
+        wrong = error.facts.get("unreadable", [error.message])
+        names = error.facts.get("rows", [""])
+        return tuple(found), dict(zip(names, wrong, strict=True))
+    return tuple(found), {}
+
+
+def report_unreadable(
+    work: Work, connection: Connection, stream: str, unreadable: Mapping[str, str]
+) -> bool:
+    """A case per row that cannot be read; those that can be read again close by themselves.
+
+    Returns whether the sweep may go on from here: nothing was unreadable, or a person said of all
+    of it that it can be left out, and it still looks the same.
+    """
+    prefix = f"unreadable:{connection.pk}:{stream}:"
+    causes = {f"{prefix}{row}"[:200]: (row, error[:300]) for row, error in unreadable.items()}
+    known = Case.objects.filter(kind=ROW_NOT_READ.code, cause__startswith=prefix)
+    left_out = set(
+        known.filter(state=CaseState.SOLVED, resolution=Case.Resolution.NOT_AN_ERROR).values_list(
+            "cause", "facts__error"
+        )
+    )
+    new = {cause: said for cause, said in causes.items() if (cause, said[1]) not in left_out}
+    for cause, (row, error) in new.items():
+        cases.open_case(
+            ROW_NOT_READ,
+            cases.About("connection", connection.pk, connection_id=connection.pk),
+            trace=work.trace,
+            cause=cause,
+            facts={
+                "platform": connection.name,
+                "what": _WORDS.get(stream, stream),
+                "row": row or "(the whole list)",
+                "error": error,
+            },
+        )
+    for case in known.exclude(state=CaseState.SOLVED).exclude(cause__in=causes).order_by("id"):
+        cases.solve(
+            case,
+            resolution=Case.Resolution.BY_ITSELF,
+            trace=work.trace,
+            reason="It can be read",
+        )
+    return not new
+
+
+_WORDS = {"order": "order", "rma": "return"}
