@@ -93,8 +93,8 @@ REFUND_FAILED = CaseKind(
     severity=3,
     due_hours=4,
     title="The payment of {amount} for order {order} failed",
-    happened="{platform} took the return back, but the payment provider did not pay the customer.",
-    means="The customer has not been paid, although the goods are back.",
+    happened="{platform} reports that the payment for return {rma} could not be made.",
+    means="The customer has not been paid.",
     todo="Start the payment again in {platform}, or pay by hand and give the reference.",
     otherwise="The customer keeps waiting for {amount}. The return stays open.",
     closes_when="{platform} reports the payment as made",
@@ -109,7 +109,7 @@ REFUND_NOT_RECORDED = CaseKind(
     severity=2,
     due_hours=8,
     title="No proof yet of the refund of {amount} for order {order}",
-    happened="The refund was sent at {sent}. {platform} has shown no record of it since.",
+    happened="{platform} has had the refund since {sent}, and shows no record of a payment.",
     means="The customer may or may not have the money. The return stays open.",
     todo="Look at the order in {platform}. If the money went out, give the reference.",
     otherwise="The return is not completed.",
@@ -124,13 +124,13 @@ REFUND_BY_HAND = CaseKind(
     severity=2,
     due_hours=8,
     title="Refund {amount} for order {order} by hand",
-    happened="Return {rma} is worth {amount}, which {platform} cannot pay: {error}",
-    means="All evidence is there. The customer waits for the money.",
+    happened="{amount} is owed for {what}, return {rma}. A person has to pay it: {error}",
+    means="All evidence is there, and the amount is set aside. The customer waits for the money.",
     todo="Pay {amount} and give the reference. A second person confirms it.",
     otherwise="The customer keeps waiting.",
     closes_when="the payment is recorded",
     actions=(PAID_BY_HAND, GIVE_UP),
-    evidence=("order", "rma", "amount", "error"),
+    evidence=("order", "rma", "amount", "what", "error"),
     ladder=("CONTROLLER",),
 )
 REFUND_MORE_THAN_PAID = CaseKind(
@@ -154,10 +154,10 @@ REFUND_EXECUTOR_MISSING = CaseKind(
     owner="ADMIN",
     severity=3,
     due_hours=2,
-    title="Nobody has been named to pay refunds",
-    happened="A refund is due, but the settings do not say who pays: {error}",
-    means="No customer is paid until this is set.",
-    todo="Set who pays refunds, then try again.",
+    title="Refunds wait for a setting that nobody has made",
+    happened="A refund is due, but the settings do not say enough about it: {error}",
+    means="No customer is paid this way until it is set.",
+    todo="Make the setting, then try again.",
     otherwise="Every refund of this kind waits.",
     closes_when="the refund is sent",
     actions=(TRY_AGAIN,),
@@ -196,6 +196,14 @@ SYSTEMS_DIFFER = CaseKind(
     ladder=("CONTROLLER",),
 )
 
+# What is open about one refund and ends with it.
+OF_A_REFUND = (
+    REFUND_REFUSED,
+    REFUND_IN_DOUBT,
+    REFUND_FAILED,
+    REFUND_NOT_RECORDED,
+    REFUND_BY_HAND,
+)
 KINDS = (
     REFUND_REFUSED,
     REFUND_IN_DOUBT,

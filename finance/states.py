@@ -49,6 +49,8 @@ class Account(TextChoices):
     """The accounts a ledger entry moves money between. Clearing accounts must return to zero."""
 
     SALES_RETURNS = "SALES_RETURNS", "Sales returns"
+    GOODWILL = "GOODWILL", "Goodwill (a cost of ours)"
+    DIFFERENCES = "DIFFERENCES", "Differences that were accepted"
     REFUNDS_OWED = "REFUNDS_OWED", "Refunds owed (clearing)"
     PAYER = "PAYER", "Paid out by the payer"
 

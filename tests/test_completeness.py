@@ -22,7 +22,7 @@ from integrator import policy
 from integrator.engine import records
 from integrator.engine.cases import CaseKind
 from integrator.engine.flow import Flow
-from integrator.flows import CASE_KINDS, FLOWS, ROUTES, SCHEDULE
+from integrator.flows import CASE_KINDS, FLOWS, OWN_TOPICS, ROUTES, SCHEDULE
 from integrator.models import CaseEvent
 from integrator.platforms import PLATFORMS
 from integrator.roles import Role
@@ -189,7 +189,7 @@ def test_every_file_of_flows_is_used() -> None:
 
 
 def known_keys() -> set[str]:
-    keys = {"heard:unknown", "heard:quarantined"}
+    keys = {"heard:unknown", "heard:quarantined", *OWN_TOPICS}
     keys |= {
         f"heard:{slug}:{topic}"
         for slug, platform in PLATFORMS.items()

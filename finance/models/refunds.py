@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import pgtrigger
 from django.db import models
 from django.db.models import F, Q
 
@@ -11,6 +12,7 @@ from finance.states import REFUND_MOVES, REFUND_OPEN, Executor, RefundStatus, Su
 from fulfilment.models import Order, OrderItem
 from integrator.models.protection import guarded_moves
 from returns.models import Return, ReturnItem
+from returns.shapes import Resolution
 
 
 class Refund(models.Model):
@@ -18,8 +20,9 @@ class Refund(models.Model):
 
     Three figures are kept apart: what the returns platform *claimed*, what our policy *calculated*,
     what the payer *executed* (derived until a payout line or a re-read of the order confirms it).
-    One refund per order may stand between sending and evidence, because SCAYLE's evidence names
-    neither items nor amount.
+    One refund per order that SCAYLE pays may stand between sending and evidence, because its
+    evidence names neither items nor amount. ``arithmetic`` keeps how each unit's amount came about,
+    as rows for people: what was paid for it, what was taken off, what remains.
     """
 
     RECORD_KIND: ClassVar = "refund"
@@ -35,11 +38,13 @@ class Refund(models.Model):
         max_length=12, choices=RefundStatus.choices, default=RefundStatus.AUTHORISED
     )
     executor = models.CharField(max_length=20, choices=Executor.choices)
+    way = models.CharField(max_length=12, choices=Resolution.choices, default=Resolution.REFUND)
     currency = models.CharField(max_length=3)
     claimed_minor = models.BigIntegerField()
     calculated_minor = models.BigIntegerField()
     executed_minor = models.BigIntegerField(null=True)
     executed_is_derived = models.BooleanField(default=True)
+    arithmetic = models.JSONField(default=list)
     evidence = models.JSONField(default=dict)
     evidence_before = models.JSONField(default=list)
     billing_before = models.CharField(max_length=20, blank=True)
@@ -55,8 +60,13 @@ class Refund(models.Model):
             models.UniqueConstraint(fields=["order", "subject", "number"], name="refund_key_once"),
             models.UniqueConstraint(
                 fields=["order"],
-                condition=Q(status__in=[*REFUND_OPEN]),
+                condition=Q(status__in=[*REFUND_OPEN], executor=Executor.SCAYLE),
                 name="refund_one_open_per_order",
+            ),
+            models.UniqueConstraint(
+                fields=["order"],
+                condition=Q(subject=Subject.SHIPPING) & ~Q(status=RefundStatus.REFUSED),
+                name="refund_of_shipping_once_per_order",
             ),
             models.CheckConstraint(
                 condition=Q(calculated_minor__gt=0), name="refund_amount_positive"
@@ -70,6 +80,16 @@ class Refund(models.Model):
 
     def __str__(self) -> str:
         return f"refund {self.order_id}/{self.subject}/{self.number}"
+
+    @property
+    def key(self) -> str:
+        """How other systems and people refer to it: order, subject, number."""
+        return f"{self.order.number}/{self.subject}/{self.number}"
+
+    @property
+    def subject_label(self) -> str:
+        kind = self.subject.partition(":")[0]
+        return str(Subject(kind).label) if kind in Subject.values else self.subject
 
 
 class RefundItem(models.Model):
@@ -85,6 +105,28 @@ class RefundItem(models.Model):
     is_live = models.BooleanField(default=True)
 
     class Meta:
+        triggers: ClassVar = [
+            pgtrigger.Trigger(
+                name="of_its_order",
+                operation=pgtrigger.Insert | pgtrigger.Update,
+                when=pgtrigger.Before,
+                func="""
+                    IF NOT EXISTS (
+                        SELECT 1 FROM finance_refund r
+                          JOIN fulfilment_orderitem i ON i.order_id = r.order_id
+                         WHERE r.id = NEW.refund_id AND i.id = NEW.order_item_id)
+                       OR (NEW.return_item_id IS NOT NULL AND NOT EXISTS (
+                        SELECT 1 FROM returns_returnitem u
+                         WHERE u.id = NEW.return_item_id
+                           AND u.order_item_id = NEW.order_item_id))
+                    THEN
+                        RAISE EXCEPTION 'unit % is not part of the order of refund %',
+                            NEW.order_item_id, NEW.refund_id USING ERRCODE = 'check_violation';
+                    END IF;
+                    RETURN NEW;
+                """,
+            )
+        ]
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["return_item"],

@@ -37,6 +37,7 @@ ROUTES: Routes = {
     # What platforms tell us
     "heard:scayle:order": [capture_order.FLOW],
     "heard:returngo:rma": [take_return.FLOW],
+    "heard:returngo:money": [refund.FLOW],
     "heard:unknown": [review_message.FLOW],
     "heard:quarantined": [review_message.FLOW],
     # What the clock tells us
@@ -57,8 +58,13 @@ ROUTES: Routes = {
     "return_item.custody:REQUESTED": [collect_statuses.FLOW],
     "return_item.custody:AUTHORISED": [refund.FLOW, collect_statuses.FLOW],
     "return_item.custody:IN_TRANSIT": [collect_statuses.FLOW],
-    "return_item.custody:RECEIVED": [refund.FLOW, collect_statuses.FLOW],
-    "return_item.custody:INSPECTED": [restock.FLOW, refund.FLOW, collect_statuses.FLOW],
+    "return_item.custody:RECEIVED": [refund.FLOW, complete_return.FLOW, collect_statuses.FLOW],
+    "return_item.custody:INSPECTED": [
+        restock.FLOW,
+        refund.FLOW,
+        complete_return.FLOW,
+        collect_statuses.FLOW,
+    ],
     "return_item.custody:CLOSED": [collect_statuses.FLOW],
     "return_item.money:REFUSED": [collect_statuses.FLOW],
     "refund.status:RECORDED": [complete_return.FLOW, collect_statuses.FLOW],
@@ -83,6 +89,8 @@ ROUTES: Routes = {
     "case:ESCALATED": [alert.FLOW],
 }
 
+# Facts of our own: a flow says that something is to be looked at, no platform and no clock does.
+OWN_TOPICS = frozenset({"heard:returngo:money"})
 SCHEDULE = (
     Every("sweep-due", "scayle", minutes=5),
     Every("sweep-due", "returngo", minutes=5),
@@ -92,4 +100,4 @@ SCHEDULE = (
 FLOWS = flows_of(ROUTES)
 QUEUES = (LOCAL, *sorted({flow.queue for flow in FLOWS.values()} - {LOCAL}))
 
-__all__ = ["CASE_KINDS", "FLOWS", "QUEUES", "ROUTES", "SCHEDULE"]
+__all__ = ["CASE_KINDS", "FLOWS", "OWN_TOPICS", "QUEUES", "ROUTES", "SCHEDULE"]

@@ -6,10 +6,11 @@ look first shows what is already there, and a repeat is harmless.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from finance.amounts import worked_out
 from finance.models import Refund
 from finance.states import RefundStatus
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, Nothing
@@ -20,9 +21,9 @@ from integrator.flows.take_return import return_lane
 from integrator.models import Connection
 from integrator.platforms.returngo.client import ReturnGO
 from returns.cases import COMPLETE_FAILED
-from returns.models import Return
+from returns.models import Return, ReturnItem
 from returns.services import return_complete
-from returns.shapes import MoneyStatus, PlatformStatus, ReturnSeen
+from returns.shapes import Method, MoneyStatus, PlatformStatus, Resolution, ReturnSeen
 from returns.states import Custody, Money
 
 PROVED = (Money.RECORDED, Money.SETTLED)
@@ -38,20 +39,22 @@ class Told:
 
 
 def aim(facts: Sequence[Fact]) -> dict[int, Aim]:
-    rows = Refund.objects.filter(
-        pk__in={fact.record_id for fact in facts}, return_record__isnull=False
-    ).values_list(
-        "pk",
-        "return_record_id",
-        "order_id",
-        "return_record__connection_id",
-        "return_record__external_id",
-    )
-    found = {row[0]: row[1:] for row in rows}
+    """A recorded refund makes its return due; so does a unit whose money was there before it."""
+    refunds = {fact.record_id for fact in facts if fact.record_kind == "refund"}
+    units = {fact.record_id for fact in facts if fact.record_kind == "return_item"}
+    found = {
+        (kind, pk): row
+        for kind, rows in (
+            ("refund", _of_refunds(refunds)),
+            ("return_item", _of_paid_units(units)),
+        )
+        for pk, *row in rows
+    }
     aims = {}
     for fact in facts:
-        if fact.record_id in found:
-            return_id, order_id, connection_id, external_id = found[fact.record_id]
+        row = found.get((fact.record_kind, fact.record_id))
+        if row is not None:
+            return_id, order_id, connection_id, external_id = row
             aims[fact.id] = Aim(
                 "return",
                 return_id,
@@ -62,12 +65,32 @@ def aim(facts: Sequence[Fact]) -> dict[int, Aim]:
     return aims
 
 
+def _of_refunds(ids: Collection[int]) -> Iterable[tuple[Any, ...]]:
+    return Refund.objects.filter(pk__in=ids, return_record__isnull=False).values_list(
+        "pk",
+        "return_record_id",
+        "order_id",
+        "return_record__connection_id",
+        "return_record__external_id",
+    )
+
+
+def _of_paid_units(ids: Collection[int]) -> Iterable[tuple[Any, ...]]:
+    return ReturnItem.objects.filter(pk__in=ids, money__in=PROVED).values_list(
+        "pk",
+        "return_record_id",
+        "return_record__order_id",
+        "return_record__connection_id",
+        "return_record__external_id",
+    )
+
+
 def call(work: Work) -> Told | Nothing:
     record_ = _return(work)
     client = platforms.returngo(work, record_.connection)
     seen = client.rma(record_.external_id)
     told = _tell_transactions(client, record_, seen)
-    if not _is_finished(record_):
+    if not _is_finished(work, record_):
         return Told(told, done=False)
     if seen.status != PlatformStatus.DONE:
         client.set_rma_status(record_.external_id, PlatformStatus.DONE)
@@ -107,13 +130,33 @@ def _proved_units(record_: Return) -> dict[str, str]:
     }
 
 
-def _is_finished(record_: Return) -> bool:
-    """Nothing of it is open any more: every unit is proved as paid or settled, none is held."""
-    items = list(record_.items.all())
+def _is_finished(work: Work, record_: Return) -> bool:
+    """Nothing of it is open any more: every unit is paid or settled, none is held, none to come.
+
+    A unit that was paid before it came back is not over: closing it would lose its verdict.
+    """
+    values = work.policy(record_.connection.retailer_id).values
+    arrived = {Custody.INSPECTED, Custody.CLOSED}
+    if values["stock_evidence"] == "goods_in":
+        arrived.add(Custody.RECEIVED)
+    items = list(record_.items.select_related("order_item__sku", "order_item__parent__sku"))
     return bool(items) and all(
-        not item.blocked_by and (item.money in OVER or item.custody == Custody.CLOSED)
+        not item.blocked_by
+        and (
+            item.custody == Custody.CLOSED
+            or (_is_paid(item) and (item.custody in arrived or item.method == Method.KEPT))
+        )
         for item in items
     )
+
+
+def _is_paid(item: ReturnItem) -> bool:
+    """Paid or settled, or nothing is owed for it: a free gift, or a fee as high as its price."""
+    if item.money in OVER:
+        return True
+    if item.order_item is None or item.resolution == Resolution.EXCHANGE:
+        return False
+    return not worked_out(item.order_item, item.deductions)[0]
 
 
 def record(work: Work, told: Told) -> Evidence:
@@ -137,7 +180,7 @@ def probe(work: Work) -> Found | NotFound:
         for money in seen.money
         if money.status == MoneyStatus.REQUESTED and set(money.unit_ids) <= set(references)
     ]
-    finished = _is_finished(record_)
+    finished = _is_finished(work, record_)
     if not open_ones and (not finished or seen.status == PlatformStatus.DONE):
         return Found(Told((), done=finished))
     return NotFound(may_repeat=True)

@@ -67,30 +67,43 @@ def record_give_up(work: Work, _: None) -> Evidence:
             state = job.get_state_display().lower()
             cases.note(case, text=f"Not stopped: the step is {state}", trace=trace, by=None)
             return {"nothing": f"the step is {state}"}
-    if job is not None and job.flow == "refund":
-        _leave_unpaid(job, work)
+    # First the case: freeing the amount closes what is open about it, and this is how it ended.
     cases.solve(
         case,
         resolution=Case.Resolution.FIXED_THERE,
         trace=trace,
         reason="Done in another way",
     )
+    _leave_unpaid(case, work)
     return {"stopped": job.pk if job is not None else None}
 
 
-def _leave_unpaid(job: Job, work: Work) -> None:
+def _leave_unpaid(case: Case, work: Work) -> None:
     """What somebody settled in another way must not be paid by us when a sibling is ready."""
     trace = work.trace.by(work.job.actor)
-    if job.kept.get("refund"):
-        refund = Refund.objects.select_related("order__connection__retailer").get(
-            pk=job.kept["refund"]
+    refund = _reserved(case)
+    is_refund = case.job is not None and case.job.flow == "refund"
+    units = set(case.job.kept.get("units", [])) if case.job is not None and is_refund else set()
+    if refund is not None:
+        units |= set(
+            refund.items.filter(return_item__isnull=False).values_list("return_item_id", flat=True)
         )
         if refund.status == RefundStatus.AUTHORISED:
             refund_refused(refund, trace=trace, reason="Given up before it was sent")
-    units = ReturnItem.objects.filter(pk__in=job.kept.get("units", []))
-    for unit in units.select_related("return_record"):
+    for unit in ReturnItem.objects.filter(pk__in=units).select_related("return_record"):
         if Money.WAIVED in MONEY_MOVES[unit.money]:
             move(unit, "money", Money.WAIVED, reason="Settled in another way", trace=trace)
+
+
+def _reserved(case: Case) -> Refund | None:
+    """The refund the case is about, or the one its stopped step had reserved."""
+    refunds = Refund.objects.select_related("order__connection__retailer", "return_record")
+    if case.record_kind == "refund":
+        return refunds.get(pk=case.record_id)
+    if case.job is None or case.job.flow != "refund":
+        return None
+    refund_id = case.job.kept.get("refund")
+    return refunds.get(pk=refund_id) if refund_id else None
 
 
 TRY_AGAIN = Flow(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from finance.models import Refund
-from finance.services import Share, refund_recorded, refund_reserve
+from finance.services import refund_recorded, refund_reserve
 from finance.states import Executor, RefundStatus
 from integrator.engine import cases, jobs
 from integrator.engine.flow import Evidence, Flow, each
 from integrator.engine.work import Work
 from integrator.flows.decide_job import aim_case, the_case
+from integrator.flows.refund_rules import Ready
 from integrator.models import Case, CaseEvent, Job
 from returns.models import ReturnItem
+from returns.shapes import Resolution
 
 
 def record(work: Work, _: None) -> Evidence:
@@ -19,6 +21,9 @@ def record(work: Work, _: None) -> Evidence:
     refund = _refund(case)
     if refund is None or refund.status == RefundStatus.REFUSED:
         refund = _new_refund(case, refund, work)
+    elif refund.executor == Executor.RETURNS_PLATFORM:
+        Refund.objects.filter(pk=refund.pk).update(executor=Executor.MANUAL)
+        refund.executor = Executor.MANUAL  # they were to pay it, and a person has
     trace = work.trace.by(work.job.actor)
     # First the case: recording closes what is open about the refund, and this is how it ended.
     cases.solve(
@@ -57,18 +62,16 @@ def _new_refund(case: Case, refused: Refund | None, work: Work) -> Refund:
         parts = refused.items.filter(return_item__isnull=False)
         units = [pk for pk in parts.values_list("return_item_id", flat=True) if pk is not None]
     items = list(
-        ReturnItem.objects.filter(pk__in=units).select_related(
-            "order_item", "return_record__connection__retailer", "return_record__order"
+        ReturnItem.objects.filter(pk__in=units, order_item__isnull=False)
+        .select_related(
+            "order_item__sku",
+            "order_item__parent__sku",
+            "return_record__connection__retailer",
+            "return_record__order",
         )
+        .order_by("id")
     )
-    shares = [
-        Share(
-            item,
-            item.order_item.paid_minor - sum(int(fee["amount_minor"]) for fee in item.deductions),
-        )
-        for item in items
-        if item.order_item is not None
-    ]
+    shares = [Ready(item, Resolution.REFUND, tuple(item.deductions)).share for item in items]
     refund = refund_reserve(
         return_record=items[0].return_record,
         shares=shares,

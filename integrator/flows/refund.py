@@ -3,52 +3,55 @@
 1. Which units have all the evidence their policy asks for, and what does the shopper get for them?
 2. Read the return again: if its platform lists money for a unit, nobody pays it a second time.
 3. Reserve the amount on the order and keep the refund's id, in one step, before anything is sent.
-4. Send all ready units in one call. SCAYLE then pays each whole unit, later, and says so later.
+4. What SCAYLE cannot pay is set aside for who pays it. The rest goes in one call: SCAYLE then pays
+   each whole unit, later, and says so later.
 5. What may have been sent is in doubt: only a positive look-up or a person ends that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from finance import cases as kinds
 from finance.models import Refund
 from finance.services import (
-    Share,
     facts_of,
     open_refund,
+    refund_by_hand,
     refund_doubtful,
-    refund_recorded,
     refund_refused,
     refund_reserve,
     refund_sent,
 )
 from finance.states import Executor, RefundStatus
 from fulfilment.models import Order
-from integrator.engine import cases
-from integrator.engine.errors import Refused, Transient, Unknown
+from integrator.engine import cases, choices
+from integrator.engine.errors import Misconfigured, Refused, Transient, Unknown
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, Nothing
 from integrator.engine.shapes import Call
 from integrator.engine.work import Work
 from integrator.flows import platforms
 from integrator.flows.capture_order import order_lane
+from integrator.flows.refund_listed import TOPIC, take_listed, version_of
 from integrator.flows.refund_rules import (
-    PAYABLE,
+    Group,
     Ready,
     about,
+    group_ready,
     is_returned_there,
     ready_units,
     refuse_if_paid_meanwhile,
     refuse_if_paid_past_us,
     refuse_if_returned_there,
-    refuse_unless_expressible,
-    split_paid,
+    refuse_if_unclear,
 )
+from integrator.models import Message
 from integrator.platforms.scayle.client import ReturnedUnit
 from returns.cases import RESOLUTION_BY_HAND
 from returns.models import Return, ReturnItem
-from returns.shapes import MoneySeen, PlatformStatus, Resolution, ReturnSeen
+from returns.shapes import PlatformStatus, Resolution
 
 WAIT_FOR_OTHER_SECONDS = 60.0
 
@@ -61,62 +64,127 @@ class Sent:
 
 
 def aim(facts: Sequence[Fact]) -> dict[int, Aim]:
-    """Facts about units make the return due, once, in the order's lane."""
+    """Facts about units, or money listed for a return, make it due, once, in the order's lane."""
+    wanted = {
+        fact.id: key
+        for fact in facts
+        if (key := ("unit", fact.record_id) if fact.record_kind == "return_item" else _named(fact))
+    }
     rows = ReturnItem.objects.filter(
-        pk__in={fact.record_id for fact in facts if fact.record_kind == "return_item"},
+        pk__in=[key[1] for key in wanted.values() if key[0] == "unit"],
         blocked_by="",
         return_record__order__isnull=False,
     ).values_list(
         "pk", "return_record_id", "return_record__order_id", "return_record__order__connection_id"
     )
-    found = {pk: (return_id, order_id, where) for pk, return_id, order_id, where in rows}
-    aims = {}
-    for fact in facts:
-        if fact.record_id in found:
-            return_id, order_id, connection_id = found[fact.record_id]
-            aims[fact.id] = Aim(
-                "return",
-                return_id,
-                lane=order_lane(order_id),
-                order_id=order_id,
-                connection_id=connection_id,
-            )
-    return aims
+    found: dict[tuple[Any, ...], tuple[int, int, int]] = {
+        ("unit", pk): (return_id, order_id, where) for pk, return_id, order_id, where in rows
+    }
+    found |= _returns_named({key for key in wanted.values() if key[0] == "rma"})
+    return {
+        fact_id: Aim(
+            "return",
+            found[key][0],
+            lane=order_lane(found[key][1]),
+            order_id=found[key][1],
+            connection_id=found[key][2],
+        )
+        for fact_id, key in wanted.items()
+        if key in found
+    }
+
+
+def _named(fact: Fact) -> tuple[Any, ...] | None:
+    if fact.record_kind != "message":
+        return None
+    return ("rma", fact.connection_id, str(fact.data["resource_id"]))
+
+
+def _returns_named(keys: set[tuple[Any, ...]]) -> dict[tuple[Any, ...], tuple[int, int, int]]:
+    rows = Return.objects.filter(
+        connection_id__in={key[1] for key in keys},
+        external_id__in={key[2] for key in keys},
+        order__isnull=False,
+    ).values_list("connection_id", "external_id", "pk", "order_id", "order__connection_id")
+    return {
+        ("rma", connection_id, rma): (return_id, order_id, where)
+        for connection_id, rma, return_id, order_id, where in rows
+        if order_id is not None
+    }
 
 
 def call(work: Work) -> Sent | Nothing:
     record = _return(work)
-    values = work.policy(record.connection.retailer_id).values
     refund = _kept(work)
     if refund is not None and refund.status == RefundStatus.REFUSED:
         refund = None  # a person said "try again" after a refusal: a new refund, a new number
     if refund is None:
-        ready = ready_units(record, values)
-        if not ready:
-            return Nothing("no unit has all its evidence yet")
-        _keep_units(work, ready)
-        seen = platforms.returngo(work, record.connection).rma(record.external_id)
-        before, to_pay = split_paid(ready, seen)
-        _record_paid_before(work, record, before)
-        payable = [one for one in to_pay if one.resolution == Resolution.REFUND]
-        if seen.status != PlatformStatus.DONE:
-            _report_by_hand(work, record, [one for one in to_pay if one not in payable])
-        if not payable:
-            return Nothing("somebody else has paid" if before else "nothing here is ours to pay")
-        _keep_units(work, payable)
-        refuse_unless_expressible(record, payable, values)
-        refund = _reserve(work, record, payable, seen)
-        _send(work, refund)
-        return Sent(refund.pk)
+        return _begin(work, record)
     if refund.status in (RefundStatus.AUTHORISED, RefundStatus.IN_DOUBT):
         _send_late(work, record, refund)
     return Sent(refund.pk)
 
 
+def _begin(work: Work, record: Return) -> Sent | Nothing:
+    """Look who pays, or has paid; set aside what others pay; send what SCAYLE pays."""
+    values = work.policy(record.connection.retailer_id).values
+    if not ready_units(record, values) and not _is_about_money(work):
+        return Nothing("no unit has all its evidence yet")
+    seen = platforms.returngo(work, record.connection).rma(record.external_id)
+    taken = take_listed(work, record, seen)
+    ready = ready_units(record, values, seen.deductions)
+    _keep_units(work, ready)
+    refuse_if_unclear(ready, seen)
+    if seen.status != PlatformStatus.DONE:
+        _report_by_hand(work, record, ready)
+    groups = group_ready(ready, values)
+    for group in groups:
+        if group.executor != Executor.SCAYLE:
+            _set_aside(work, record, group)
+    by_scayle = next((group for group in groups if group.executor == Executor.SCAYLE), None)
+    if by_scayle is None:
+        return Nothing(_why_nothing(groups, taken))
+    _keep_units(work, by_scayle.units)
+    refund = _reserve(work, record, by_scayle)
+    _send(work, refund)
+    return Sent(refund.pk)
+
+
+def _is_about_money(work: Work) -> bool:
+    return Message.objects.filter(pk__in=work.facts, topic=TOPIC).exists()
+
+
+def _why_nothing(groups: Sequence[Group], taken: int) -> str:
+    if groups:
+        return "others pay it: " + ", ".join(sorted({group.why for group in groups}))
+    return "somebody else has paid" if taken else "nothing here is ours to pay"
+
+
+def _set_aside(work: Work, record: Return, group: Group) -> None:
+    """What SCAYLE does not pay: reserved, and nothing is sent. A person or the platform pays it."""
+    with work.step():
+        refund = refund_reserve(
+            return_record=record,
+            shares=group.shares,
+            executor=group.executor,
+            evidence_before=[],
+            billing_before="",
+            policy_version=version_of(work),
+            way=group.way,
+            trace=work.trace,
+        )
+        if group.executor == Executor.MANUAL:
+            refund_by_hand(refund, trace=work.trace, why=group.why)
+        else:
+            reason = f"{record.connection.name} pays it"
+            refund_sent(refund, trace=work.trace, reason=reason)
+
+
 def _keep_units(work: Work, units: Sequence[Ready]) -> None:
     """What this is about, for the person who may have to pay it by hand."""
+    paid = [one.item.pk for one in units if one.resolution != Resolution.EXCHANGE]
     with work.step():
-        work.keep(units=[one.item.pk for one in units if one.resolution == Resolution.REFUND])
+        work.keep(units=paid)
 
 
 def _return(work: Work) -> Return:
@@ -134,9 +202,11 @@ def _kept(work: Work) -> Refund | None:
     )
 
 
-def _report_by_hand(work: Work, record: Return, others: Sequence[Ready]) -> None:
-    """Exchanges and credits are not SCAYLE refunds: a person sees that they are owed."""
-    for one in others:
+def _report_by_hand(work: Work, record: Return, ready: Sequence[Ready]) -> None:
+    """An exchange is paid by nobody: a person sees that goods are owed."""
+    for one in ready:
+        if one.resolution != Resolution.EXCHANGE:
+            continue
         with work.step():
             cases.open_case(
                 RESOLUTION_BY_HAND,
@@ -159,7 +229,7 @@ def _report_by_hand(work: Work, record: Return, others: Sequence[Ready]) -> None
             )
 
 
-def _reserve(work: Work, record: Return, payable: Sequence[Ready], seen: ReturnSeen) -> Refund:
+def _reserve(work: Work, record: Return, group: Group) -> Refund:
     """Reserve before sending. Another refund of the order that waits for its proof goes first."""
     assert record.order is not None
     if open_refund(record.order.pk) is not None:
@@ -168,23 +238,19 @@ def _reserve(work: Work, record: Return, payable: Sequence[Ready], seen: ReturnS
         )
     client = platforms.scayle(work, record.order.connection)
     order = client.order(record.order.external_id)
-    refuse_if_returned_there(record, payable, order)
+    refuse_if_returned_there(record, group.units, order)
     invoices = client.invoices(record.order.external_id)
     refuse_if_paid_past_us(work, record, record.order, invoices)
     with work.step():
         refund = refund_reserve(
             return_record=record,
-            shares=[
-                Share(one.item, one.item.order_item.paid_minor)
-                for one in payable
-                if one.item.order_item
-            ],
+            shares=group.shares,
             executor=Executor.SCAYLE,
             evidence_before=[
                 one.external_id for one in invoices if one.is_corrective or one.is_by_hand
             ],
             billing_before=order.billing,
-            policy_version=_version(work),
+            policy_version=version_of(work),
             trace=work.trace,
         )
         work.keep(refund=refund.pk)
@@ -238,44 +304,6 @@ def record(work: Work, sent: Sent) -> Evidence:
     return {"refund": refund.pk, "amount_minor": refund.calculated_minor}
 
 
-def _record_paid_before(
-    work: Work, record_: Return, before: Sequence[tuple[ReturnItem, MoneySeen]]
-) -> None:
-    """Somebody else paid: write it down as paid by them, so that nobody pays it again."""
-    assert record_.order is not None
-    if before and open_refund(record_.order.pk) is not None:
-        raise Transient(
-            "another refund of this order waits for its proof", retry_after=WAIT_FOR_OTHER_SECONDS
-        )
-    for item, money in before:
-        assert item.order_item is not None
-        amount = min(money.amount_minor // len(money.unit_ids), item.order_item.paid_minor)
-        with work.step():
-            refund = refund_reserve(
-                return_record=record_,
-                shares=[Share(item, amount)],
-                executor=Executor.RETURNS_PLATFORM,
-                evidence_before=[],
-                billing_before="",
-                policy_version=_version(work),
-                trace=work.trace,
-            )
-            refund_recorded(
-                refund,
-                evidence={"transaction": money.external_id, "kind": money.kind},
-                executed_minor=amount,
-                is_derived=False,
-                reference=money.reference or money.external_id,
-                trace=work.trace,
-                reason="The returns platform had paid it already",
-            )
-
-
-def _version(work: Work) -> int:
-    assert work.job.policy_version is not None  # work.policy() has refused a job without one
-    return work.job.policy_version
-
-
 def probe(work: Work) -> Found | NotFound:
     """Every unit booked as returned is a positive answer. Anything else decides nothing."""
     refund = _kept(work)
@@ -291,20 +319,25 @@ def probe(work: Work) -> Found | NotFound:
 
 def plan(record_: Return) -> list[Call]:
     """What would be sent for this return now, for the preview."""
-    items = record_.items.filter(blocked_by="", money__in=PAYABLE).select_related("order_item")
-    total = sum(item.order_item.paid_minor for item in items if item.order_item)
-    currency = record_.order.currency if record_.order else ""
-    return [
-        Call("returngo", "GET", "/rma/…", "Look whether the returns platform paid already"),
-        Call(
-            "scayle",
-            "POST",
-            "/fulfillment/return-items",
-            f"Report {len(items)} units as returned; SCAYLE then pays the shopper",
-            money_minor=total,
-            currency=currency,
-        ),
-    ]
+    look = Call("returngo", "GET", "/rma/…", "Look whether the returns platform paid already")
+    values = choices.current(record_.connection.retailer).values
+    calls = []
+    try:
+        groups = group_ready(ready_units(record_, values), values)
+    except Misconfigured as error:
+        return [look, Call("scayle", "", "", f"Nothing more until it is set: {error}")]
+    for group in groups:
+        amount = sum(share.amount_minor for share in group.shares)
+        units = f"{len(group.units)} units"
+        if group.executor == Executor.SCAYLE:
+            says = f"Report {units} as returned; SCAYLE then pays the shopper"
+            call_ = Call("scayle", "POST", "/fulfillment/return-items", says)
+        else:
+            says = f"Set the money for {units} aside: {group.why}"
+            call_ = Call("returngo", "GET", "/rma/…", says)
+        currency = record_.order.currency if record_.order else ""
+        calls.append(replace(call_, money_minor=amount, currency=currency))
+    return [look, *calls]
 
 
 FLOW = Flow(

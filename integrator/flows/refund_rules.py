@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from finance import cases as kinds
+from finance.amounts import said, spread, worked_out
 from finance.evidence import missing_evidence
 from finance.models import Refund
-from finance.services import facts_of
-from finance.states import Executor
+from finance.services import Share, facts_of
+from finance.states import Executor, RefundStatus
 from fulfilment.models import Order
 from fulfilment.shapes import InvoiceSeen, OrderSeen, UnitStatus
 from integrator.engine import mappings
@@ -20,7 +21,7 @@ from integrator.flows import platforms
 from integrator.models import MappingKind
 from returns.cases import REFUND_MODE_UNKNOWN
 from returns.models import Inspection, Return, ReturnItem
-from returns.shapes import Method, MoneySeen, MoneyStatus, Resolution, ReturnSeen
+from returns.shapes import DeductionSeen, Method, MoneyStatus, Resolution, ReturnSeen
 from returns.states import Money
 
 PAYABLE = (Money.NONE, Money.PROPOSED, Money.REFUSED)
@@ -28,17 +29,47 @@ PAYABLE = (Money.NONE, Money.PROPOSED, Money.REFUSED)
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A unit whose evidence is complete, and what the shopper was promised for it."""
+    """A unit whose evidence is complete, what the shopper was promised, and what is taken off."""
 
     item: ReturnItem
     resolution: Resolution
+    deductions: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def share(self) -> Share:
+        """What the unit is worth, and how that was worked out."""
+        assert self.item.order_item is not None
+        amount, row = worked_out(self.item.order_item, self.deductions)
+        return Share(self.item, amount, arithmetic=row)
 
 
-def ready_units(record: Return, values: Mapping[str, Any]) -> list[Ready]:
-    """Units that may be paid: not blocked, not paid, all evidence there, and the promise known."""
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Ready units of one return that one payer pays in one go. ``why`` says why it is this one."""
+
+    executor: Executor
+    way: Resolution
+    units: tuple[Ready, ...]
+    why: str
+
+    @property
+    def shares(self) -> list[Share]:
+        return [one.share for one in self.units]
+
+
+def ready_units(
+    record: Return, values: Mapping[str, Any], fees: Sequence[DeductionSeen] = ()
+) -> list[Ready]:
+    """Units that may be paid: not blocked, not paid, all evidence there, and the promise known.
+
+    ``fees`` are taken off the return as a whole, once: from the units that are paid first. A unit
+    that nothing is owed for is not among them.
+    """
     items = list(
         record.items.filter(blocked_by="", money__in=PAYABLE, order_item__isnull=False)
-        .select_related("order_item", "return_record__connection")
+        .select_related(
+            "sku", "order_item__sku", "order_item__parent__sku", "return_record__connection"
+        )
         .order_by("id")
     )
     verdicts = dict(
@@ -52,8 +83,9 @@ def ready_units(record: Return, values: Mapping[str, Any]) -> list[Ready]:
         if missing_evidence(item, method, verdicts.get(item.pk), values):
             continue
         word = _known(record, MappingKind.RESOLUTION, item.resolution, item.resolution_word)
-        ready.append(Ready(item, Resolution(word)))
-    return ready
+        ready.append(Ready(item, Resolution(word), tuple(item.deductions)))
+    ready = _less_fees(record, ready, fees)
+    return [one for one in ready if one.share.amount_minor or one.resolution == Resolution.EXCHANGE]
 
 
 def _known(record: Return, kind: MappingKind, ours: str, theirs: str) -> str:
@@ -65,18 +97,85 @@ def _known(record: Return, kind: MappingKind, ours: str, theirs: str) -> str:
     )
 
 
-def split_paid(
-    ready: Sequence[Ready], seen: ReturnSeen
-) -> tuple[list[tuple[ReturnItem, MoneySeen]], list[Ready]]:
-    """Units whose platform lists money that succeeded are paid; money of unknown outcome stops us.
+def _less_fees(
+    record: Return, ready: Sequence[Ready], fees: Sequence[DeductionSeen]
+) -> list[Ready]:
+    """Fees on the whole return, spread over its units by what they are worth, and only once."""
+    taken = {
+        str(fee["key"])
+        for refund in record.refunds.exclude(status=RefundStatus.REFUSED)
+        for row in refund.arithmetic
+        for fee in row.get("less", [])
+    }
+    money = [one for one in ready if one.resolution != Resolution.EXCHANGE]
+    off: dict[int, list[Mapping[str, Any]]] = {one.item.pk: [] for one in money}
+    for fee in fees:
+        if fee.key in taken or not money:
+            continue
+        parts = spread(fee.amount_minor, [one.share.amount_minor for one in money])
+        for one, part in zip(money, parts, strict=True):
+            if part:
+                off[one.item.pk].append({"key": fee.key, "amount_minor": part})
+    return [replace(one, deductions=(*one.deductions, *off.get(one.item.pk, ()))) for one in ready]
+
+
+def group_ready(ready: Sequence[Ready], values: Mapping[str, Any]) -> list[Group]:
+    """The table of who pays, whole: ready units by payer and way. Exchanges are paid by nobody."""
+    found: dict[tuple[Executor, Resolution], tuple[list[Ready], str]] = {}
+    for one in ready:
+        if one.resolution == Resolution.EXCHANGE:
+            continue
+        executor, why = _payer(one, values)
+        found.setdefault((executor, one.resolution), ([], why))[0].append(one)
+    return [
+        Group(executor, way, tuple(units), why) for (executor, way), (units, why) in found.items()
+    ]
+
+
+def _payer(one: Ready, values: Mapping[str, Any]) -> tuple[Executor, str]:
+    """SCAYLE pays whole units at its own price and nothing else. No payer has a default."""
+    executor = payer_of(values, "refund_executor", "a refund is due")
+    why = _not_expressible(one)
+    if executor != Executor.SCAYLE:
+        return executor, f"refunds are paid by the {executor.label.lower()}"
+    if not why:
+        return executor, ""
+    return payer_of(values, "refund_executor_otherwise", why), why
+
+
+def _not_expressible(one: Ready) -> str:
+    """Why the shop's own call cannot pay this unit; empty when it can."""
+    if one.resolution == Resolution.STORE_CREDIT:
+        return "store credit is promised"
+    if one.deductions:
+        return "a fee is deducted"
+    if one.item.sku is not None and one.item.sku.is_composite:
+        return "it is part of a bundle"
+    return ""
+
+
+def payer_of(values: Mapping[str, Any], choice: str, why: str) -> Executor:
+    """Who pays by policy. Misconfigured when nobody has said so."""
+    if values[choice] is None:
+        raise Misconfigured(
+            f"policy.{choice} is not set, and {why}",
+            case=kinds.REFUND_EXECUTOR_MISSING,
+            cause=f"policy:{choice}",
+        )
+    return Executor(values[choice])
+
+
+def refuse_if_unclear(ready: Sequence[Ready], seen: ReturnSeen) -> None:
+    """Money that the returns platform lists with an outcome we do not know stops everything.
 
     A *requested* transaction is the platform asking us to pay, so it does not stop us.
     """
-    before: list[tuple[ReturnItem, MoneySeen]] = []
-    to_pay: list[Ready] = []
     for one in ready:
-        listed = [money for money in seen.money if one.item.external_id in money.unit_ids]
-        unclear = [money for money in listed if money.status == MoneyStatus.UNKNOWN]
+        unclear = [
+            money
+            for money in seen.money
+            if one.item.external_id in money.unit_ids and money.status == MoneyStatus.UNKNOWN
+        ]
         if unclear:
             raise Refused(
                 "the returns platform lists money with an outcome we do not know",
@@ -84,56 +183,10 @@ def split_paid(
                 facts={
                     "rma": seen.external_id,
                     "order": seen.order_number,
-                    "amount": f"{one.item.claimed_minor / 100:.2f} {one.item.currency}",
+                    "amount": said(one.item.claimed_minor, one.item.currency),
                     "platform": one.item.return_record.connection.name,
                 },
             )
-        paid = [money for money in listed if money.status == MoneyStatus.SUCCEEDED]
-        if paid:
-            before.append((one.item, paid[0]))
-        else:
-            to_pay.append(one)
-    return before, to_pay
-
-
-def refuse_unless_expressible(
-    record: Return, payable: Sequence[Ready], values: Mapping[str, Any]
-) -> None:
-    """SCAYLE pays whole units at its own price and nothing else. The executor has no default."""
-    executor = values["refund_executor"]
-    if executor is None:
-        raise Misconfigured(
-            "policy.refund_executor is not set",
-            case=kinds.REFUND_EXECUTOR_MISSING,
-            cause="policy:refund_executor",
-        )
-    deducted = sum(int(fee["amount_minor"]) for one in payable for fee in one.item.deductions)
-    composite = any(one.item.sku is not None and one.item.sku.is_composite for one in payable)
-    if executor == Executor.SCAYLE and not deducted and not composite:
-        return
-    if executor == Executor.SCAYLE:
-        executor = values["refund_executor_otherwise"]
-        why = "a fee is deducted" if deducted else "it is part of a bundle"
-    else:
-        why = f"refunds are paid by the {Executor(executor).label.lower()}"
-    if executor is None:
-        raise Misconfigured(
-            f"policy.refund_executor_otherwise is not set, and {why}",
-            case=kinds.REFUND_EXECUTOR_MISSING,
-            cause="policy:refund_executor_otherwise",
-        )
-    total = sum(one.item.order_item.paid_minor for one in payable if one.item.order_item) - deducted
-    assert record.order is not None
-    raise Refused(
-        why,
-        case=kinds.REFUND_BY_HAND,
-        facts={
-            "order": record.order.number,
-            "rma": record.external_id,
-            "amount": f"{total / 100:.2f} {record.order.currency}",
-            "platform": record.order.connection.name,
-        },
-    )
 
 
 def refuse_if_returned_there(record: Return, payable: Sequence[Ready], order: OrderSeen) -> None:

@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from finance.models import Refund
+from finance.services import refund_overdue
+from finance.states import Executor, RefundStatus
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, each, only_reads
 from integrator.engine.inbox import nudge
 from integrator.engine.work import Work
@@ -22,6 +25,8 @@ STREAM = "rma"
 OPEN = (PlatformStatus.AUTHORISED, PlatformStatus.RECEIVED, PlatformStatus.VALIDATED)
 REREAD_MINUTES = 30
 REREAD_MOST = 100  # oldest reading first; the daily allowance of calls is the scarce thing
+LOOK_AFTER = timedelta(hours=1)  # a return that waits for their payment is read this often
+PAY_WITHIN = timedelta(hours=24)  # then finance hears that a payment of theirs is not to be seen
 ON_ITS_WAY = timedelta(seconds=60)
 
 
@@ -84,6 +89,7 @@ def record(work: Work, swept: Swept) -> Evidence:
         _nudge(connection, rma, "missed", work.at)
     for _, rma in old[:REREAD_MOST]:
         _nudge(connection, rma, "read-again", work.at)
+    _chase_refunds(connection, work)
     cursor = cursor_of(connection, STREAM)
     cursor.found = len(missed)
     cursor.missed_total += len(missed)
@@ -97,6 +103,22 @@ def record(work: Work, swept: Swept) -> Evidence:
         "read_again": len(old[:REREAD_MOST]),
         "unreadable": len(swept.unreadable),
     }
+
+
+def _chase_refunds(connection: Connection, work: Work) -> None:
+    """Refunds that the returns platform is to pay, whatever its return says: read on, tell late."""
+    waiting = Refund.objects.filter(
+        return_record__connection=connection,
+        executor=Executor.RETURNS_PLATFORM,
+        status__in=[RefundStatus.SENT, RefundStatus.IN_DOUBT],
+        sent_at__lte=work.at - LOOK_AFTER,
+    ).select_related("order__connection", "return_record__connection")
+    for refund in waiting.order_by("sent_at")[:REREAD_MOST]:
+        assert refund.return_record is not None and refund.sent_at is not None
+        if refund.return_record.read_at <= work.at - LOOK_AFTER:
+            _nudge(connection, refund.return_record.external_id, "refund-without-proof", work.at)
+        if refund.status == RefundStatus.SENT and refund.sent_at <= work.at - PAY_WITHIN:
+            refund_overdue(refund, trace=work.trace)
 
 
 def _nudge(connection: Connection, rma: str, kind: str, at: datetime) -> None:

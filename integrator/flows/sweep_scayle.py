@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from finance.models import Refund
 from finance.services import refund_overdue
-from finance.states import RefundStatus
+from finance.states import Executor, RefundStatus
 from fulfilment.models import Order
 from fulfilment.shapes import OrderSeen, Progress
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, each, only_reads
@@ -93,9 +93,10 @@ def _chase_refunds(connection: Connection, work: Work) -> int:
     """
     waiting = Refund.objects.filter(
         order__connection=connection,
+        executor=Executor.SCAYLE,
         status__in=[RefundStatus.SENT, RefundStatus.IN_DOUBT],
         sent_at__lte=work.at - READ_AGAIN_AFTER,
-    ).select_related("order__connection", "return_record")
+    ).select_related("order__connection", "return_record__connection")
     count = 0
     for refund in waiting.order_by("sent_at")[:200]:
         _nudge(connection, refund.order.external_id, "refund-without-proof", work.at)

@@ -6,8 +6,10 @@ Callbacks are nudges; this is the truth.
 from __future__ import annotations
 
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, each, only_reads
+from integrator.engine.inbox import nudge
 from integrator.engine.work import Work
 from integrator.flows import platforms
+from integrator.flows.refund_listed import TOPIC, is_news
 from integrator.models import Connection, Message
 from returns.cases import RETURN_NOT_READ
 from returns.services import return_take
@@ -37,6 +39,15 @@ def record(work: Work, seen: ReturnSeen) -> Evidence:
     taken = return_take(
         connection=connection, seen=seen, trace=work.trace, look_again=asked.exists()
     )
+    if taken.is_new_version and is_news(taken.return_record, seen):
+        nudge(
+            connection_id=connection.pk,
+            topic=TOPIC,
+            kind="listed",
+            resource=("rma", seen.external_id),
+            origin=Message.Origin.SWEEP,
+            at=work.at,
+        )
     return {
         "return": seen.external_id,
         "status": seen.raw_status,

@@ -65,7 +65,7 @@ def return_end_as_shown(return_record: Return, *, trace: Trace) -> None:
 
 
 def _is_over(item: ReturnItem) -> bool:
-    """Paid or settled by a person; never in the parcel; or settled there by goods or credit."""
+    """Paid or settled by a person; never in the parcel; or settled there by goods, not money."""
     if item.blocked_by:
         return False
     if item.money in (Money.RECORDED, Money.SETTLED, Money.WAIVED):
@@ -75,7 +75,7 @@ def _is_over(item: ReturnItem) -> bool:
         return False
     if verdict is not None and verdict.disposition == Disposition.NOT_RETURNED:
         return True
-    return item.resolution in (Resolution.EXCHANGE, Resolution.STORE_CREDIT) or (
+    return item.resolution == Resolution.EXCHANGE or (
         Case.objects.filter(
             kind=RESOLUTION_BY_HAND.code, record_kind="return_item", record_id=item.pk
         ).exists()

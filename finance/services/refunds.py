@@ -1,0 +1,206 @@
+"""What happens to a refund once its amount is reserved. Every function is one step.
+
+Money is never sent on a guess: it is counted as paid while it may have been, and freed only on
+proof that it was not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import F
+
+from finance import cases as kinds
+from finance.amounts import said, spread
+from finance.models import Refund, RefundItem
+from finance.services.books import post
+from finance.services.reserving import amount_free, origin_of
+from finance.states import REFUND_OPEN, Account, Executor, RefundStatus, Subject
+from fulfilment.models import Order, OrderItem
+from integrator.engine import cases
+from integrator.engine.states import Trace, move
+from returns.models import ReturnItem
+from returns.states import Money
+
+
+def refund_sent(refund: Refund, *, trace: Trace, reason: str) -> None:
+    """The payer took it: from now on only proof is missing. Repeating changes nothing."""
+    if refund.status not in (RefundStatus.AUTHORISED, RefundStatus.IN_DOUBT):
+        return
+    move(refund, "status", RefundStatus.SENT, reason=reason, trace=trace, sent_at=trace.at)
+    for item in _units(refund):
+        move(item, "money", Money.SENT, reason=reason, trace=trace)
+
+
+def refund_doubtful(refund: Refund, *, trace: Trace, reason: str) -> None:
+    """It may have been paid. It counts as paid, and is not sent again, until somebody knows."""
+    if refund.status not in (RefundStatus.AUTHORISED, RefundStatus.SENT):
+        return
+    move(refund, "status", RefundStatus.IN_DOUBT, reason=reason, trace=trace)
+    for item in _units(refund):
+        move(item, "money", Money.IN_DOUBT, reason=reason, trace=trace)
+
+
+def refund_refused(refund: Refund, *, trace: Trace, reason: str) -> None:
+    """Proved not paid: the reserved amount is free again. Only a proven failure comes here."""
+    if refund.status not in REFUND_OPEN:
+        return
+    amount_free(refund)
+    move(refund, "status", RefundStatus.REFUSED, reason=reason, trace=trace)
+    for item in _units(refund):
+        move(item, "money", Money.REFUSED, reason=reason, trace=trace)
+    refund.items.update(is_live=False)
+    post(
+        refund,
+        "freed",
+        Account.REFUNDS_OWED,
+        origin_of(refund),
+        refund.calculated_minor,
+        trace,
+        reason=reason,
+    )
+    _close_cases(refund, trace, "It will not be paid this way")
+
+
+def refund_recorded(
+    refund: Refund,
+    *,
+    evidence: Mapping[str, Any],
+    executed_minor: int,
+    is_derived: bool,
+    reference: str,
+    trace: Trace,
+    reason: str,
+) -> None:
+    """The payer's own record was seen.
+
+    ``is_derived``: the figure follows from ours, not from theirs. Where theirs is another than
+    ours, what counts as refunded follows theirs, and the books carry the difference.
+    """
+    if refund.status in (RefundStatus.RECORDED, RefundStatus.SETTLED):
+        return
+    if executed_minor != refund.calculated_minor:
+        _take_their_figure(refund, executed_minor, trace)
+    move(
+        refund,
+        "status",
+        RefundStatus.RECORDED,
+        reason=reason,
+        trace=trace,
+        executed_minor=executed_minor,
+        executed_is_derived=is_derived,
+        evidence=dict(evidence),
+        reference=reference[:120],
+        recorded_at=trace.at,
+    )
+    for item in _units(refund):
+        if Money(item.money) not in (Money.RECORDED, Money.SETTLED):
+            move(item, "money", Money.RECORDED, reason=reason, trace=trace)
+    post(
+        refund,
+        "paid",
+        Account.REFUNDS_OWED,
+        Account.PAYER,
+        executed_minor,
+        trace,
+        reason=reason,
+    )
+    _close_cases(refund, trace, "The refund is recorded")
+
+
+def _take_their_figure(refund: Refund, executed_minor: int, trace: Trace) -> None:
+    """Count what was really paid. What is beyond the price of goods stays in the books alone."""
+    reason = "The payer's figure is another than ours"
+    if executed_minor > refund.calculated_minor:
+        more = executed_minor - refund.calculated_minor
+        post(refund, "more", origin_of(refund), Account.REFUNDS_OWED, more, trace, reason=reason)
+    else:
+        less = refund.calculated_minor - executed_minor
+        post(refund, "less", Account.REFUNDS_OWED, origin_of(refund), less, trace, reason=reason)
+    if refund.subject == Subject.GOODWILL:
+        return
+    order = Order.objects.select_for_update(no_key=True).get(pk=refund.order_id)
+    parts = list(refund.items.select_related("order_item").select_for_update(of=("self",)))
+    shares = spread(executed_minor, [part.amount_minor for part in parts])
+    for part, share in zip(parts, shares, strict=True):
+        unit = part.order_item
+        counted = min(share, unit.paid_minor - unit.refunded_minor + part.amount_minor)
+        OrderItem.objects.filter(pk=unit.pk).update(
+            refunded_minor=F("refunded_minor") - part.amount_minor + counted
+        )
+        RefundItem.objects.filter(pk=part.pk).update(amount_minor=max(counted, 1))
+    left = order.paid_minor - order.refunded_minor + refund.calculated_minor
+    Order.objects.filter(pk=order.pk).update(
+        refunded_minor=F("refunded_minor") - refund.calculated_minor + min(executed_minor, left)
+    )
+
+
+def refund_payment_failed(refund: Refund, *, transaction: str, trace: Trace) -> None:
+    """The payer could not pay. The refund stays open; a person decides."""
+    refund_doubtful(refund, trace=trace, reason="The payment provider reported a failure")
+    cases.open_case(
+        kinds.REFUND_FAILED,
+        about(refund),
+        trace=trace,
+        facts={**facts_of(refund), "transaction": transaction or "(none given)"},
+    )
+
+
+def refund_overdue(refund: Refund, *, trace: Trace) -> None:
+    """With the payer for long and still no proof: finance looks."""
+    cases.open_case(
+        kinds.REFUND_NOT_RECORDED,
+        about(refund),
+        trace=trace,
+        facts={**facts_of(refund), "sent": f"{refund.sent_at:%d %b %H:%M} UTC"},
+    )
+
+
+def refund_by_hand(refund: Refund, *, trace: Trace, why: str) -> None:
+    """A person has to pay it: finance gets it with the amount, and with why it is not automatic."""
+    cases.open_case(
+        kinds.REFUND_BY_HAND, about(refund), trace=trace, facts={**facts_of(refund), "error": why}
+    )
+
+
+def about(refund: Refund) -> cases.About:
+    return cases.About(
+        "refund",
+        refund.pk,
+        refund.order_id,
+        refund.order.connection_id,
+        money_minor=refund.calculated_minor,
+        currency=refund.currency,
+        customers_waiting=1,
+    )
+
+
+def facts_of(refund: Refund) -> dict[str, str]:
+    """What a case says about a refund."""
+    paid_there = refund.executor == Executor.RETURNS_PLATFORM and refund.return_record is not None
+    payer = refund.return_record.connection if paid_there and refund.return_record else None
+    return {
+        "order": refund.order.number,
+        "rma": refund.return_record.external_id if refund.return_record else "(none)",
+        "amount": said(refund.calculated_minor, refund.currency),
+        "what": refund.subject_label.lower(),
+        "platform": (payer or refund.order.connection).name,
+    }
+
+
+def _units(refund: Refund) -> list[ReturnItem]:
+    parts = refund.items.filter(return_item__isnull=False).select_related(
+        "return_item__return_record"
+    )
+    return [part.return_item for part in parts if part.return_item is not None]
+
+
+def _close_cases(refund: Refund, trace: Trace, reason: str) -> None:
+    cases.close_by_fact(
+        trace=trace,
+        reason=reason,
+        kinds=kinds.OF_A_REFUND,
+        record_kind="refund",
+        record_id=refund.pk,
+    )

@@ -1,0 +1,222 @@
+"""Money that the returns platform lists for units of a return: written down as paid by them.
+
+It may have paid before anything was received, after we had set a refund aside, or besides us. What
+it lists is read, never asked for; nothing here sends anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from finance.amounts import spread, worked_out
+from finance.models import Refund, RefundItem
+from finance.services import (
+    Share,
+    refund_payment_failed,
+    refund_recorded,
+    refund_refused,
+    refund_reserve,
+)
+from finance.states import REFUND_OPEN, Executor, RefundStatus
+from integrator.engine.work import Work
+from returns.models import Return, ReturnItem
+from returns.shapes import MoneySeen, MoneyStatus, Resolution, ReturnSeen
+
+TOPIC = "money"
+_PAYS = (Resolution.REFUND, Resolution.STORE_CREDIT)
+_PROVED = (RefundStatus.RECORDED, RefundStatus.SETTLED)
+
+
+def version_of(work: Work) -> int:
+    assert work.job.policy_version is not None  # work.policy() has refused a job without one
+    return work.job.policy_version
+
+
+def listed_for(record: Return, seen: ReturnSeen) -> list[tuple[MoneySeen, list[ReturnItem]]]:
+    """Money that was paid or failed, with its units. Units that are held keep theirs waiting."""
+    units = {
+        item.external_id: item
+        for item in record.items.filter(blocked_by="", order_item__isnull=False)
+        .select_related("order_item__sku", "order_item__parent__sku", "return_record__order")
+        .order_by("id")
+    }
+    found = []
+    for money in seen.money:
+        if money.resolution not in _PAYS or not money.unit_ids:
+            continue
+        if money.status in (MoneyStatus.SUCCEEDED, MoneyStatus.FAILED) and set(
+            money.unit_ids
+        ) <= set(units):
+            found.append((money, [units[one] for one in money.unit_ids]))
+    return found
+
+
+def is_news(record: Return, seen: ReturnSeen) -> bool:
+    """Whether something is listed that none of our refunds explains yet."""
+    if record.order_id is None:
+        return False
+    for money, items in listed_for(record, seen):
+        refunds = _refunds_of(items)
+        if money.status == MoneyStatus.FAILED:
+            if any(_is_theirs(one) and one.status in REFUND_OPEN for one in refunds):
+                return True
+        elif not _is_ours(refunds, money) and (_free(items) or not _explained(refunds, money)):
+            return True
+    return False
+
+
+def take_listed(work: Work, record: Return, seen: ReturnSeen) -> int:
+    """Write down every payment that is listed. Returns how many were new."""
+    count = 0
+    for money, items in listed_for(record, seen):
+        if money.status == MoneyStatus.FAILED:
+            _failed(work, money, items)
+        else:
+            count += _paid(work, record, seen, money, items)
+    return count
+
+
+def _refunds_of(items: Sequence[ReturnItem]) -> list[Refund]:
+    """The refunds that may have paid these units, oldest first."""
+    return list(
+        Refund.objects.filter(items__return_item__in=items, items__is_live=True)
+        .select_related("order__connection__retailer", "return_record__connection")
+        .distinct()
+        .order_by("id")
+    )
+
+
+def _free(items: Sequence[ReturnItem]) -> list[ReturnItem]:
+    """The units that no refund may have paid."""
+    taken = set(
+        RefundItem.objects.filter(return_item__in=items, is_live=True).values_list(
+            "return_item_id", flat=True
+        )
+    )
+    return [item for item in items if item.pk not in taken]
+
+
+def _is_theirs(refund: Refund) -> bool:
+    return refund.executor == Executor.RETURNS_PLATFORM
+
+
+def _is_ours(refunds: Sequence[Refund], money: MoneySeen) -> bool:
+    """It is a payment of ours that they were told of: it carries our reference."""
+    return any(
+        not _is_theirs(one) and one.status in _PROVED and one.reference == money.reference
+        for one in refunds
+    )
+
+
+def _explained(refunds: Sequence[Refund], money: MoneySeen) -> bool:
+    """Every refund of these units is the one that this very payment was written down as."""
+    return all(money.external_id in one.evidence.get("transactions", []) for one in refunds)
+
+
+def _failed(work: Work, money: MoneySeen, items: Sequence[ReturnItem]) -> None:
+    for refund in _refunds_of(items):
+        if _is_theirs(refund) and refund.status in REFUND_OPEN:
+            with work.step():
+                refund_payment_failed(refund, transaction=money.external_id, trace=work.trace)
+
+
+def _paid(
+    work: Work, record: Return, seen: ReturnSeen, money: MoneySeen, items: Sequence[ReturnItem]
+) -> int:
+    refunds = _refunds_of(items)
+    if _is_ours(refunds, money):
+        return 0
+    for refund in refunds:
+        if refund.status not in REFUND_OPEN:
+            continue
+        if _is_theirs(refund):
+            _prove(work, refund, seen)
+        elif refund.executor == Executor.MANUAL and refund.status == RefundStatus.AUTHORISED:
+            with work.step():
+                refund_refused(
+                    refund, trace=work.trace, reason="The returns platform paid it meanwhile"
+                )
+    free = _free(items)
+    if free:
+        _write_down(work, record, money, items, {item.pk for item in free})
+    return len(free)
+
+
+def _prove(work: Work, refund: Refund, seen: ReturnSeen) -> None:
+    """A refund they were to pay is recorded once they list all of its units as paid."""
+    ours = {
+        part.return_item.external_id
+        for part in refund.items.select_related("return_item")
+        if part.return_item is not None
+    }
+    paid = [
+        money
+        for money in seen.money
+        if money.status == MoneyStatus.SUCCEEDED
+        and money.resolution in _PAYS
+        and ours & set(money.unit_ids)
+    ]
+    if not ours <= {unit for money in paid for unit in money.unit_ids}:
+        return
+    executed = 0
+    for money in paid:
+        parts = spread(money.amount_minor, [1] * len(money.unit_ids))
+        executed += sum(
+            part for unit, part in zip(money.unit_ids, parts, strict=True) if unit in ours
+        )
+    with work.step():
+        refund_recorded(
+            refund,
+            evidence=_evidence(paid),
+            executed_minor=executed,
+            is_derived=False,
+            reference=paid[0].reference or paid[0].external_id,
+            trace=work.trace,
+            reason="The returns platform lists it as paid",
+        )
+
+
+def _write_down(
+    work: Work, record: Return, money: MoneySeen, items: Sequence[ReturnItem], free: set[int]
+) -> None:
+    """They paid units nobody here has paid: theirs is the refund, so that nobody pays it again."""
+    parts = spread(money.amount_minor, [item.claimed_minor for item in items])
+    for item, amount in zip(items, parts, strict=True):
+        if item.pk not in free or amount <= 0:
+            continue
+        assert item.order_item is not None and record.order is not None
+        item.refresh_from_db(fields=["money"])
+        with work.step():
+            left = _left(item)
+            _, row = worked_out(item.order_item, item.deductions)
+            refund = refund_reserve(
+                return_record=record,
+                shares=[Share(item, max(min(amount, left), 1), arithmetic=row)],
+                executor=Executor.RETURNS_PLATFORM,
+                evidence_before=[],
+                billing_before="",
+                policy_version=version_of(work),
+                way=money.resolution,
+                trace=work.trace,
+            )
+            refund_recorded(
+                refund,
+                evidence=_evidence([money]),
+                executed_minor=amount,
+                is_derived=False,
+                reference=money.reference or money.external_id,
+                trace=work.trace,
+                reason="The returns platform had paid it already",
+            )
+
+
+def _left(item: ReturnItem) -> int:
+    assert item.order_item is not None
+    unit = item.order_item
+    unit.refresh_from_db(fields=["refunded_minor", "paid_minor"])
+    order = unit.order
+    return min(unit.paid_minor - unit.refunded_minor, order.paid_minor - order.refunded_minor)
+
+
+def _evidence(paid: Sequence[MoneySeen]) -> dict[str, object]:
+    return {"transactions": [one.external_id for one in paid], "kind": paid[0].kind}
