@@ -100,7 +100,7 @@ def refund_reserve(
         for share in shares
     )
     for share in shares:
-        # What a person settled in another way, and is proved as paid after all, is recorded at once.
+        # What a person settled in another way and proves to be paid is recorded at once.
         if share.item is not None and Money.AUTHORISED in MONEY_MOVES[share.item.money]:
             move(share.item, "money", Money.AUTHORISED, reason="All evidence is there", trace=trace)
     return refund
