@@ -69,6 +69,16 @@ class Sellability(TextChoices):
 
 
 @dataclass(frozen=True, slots=True)
+class CollectionPointSeen:
+    """A parcel locker or shop that an address names instead of a door."""
+
+    kind: str
+    key: str
+    customer_key: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
 class AddressSeen:
     """A postal address as the platform keeps it. ``country`` is ISO 3166 alpha-2."""
 
@@ -82,6 +92,10 @@ class AddressSeen:
     state: str
     country: str
     phone: str = ""
+    recipient_type: str = ""
+    gender: str = ""
+    title: str = ""
+    collection_point: CollectionPointSeen | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +181,7 @@ class OrderSeen:
     created_at: datetime
     updated_at: datetime
     confirmed_at: datetime | None
+    billing_address: AddressSeen | None = None
     channel: str = ""
     custom_data: dict[str, object] | None = None
 
@@ -204,3 +219,41 @@ class VariantSeen:
     sellability: Sellability
     is_composite: bool
     sellable_until: datetime | None = None  # a date after which the shop stops selling it
+
+
+@dataclass(frozen=True, slots=True)
+class DraftUnit:
+    """One piece of an order to be made. ``price_minor`` is what is paid for it, tax included."""
+
+    key: str
+    sku: str
+    product_id: str
+    variant_id: str
+    price_minor: int
+    tax_rate: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderDraft:
+    """An order we want the shop to write down. ``transaction`` says what its payment belongs to."""
+
+    reference: str
+    number: str
+    currency: str
+    customer_reference: str
+    shipping_address: AddressSeen
+    billing_address: AddressSeen
+    units: tuple[DraftUnit, ...]
+    transaction: str
+    custom_data: dict[str, object]
+    placed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationSeen:
+    """The shop's answer about one piece to hold back: its id, or why it was not held."""
+
+    reference: str
+    external_id: str
+    is_sold_out: bool = False
+    error: str = ""

@@ -33,6 +33,8 @@ VERBS: Mapping[str, frozenset[str]] = {
     "mapping.change": frozenset({Role.OPERATIONS, Role.ADMIN}),
     "disposition.record": frozenset({Role.OPERATIONS}),
     "return.match": frozenset({Role.CX}),
+    "exchange.decide": frozenset({Role.CX}),
+    "exchange.release": frozenset({Role.OPERATIONS}),
     "doubt.decide": frozenset({Role.OPERATIONS, Role.FINANCE}),
     "refund.decide": frozenset({Role.FINANCE}),
     "refund.confirm": frozenset({Role.FINANCE, Role.CONTROLLER}),

@@ -12,6 +12,7 @@ from integrator.engine.cases import (
     CaseKind,
     Field,
 )
+from returns.exchange_cases import KINDS as EXCHANGE_KINDS
 
 ACCEPT_UNIT = Action(
     key="accept_unit",
@@ -252,4 +253,5 @@ KINDS = (
     INSPECTION_CORRECTED,
     RESOLUTION_BY_HAND,
     COMPLETE_FAILED,
+    *EXCHANGE_KINDS,
 )

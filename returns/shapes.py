@@ -7,6 +7,8 @@ from datetime import datetime
 
 from django.db.models import TextChoices
 
+from fulfilment.shapes import AddressSeen
+
 
 class PlatformStatus(TextChoices):
     """Where the returns platform says the whole return stands. It may go backwards."""
@@ -54,6 +56,13 @@ class ParcelStatus(TextChoices):
     UNKNOWN = "UNKNOWN", "Unknown"
 
 
+class AddressSource(TextChoices):
+    """Where the address of a replacement comes from."""
+
+    ORDER = "ORDER", "The original order"
+    RETURNS_PLATFORM = "RETURNS_PLATFORM", "A new address from the returns platform"
+
+
 @dataclass(frozen=True, slots=True)
 class InspectionSeen:
     """The warehouse's verdict on one unit. It exists only once the unit was really looked at."""
@@ -69,6 +78,25 @@ class InspectionSeen:
 class DeductionSeen:
     key: str
     amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class WantedSeen:
+    """One piece that goes out in exchange. ``price_minor`` is None when no price was stated."""
+
+    sku: str
+    product_id: str
+    variant_id: str
+    price_minor: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DraftSeen:
+    """An order the returns platform only drafted. ``order_id`` is empty while it stays a draft."""
+
+    draft_id: str
+    order_id: str
+    is_exchange: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +116,7 @@ class ReturnUnitSeen:
     deductions: tuple[DeductionSeen, ...]
     parcel_id: str
     inspection: InspectionSeen | None
-    exchange_skus: tuple[str, ...] = ()
+    wanted: tuple[WantedSeen, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +164,9 @@ class ReturnSeen:
     created_at: datetime
     digest: str
     deductions: tuple[DeductionSeen, ...] = ()  # from the return as a whole, not from one unit
-    exchange_skus: tuple[str, ...] = ()  # wanted for the return as a whole, not for one unit
+    wanted: tuple[WantedSeen, ...] = ()  # for the return as a whole, not for one unit
+    drafts: tuple[DraftSeen, ...] = ()
+    new_address: AddressSeen | None = None  # where the customer wants replacements sent instead
 
 
 @dataclass(frozen=True, slots=True)

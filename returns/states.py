@@ -81,3 +81,66 @@ class Disposition(TextChoices):
     RESTOCK = "RESTOCK", "Back on sale"
     QUARANTINE = "QUARANTINE", "Not for sale"
     NOT_RETURNED = "NOT_RETURNED", "Not in the parcel"
+
+
+class ExchangeStatus(TextChoices):
+    """How far the replacement for a returned unit is."""
+
+    REQUESTED = "REQUESTED", "Wanted"  # the customer wants it; nothing was sent anywhere
+    RESERVED = "RESERVED", "Reserved"  # the shop holds every piece of it back
+    ORDERED = "ORDERED", "Ordered"  # its order was read in the shop; the warehouse knows nothing
+    RELEASED = "RELEASED", "With the warehouse"  # the warehouse was told to send it
+    SHIPPED = "SHIPPED", "Shipped"  # the shop shows every piece as sent
+    REFUSED = "REFUSED", "Not possible"  # a person decided that it will not be sent
+    CANCELLED = "CANCELLED", "Withdrawn"  # no longer wanted, or wanted differently: see the next
+
+
+EXCHANGE_MOVES: Moves = {
+    BORN: (ExchangeStatus.REQUESTED,),
+    ExchangeStatus.REQUESTED: (
+        ExchangeStatus.RESERVED,
+        ExchangeStatus.ORDERED,  # a look-up found its order
+        ExchangeStatus.REFUSED,
+        ExchangeStatus.CANCELLED,
+    ),
+    ExchangeStatus.RESERVED: (
+        ExchangeStatus.REQUESTED,  # the order was refused: the pieces are given back
+        ExchangeStatus.ORDERED,
+        ExchangeStatus.REFUSED,
+        ExchangeStatus.CANCELLED,
+    ),
+    ExchangeStatus.ORDERED: (
+        ExchangeStatus.RELEASED,
+        ExchangeStatus.SHIPPED,
+        ExchangeStatus.REFUSED,
+    ),
+    ExchangeStatus.RELEASED: (ExchangeStatus.SHIPPED, ExchangeStatus.REFUSED),
+    ExchangeStatus.SHIPPED: (),
+    ExchangeStatus.REFUSED: (),
+    ExchangeStatus.CANCELLED: (),
+}
+EXCHANGE_WANTED = (ExchangeStatus.REQUESTED, ExchangeStatus.RESERVED)
+EXCHANGE_PLACED = (ExchangeStatus.ORDERED, ExchangeStatus.RELEASED, ExchangeStatus.SHIPPED)
+EXCHANGE_ENDED = (ExchangeStatus.REFUSED, ExchangeStatus.CANCELLED)
+
+
+class DifferenceStatus(TextChoices):
+    """What became of the price difference between the returned unit and its replacement."""
+
+    NONE = "NONE", "None"
+    OPEN = "OPEN", "Not paid yet"  # the customer has to pay it: nothing leaves before
+    PAID = "PAID", "Paid"  # the returns platform shows the payment as successful
+    WAIVED = "WAIVED", "Waived"  # a person let it pass without payment
+    OWED = "OWED", "Owed to the customer"  # the replacement costs less
+    SETTLED = "SETTLED", "Paid back"  # what was owed was paid, with a reference
+
+
+DIFFERENCE_MOVES: Moves = {
+    BORN: (DifferenceStatus.NONE,),
+    DifferenceStatus.NONE: (DifferenceStatus.OPEN, DifferenceStatus.OWED),
+    DifferenceStatus.OPEN: (DifferenceStatus.PAID, DifferenceStatus.WAIVED),
+    DifferenceStatus.PAID: (DifferenceStatus.OPEN,),  # the returns platform took it back
+    DifferenceStatus.WAIVED: (DifferenceStatus.PAID,),
+    DifferenceStatus.OWED: (DifferenceStatus.SETTLED,),
+    DifferenceStatus.SETTLED: (),
+}

@@ -292,7 +292,11 @@ def test_a_case_fills_its_sentences_from_facts_it_has(kind: CaseKind) -> None:
 
 
 def test_every_case_kind_is_opened_somewhere() -> None:
-    here = ("integrator/engine/cases.py", "integrator/engine/case_kinds.py")
+    here = (
+        "integrator/engine/cases.py",
+        "integrator/engine/case_kinds.py",
+        "returns/exchange_cases.py",
+    )
     used = {
         name
         for path, node in everywhere(but=(*here, *(f"{app}/cases.py" for app in OURS)))
@@ -322,8 +326,9 @@ def case_modules() -> list[ModuleType]:
     from fulfilment import cases as of_fulfilment
     from integrator.engine import case_kinds
     from returns import cases as of_returns
+    from returns import exchange_cases as of_exchanges
 
-    return [case_kinds, of_finance, of_fulfilment, of_returns]
+    return [case_kinds, of_finance, of_fulfilment, of_returns, of_exchanges]
 
 
 def test_every_case_kind_is_in_the_catalogue() -> None:

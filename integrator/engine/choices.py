@@ -34,6 +34,15 @@ CHOICES: Mapping[str, Any] = {
     "stock_evidence": "inspected",
     "in_transit_location": None,
     "exchange_trigger": "approved",
+    # Our location that sends replacements. None until chosen: no piece can be reserved.
+    "exchange_location": None,
+    # When a return with a replacement is done for the returns platform: ordered or shipped.
+    "exchange_done": "shipped",
+    # After how many hours somebody is told: the warehouse was not told, the customer has not paid,
+    # the returns platform's own draft became no order. And after how many working days without a
+    # parcel.
+    "exchange_hours": {"dispatch": 0.5, "unpaid": 72, "draft": 24},
+    "exchange_ship_working_days": 2,
     "tolerance_minor": {"EUR": 1},
     # When the shop is told what became of returned units: "at once", "every 15 minutes",
     # "daily at 18:00" (the retailer's clock).
@@ -67,6 +76,7 @@ def check(values: Mapping[str, Any]) -> dict[str, Any]:
         "refund_amount_owner": ("payer", "returns_platform", "erp"),
         "stock_evidence": ("inspected", "goods_in"),
         "exchange_trigger": ("approved", "received", "inspected"),
+        "exchange_done": ("ordered", "shipped"),
     }
     for name, options in allowed.items():
         if full[name] not in options:
@@ -76,7 +86,19 @@ def check(values: Mapping[str, Any]) -> dict[str, Any]:
         raise UnableToSetPolicy(
             'policy.status_posting must be "at once", "every n minutes" or "daily at hh:mm"'
         )
+    _check_hours(full)
     return full
+
+
+def _check_hours(full: Mapping[str, Any]) -> None:
+    """A time nobody waits for, or one that is not named, would never tell anybody."""
+    hours = full["exchange_hours"]
+    named = CHOICES["exchange_hours"].keys()
+    if not isinstance(hours, Mapping) or set(hours) != set(named):
+        raise UnableToSetPolicy(f"policy.exchange_hours must state {', '.join(named)}")
+    for name, value in {**hours, "working_days": full["exchange_ship_working_days"]}.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+            raise UnableToSetPolicy(f"policy.exchange_hours.{name} must be more than nothing")
 
 
 def current(retailer: Retailer) -> PolicyVersion:

@@ -26,6 +26,7 @@ RECORDS: Mapping[str, str] = {
     "shipment": "fulfilment.Shipment",
     "sku": "fulfilment.Sku",
     "stock_movement": "fulfilment.StockMovement",
+    "exchange": "returns.Exchange",
     "inspection": "returns.Inspection",
     "return": "returns.Return",
     "return_item": "returns.ReturnItem",

@@ -21,6 +21,7 @@ from integrator.flows import platforms
 from integrator.models import Message
 from integrator.platforms.scayle.wire import PaymentNotice, payment_notice
 from integrator.platforms.tame import document
+from returns.services.exchanges import exchange_find, exchange_follow, exchange_ordered
 
 REFUND_NOTICE = "payment-refund"
 
@@ -87,6 +88,14 @@ def record(work: Work, reading: Reading) -> Evidence:
         return {"nothing": f"the order is {reading.order.raw_status}: not ours yet"}
     said: Evidence = {"order": order.number, "status": reading.order.raw_status}
     said["refund"] = _prove_refund(work, order, reading)
+    exchange = exchange_find(
+        retailer_id=message.connection.retailer_id, reference=reading.order.reference
+    )
+    if exchange is not None:
+        # One of ours, perhaps before the answer to its creation was written down here.
+        exchange_ordered(exchange, order, trace=work.trace)
+        exchange_follow(exchange, order, trace=work.trace)
+        said["exchange"] = exchange.key
     return said
 
 

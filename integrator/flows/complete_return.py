@@ -1,4 +1,4 @@
-"""The refund is recorded: tell the returns platform, transaction first, then the return itself.
+"""Every promise is kept: tell the returns platform, transactions first, then the return itself.
 
 Never before the shop's record of the refund exists (R026). Both writes name a wanted state, so a
 look first shows what is already there, and a repeat is harmless.
@@ -10,7 +10,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Q
+
 from finance.amounts import worked_out
+from finance.evidence import missing_evidence
 from finance.models import Refund
 from finance.states import RefundStatus
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, Nothing
@@ -21,8 +24,9 @@ from integrator.flows.take_return import return_lane
 from integrator.models import Connection
 from integrator.platforms.returngo.client import ReturnGO
 from returns.cases import COMPLETE_FAILED
-from returns.models import Return, ReturnItem
+from returns.models import Exchange, Return, ReturnItem
 from returns.services import return_complete
+from returns.services.exchanges import unit_gets_goods, unit_is_exchanged
 from returns.shapes import Method, MoneyStatus, PlatformStatus, Resolution, ReturnSeen
 from returns.states import Custody, Money
 
@@ -39,14 +43,19 @@ class Told:
 
 
 def aim(facts: Sequence[Fact]) -> dict[int, Aim]:
-    """A recorded refund makes its return due; so does a unit whose money was there before it."""
+    """A recorded refund makes its return due, and a replacement that got further.
+
+    So does a unit that comes after its money or its replacement.
+    """
+    exchanges = {fact.record_id for fact in facts if fact.record_kind == "exchange"}
     refunds = {fact.record_id for fact in facts if fact.record_kind == "refund"}
     units = {fact.record_id for fact in facts if fact.record_kind == "return_item"}
     found = {
         (kind, pk): row
         for kind, rows in (
             ("refund", _of_refunds(refunds)),
-            ("return_item", _of_paid_units(units)),
+            ("exchange", _of_exchanges(exchanges)),
+            ("return_item", _of_units(units)),
         )
         for pk, *row in rows
     }
@@ -75,8 +84,19 @@ def _of_refunds(ids: Collection[int]) -> Iterable[tuple[Any, ...]]:
     )
 
 
-def _of_paid_units(ids: Collection[int]) -> Iterable[tuple[Any, ...]]:
-    return ReturnItem.objects.filter(pk__in=ids, money__in=PROVED).values_list(
+def _of_exchanges(ids: Collection[int]) -> Iterable[tuple[Any, ...]]:
+    return Exchange.objects.filter(pk__in=ids).values_list(
+        "pk",
+        "return_record_id",
+        "order_id",
+        "connection_id",
+        "return_record__external_id",
+    )
+
+
+def _of_units(ids: Collection[int]) -> Iterable[tuple[Any, ...]]:
+    is_promised = Q(money__in=PROVED) | Q(resolution=Resolution.EXCHANGE)
+    return ReturnItem.objects.filter(is_promised, pk__in=ids, blocked_by="").values_list(
         "pk",
         "return_record_id",
         "return_record__order_id",
@@ -139,19 +159,38 @@ def _is_finished(work: Work, record_: Return) -> bool:
     arrived = {Custody.INSPECTED, Custody.CLOSED}
     if values["stock_evidence"] == "goods_in":
         arrived.add(Custody.RECEIVED)
-    items = list(record_.items.select_related("order_item__sku", "order_item__parent__sku"))
+    items = list(
+        record_.items.select_related("return_record", "order_item__sku", "order_item__parent__sku")
+    )
     return bool(items) and all(
         not item.blocked_by
         and (
             item.custody == Custody.CLOSED
+            or _is_exchanged(item, values)
             or (_is_paid(item) and (item.custody in arrived or item.method == Method.KEPT))
         )
         for item in items
     )
 
 
+def _is_exchanged(item: ReturnItem, values: Mapping[str, Any]) -> bool:
+    """The replacement is proved, as the policy says, and the unit has all its evidence."""
+    if item.method == Method.UNKNOWN or not unit_is_exchanged(
+        item, done=str(values["exchange_done"])
+    ):
+        return False
+    last = item.inspections.order_by("-version").first()
+    disposition = last.disposition if last is not None else None
+    return not missing_evidence(item, Method(item.method), disposition, values)
+
+
 def _is_paid(item: ReturnItem) -> bool:
-    """Paid or settled, or nothing is owed for it: a free gift, or a fee as high as its price."""
+    """Paid or settled, or nothing is owed for it: a free gift, or a fee as high as its price.
+
+    Goods that are promised are not kept by money: the difference of an exchange is a part of it.
+    """
+    if unit_gets_goods(item):
+        return False
     if item.money in OVER:
         return True
     if item.order_item is None or item.resolution == Resolution.EXCHANGE:

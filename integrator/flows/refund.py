@@ -51,6 +51,7 @@ from integrator.models import Message
 from integrator.platforms.scayle.client import ReturnedUnit
 from returns.cases import RESOLUTION_BY_HAND
 from returns.models import Return, ReturnItem
+from returns.services.exchanges import unit_gets_goods
 from returns.shapes import PlatformStatus, Resolution
 
 WAIT_FOR_OTHER_SECONDS = 60.0
@@ -203,9 +204,9 @@ def _kept(work: Work) -> Refund | None:
 
 
 def _report_by_hand(work: Work, record: Return, ready: Sequence[Ready]) -> None:
-    """An exchange is paid by nobody: a person sees that goods are owed."""
+    """An exchange without a word of what is wanted: a person sees that goods are owed."""
     for one in ready:
-        if one.resolution != Resolution.EXCHANGE:
+        if one.resolution != Resolution.EXCHANGE or unit_gets_goods(one.item):
             continue
         with work.step():
             cases.open_case(

@@ -21,6 +21,7 @@ from integrator.flows import platforms
 from integrator.models import MappingKind
 from returns.cases import REFUND_MODE_UNKNOWN
 from returns.models import Inspection, Return, ReturnItem
+from returns.services.exchanges import unit_gets_goods
 from returns.shapes import DeductionSeen, Method, MoneyStatus, Resolution, ReturnSeen
 from returns.states import Money
 
@@ -83,6 +84,8 @@ def ready_units(
         if missing_evidence(item, method, verdicts.get(item.pk), values):
             continue
         word = _known(record, MappingKind.RESOLUTION, item.resolution, item.resolution_word)
+        if word != Resolution.EXCHANGE and unit_gets_goods(item):
+            continue  # goods are on their way for it: EXCHANGE_CHANGED_LATE asks a person
         ready.append(Ready(item, Resolution(word), tuple(item.deductions)))
     ready = _less_fees(record, ready, fees)
     return [one for one in ready if one.share.amount_minor or one.resolution == Resolution.EXCHANGE]

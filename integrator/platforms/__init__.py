@@ -13,6 +13,7 @@ from integrator.platforms.contract import Contract
 from integrator.platforms.returngo import client as returngo_client
 from integrator.platforms.returngo import webhook as returngo_webhook
 from integrator.platforms.scayle import client as scayle_client
+from integrator.platforms.scayle import dialect as scayle_dialect
 from integrator.platforms.scayle import webhook as scayle_webhook
 
 
@@ -52,7 +53,7 @@ PLATFORMS: dict[str, Platform] = {
         "scayle",
         "SCAYLE",
         "SC",
-        scayle_client.DIALECT,
+        scayle_dialect.DIALECT,
         scayle_client.Scayle,
         scayle_webhook,
         scayle.CONTRACT,

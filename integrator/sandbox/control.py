@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 from integrator.sandbox.acting import Wish
 from integrator.sandbox.calls import Call, Refusal, Reply, Route, Table
 from integrator.sandbox.returngo import acts as returngo_acts
+from integrator.sandbox.returngo import exchange_acts
 from integrator.sandbox.scayle import acts as scayle_acts
 from integrator.sandbox.scayle import report as scayle_report
 
 if TYPE_CHECKING:
     from integrator.sandbox.app import Sandbox
 
-_ACTS = {"scayle": scayle_acts.ACTS, "returngo": returngo_acts.ACTS}
+_ACTS = {
+    "scayle": scayle_acts.ACTS,
+    "returngo": {**returngo_acts.ACTS, **exchange_acts.ACTS},
+}
 _BOOKS = {"scayle": scayle_report.books, "returngo": returngo_acts.books}
 
 

@@ -18,7 +18,8 @@ class Return(models.Model):
     """A return as one returns platform runs it (it calls this an RMA).
 
     ``order`` is empty while the order is unknown: such a return is kept and triggers nothing.
-    ``digest`` is the content hash of the version last taken.
+    ``digest`` is the content hash of the version last taken. ``drafts`` are the exchange orders
+    that the platform only drafted, each with when it was first seen.
     """
 
     RECORD_KIND: ClassVar = "return"
@@ -34,6 +35,7 @@ class Return(models.Model):
     platform_status = models.CharField(max_length=12, choices=PlatformStatus.choices)
     platform_word = models.CharField(max_length=60)
     digest = models.CharField(max_length=64, blank=True)
+    drafts = models.JSONField(default=dict)
     requested_at = models.DateTimeField()
     read_at = models.DateTimeField()
     completed_at = models.DateTimeField(null=True)

@@ -20,7 +20,9 @@ from returns.services.contradictions import (
 from returns.services.custody import unit_advance, unit_look_again
 from returns.services.header import return_end_as_shown, return_header
 from returns.services.reporting import about_unit, close, facts_of
+from returns.services.wishes import exchanges_take
 from returns.shapes import PlatformStatus, ReturnSeen, ReturnUnitSeen
+from returns.states import EXCHANGE_WANTED
 
 _UNIT_CHECKS = (
     kinds.UNIT_NOT_BOUGHT,
@@ -63,7 +65,11 @@ def return_take(
             "read_at": trace.at,
         },
     )
-    held = record.order_id is None or record.items.exclude(blocked_by="").exists()
+    held = (
+        record.order_id is None
+        or record.items.exclude(blocked_by="").exists()
+        or record.exchanges.filter(status__in=EXCHANGE_WANTED).exists()
+    )
     if not created and record.digest == seen.digest and not held and not look_again:
         Return.objects.filter(pk=record.pk).update(read_at=trace.at)
         return Taken(record, is_new_version=False, units_changed=0)
@@ -79,6 +85,7 @@ def return_take(
     )
     record.platform_status, record.digest = seen.status, seen.digest
     return_header(record, trace=trace)
+    exchanges_take(record, seen, trace)
     if seen.status == PlatformStatus.DONE:
         return_end_as_shown(record, trace=trace)
     return Taken(record, is_new_version=True, units_changed=changed)

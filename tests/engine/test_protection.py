@@ -127,6 +127,7 @@ def test_a_fact_is_marked_as_routed_once(model: Any) -> None:
 @pytest.mark.requirement("R021")
 @pytest.mark.parametrize(("model", "field"), rows.moving(), ids=label)
 def test_every_move_that_is_not_listed_is_refused(model: Any, field: str) -> None:
+    rows.forget_checks(model)
     moves = rows.moves_of(model, field)
     states = [state for state, _ in model._meta.get_field(field).choices]
     table = model._meta.db_table
@@ -165,6 +166,7 @@ def passes(way: Callable[[], int]) -> bool:
 @pytest.mark.requirement("R021")
 @pytest.mark.parametrize(("model", "field"), rows.moving(), ids=label)
 def test_a_row_is_born_only_as_listed(model: Any, field: str) -> None:
+    rows.forget_checks(model)
     born = rows.moves_of(model, field)[""]
     states = [state for state, _ in model._meta.get_field(field).choices]
     others = {

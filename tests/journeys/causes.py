@@ -12,7 +12,7 @@ from integrator.models import Connection
 from tests.story import Row, Stage
 from tests.wire import Death
 
-SKU = "JKT-NVY-M"
+SKU, OTHER = "JKT-NVY-M", "JKT-NVY-L"
 RETURN_ITEMS = "POST /fulfillment/return-items"
 STOCKS = "POST /variants/{variant}/stocks"
 RMA = "GET /rma/{rma}"
@@ -235,14 +235,86 @@ def inspection_corrected(stage: Stage) -> Story:
 
 
 def resolution_by_hand(stage: Stage) -> Story:
-    order = stage.sold(SKU)
-    unit = {"item_id": order["items"][0]["id"], "exchange_sku": "JKT-NVY-L"}
-    return _inspected(stage, order, units=[unit])
+    """An exchange without a word of what is wanted: nobody but a person can go on."""
+    return _inspected(stage, stage.sold(SKU), resolution="InstantVariantExchange")
 
 
 def complete_failed(stage: Stage) -> Story:
     stage.breaks("returngo", RMA_DONE, "error", status=422, times=1)
     return _inspected(stage, stage.sold(SKU))
+
+
+def _exchanged(stage: Stage, **wish: object) -> Story:
+    """A return that was approved, with another size wanted for its unit."""
+    order = stage.sold(SKU)
+    unit = {"item_id": order["items"][0]["id"], "exchange_sku": OTHER, **wish}
+    rma = stage.shopper_returns(order, units=[unit])
+    stage.approves(rma)
+    return Story(order, rma)
+
+
+def exchange_no_stock(stage: Stage) -> Story:
+    stage.act("scayle", "change_stock", sku=OTHER, quantity=0)
+    return _exchanged(stage)
+
+
+def exchange_data_missing(stage: Stage) -> Story:
+    stage.breaks("scayle", ORDER, "missing_field", field="address.shipping.street")
+    story = _exchanged(stage)
+    stage.mended()
+    return story
+
+
+def exchange_refused(stage: Stage) -> Story:
+    stage.breaks("scayle", "POST /shops/nb/countries/DE/orders", "error", status=400)
+    story = _exchanged(stage)
+    stage.mended()
+    return story
+
+
+def exchange_location_missing(stage: Stage) -> Story:
+    stage.configure(exchange_location=None)
+    return _exchanged(stage)
+
+
+def exchange_release_by_hand(stage: Stage) -> Story:
+    return _exchanged(stage)
+
+
+def exchange_unpaid(stage: Stage) -> Story:
+    story = _exchanged(stage, exchange_price=99_900)
+    stage.passes(hours=73, step=365)
+    return story
+
+
+def exchange_difference_owed(stage: Stage) -> Story:
+    story = _exchanged(stage, exchange_price=100)
+    stage.hands_in(story.rma)
+    stage.arrives(story.rma)
+    stage.warehouse_checks(story.rma)
+    stage.passes(minutes=6, step=3)
+    return story
+
+
+def exchange_stalled(stage: Stage) -> Story:
+    story = _exchanged(stage)
+    stage.passes(minutes=40, step=5)
+    return story
+
+
+def exchange_changed_late(stage: Stage) -> Story:
+    story = _exchanged(stage)
+    stage.act("returngo", "change_wish", rma_id=story.rma["id"], exchange_sku="JKT-NVY-S")
+    stage.passes(minutes=9, step=3)
+    return story
+
+
+def exchange_order_cancelled(stage: Stage) -> Story:
+    story = _exchanged(stage)
+    made = next(row for row in stage.books("scayle")["orders"] if row["imported"])
+    stage.act("scayle", "cancel_order", order_id=made["id"])
+    stage.settle()
+    return story
 
 
 def refund_refused(stage: Stage) -> Story:
@@ -348,6 +420,16 @@ CAUSES: Mapping[str, Callable[[Stage], Story]] = {
         return_went_back,
         inspection_corrected,
         resolution_by_hand,
+        exchange_no_stock,
+        exchange_data_missing,
+        exchange_refused,
+        exchange_location_missing,
+        exchange_release_by_hand,
+        exchange_unpaid,
+        exchange_difference_owed,
+        exchange_stalled,
+        exchange_changed_late,
+        exchange_order_cancelled,
         complete_failed,
         refund_refused,
         refund_in_doubt,

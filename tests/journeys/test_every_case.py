@@ -18,7 +18,7 @@ from integrator import policy
 from integrator.flows import CASE_KINDS
 from integrator.models import Case, CaseState, Cursor
 from integrator.roles import Role
-from tests.journeys.causes import CAUSES, SKU, Story, switch
+from tests.journeys.causes import CAUSES, OTHER, SKU, Story, switch
 from tests.story import Stage
 
 # No platform can cause these: a doubt has a kind of its own for every call that writes, and a fact
@@ -282,6 +282,51 @@ def left_out(stage: Stage, story: Story, case: Case, key: str) -> None:
     stage.mended()
 
 
+def _goods_follow(stage: Stage, story: Story) -> None:
+    """The warehouse sends the replacement, the unit comes back, the return is done."""
+    (made,) = [row for row in stage.books("scayle")["orders"] if row["imported"]]
+    if not made["packages"]:
+        stage.act("scayle", "send_imported", order_id=made["id"])
+        stage.settle()
+    if stage.rma_there(story.rma)["status"] == "Approved":
+        stage.hands_in(story.rma)
+        stage.arrives(story.rma)
+        stage.warehouse_checks(story.rma)
+    stage.passes(minutes=6, step=3)
+    assert stage.books("scayle")["refunds"] == []
+    done(stage, story)
+
+
+def exchanged(stage: Stage, story: Story, case: Case, key: str, **data: str) -> None:
+    if key == "fixed_there" and case.kind == "EXCHANGE_UNPAID":
+        stage.act("returngo", "pay_difference", rma_id=story.rma["id"])
+    if key == "fixed_there" and case.kind == "EXCHANGE_CHANGED_LATE":
+        stage.act("returngo", "change_wish", rma_id=story.rma["id"], exchange_sku=OTHER)
+    if case.kind == "EXCHANGE_NO_STOCK":
+        stage.act("scayle", "change_stock", sku=OTHER, quantity=9)
+    if case.kind == "EXCHANGE_LOCATION_MISSING":
+        stage.configure()
+    if key == "fixed_there" and case.kind == "EXCHANGE_STALLED":
+        (made,) = [row for row in stage.books("scayle")["orders"] if row["imported"]]
+        stage.act("scayle", "send_imported", order_id=made["id"])
+    press(stage, case, key, **data)
+    if case.kind != "EXCHANGE_CHANGED_LATE" or key == "fixed_there":
+        _goods_follow(stage, story)
+
+
+def not_sent(stage: Stage, story: Story, case: Case, key: str) -> None:
+    """The customer takes the money instead: once, and nothing stays reserved."""
+    press(stage, case, key)
+    assert stage.books("scayle")["reservations"] == []
+    assert stage.sellable(OTHER) == stage.stock_there(OTHER)["truth"]
+    stage.act("returngo", "change_wish", rma_id=story.rma["id"])
+    stage.hands_in(story.rma)
+    stage.arrives(story.rma)
+    stage.warehouse_checks(story.rma)
+    paid_once(stage, story)
+    done(stage, story)
+
+
 ENDS: Mapping[tuple[str, str], End] = {
     ("JOB_FAILED", "try_again"): just_close,
     ("JOB_FAILED", "give_up"): just_close,
@@ -327,6 +372,22 @@ ENDS: Mapping[tuple[str, str], End] = {
     ("RETURN_WENT_BACK", "not_an_error"): done_again_there,
     ("INSPECTION_CORRECTED", "not_an_error"): just_close,
     ("RESOLUTION_BY_HAND", "fixed_there"): done_there,
+    ("EXCHANGE_NO_STOCK", "try_again"): exchanged,
+    ("EXCHANGE_NO_STOCK", "exchange_refuse"): not_sent,
+    ("EXCHANGE_DATA_MISSING", "try_again"): exchanged,
+    ("EXCHANGE_DATA_MISSING", "exchange_refuse"): not_sent,
+    ("EXCHANGE_REFUSED", "try_again"): exchanged,
+    ("EXCHANGE_REFUSED", "exchange_refuse"): not_sent,
+    ("EXCHANGE_LOCATION_MISSING", "try_again"): exchanged,
+    ("EXCHANGE_RELEASE_BY_HAND", "exchange_released"): partial(exchanged, reference="WMS-1"),
+    ("EXCHANGE_UNPAID", "fixed_there"): exchanged,
+    ("EXCHANGE_UNPAID", "exchange_waive"): exchanged,
+    ("EXCHANGE_DIFFERENCE_OWED", "difference_paid"): partial(exchanged, reference="BANK-1"),
+    ("EXCHANGE_STALLED", "fixed_there"): exchanged,
+    ("EXCHANGE_STALLED", "not_an_error"): exchanged,
+    ("EXCHANGE_CHANGED_LATE", "fixed_there"): exchanged,
+    ("EXCHANGE_CHANGED_LATE", "not_an_error"): exchanged,
+    ("EXCHANGE_ORDER_CANCELLED", "exchange_refuse"): not_sent,
     ("COMPLETE_FAILED", "try_again"): goes_on,
     ("COMPLETE_FAILED", "give_up"): done_there,
     ("REFUND_REFUSED", "try_again"): goes_on,

@@ -28,6 +28,7 @@ MEANINGS = {
     ("scayle", "unit_status"): UnitStatus,
     ("scayle", "product_state"): Sellability,
     ("scayle", "transaction_status"): MoneyStatus,
+    ("scayle", "reservation_error"): {"SOLD_OUT"},
     ("scayle", "invoice"): {"INVOICE", "CORRECTIVE", "BY_HAND", "OTHER"},
     ("returngo", "rma_status"): PlatformStatus,
     ("returngo", "resolution"): Resolution,

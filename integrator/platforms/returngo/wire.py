@@ -10,11 +10,13 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from fulfilment.shapes import AddressSeen
 from integrator.platforms.returngo import CONTRACT
 from integrator.platforms.subscriptions import Subscription
 from integrator.platforms.tame import Field
 from returns.shapes import (
     DeductionSeen,
+    DraftSeen,
     InspectionSeen,
     Method,
     MoneySeen,
@@ -26,6 +28,7 @@ from returns.shapes import (
     ReturnSeen,
     ReturnSummary,
     ReturnUnitSeen,
+    WantedSeen,
 )
 
 _UNIT_FEES = ("restockingFee", "returnFee", "shipmentFee")
@@ -87,7 +90,7 @@ def rma(data: Any) -> ReturnSeen:
     parcels = tuple(_parcel(row) for row in body["shipments"].each())
     listed = tuple(money(row) for row in body["transactions"].each())
     _refuse_twice(body["transactions"], "id")
-    exchange_skus = tuple(_exchange_skus(body["exchangeItems"]))
+    currency = units[0].currency if units else ""
     fees = _cancellation_fee(body, units)
     return ReturnSeen(
         external_id=head.external_id,
@@ -102,7 +105,9 @@ def rma(data: Any) -> ReturnSeen:
         created_at=body["createdAt"].when(),
         digest=_digest(body, head, units, parcels, listed, fees),
         deductions=fees,
-        exchange_skus=exchange_skus,
+        wanted=tuple(_wanted(body["exchangeItems"], currency)),
+        drafts=tuple(_draft(row) for row in body["exchangeOrders"].each()),
+        new_address=_new_address(body["shipments"]),
     )
 
 
@@ -154,7 +159,7 @@ def _unit(row: Field) -> ReturnUnitSeen:
         deductions=tuple(fee for key in _UNIT_FEES for fee in _deduction(row[key], key, currency)),
         parcel_id=row["shipmentId"].text_or_empty(),
         inspection=_inspection(row["itemValidationStatusResponse"]),
-        exchange_skus=tuple(_exchange_skus(row["exchangeItems"])),
+        wanted=tuple(_wanted(row["exchangeItems"], currency)),
     )
 
 
@@ -198,14 +203,59 @@ def _cancellation_fee(body: Field, units: tuple[ReturnUnitSeen, ...]) -> tuple[D
     return _deduction(fee, "cancellationFee", units[0].currency)
 
 
-def _exchange_skus(items: Field) -> Iterator[str]:
-    """The SKU of every piece that goes out in exchange."""
+def _wanted(items: Field, currency: str) -> Iterator[WantedSeen]:
+    """Every piece that goes out in exchange, with its price."""
     for row in items.each():
         sku = row.require_object()["sku"].text()
         pieces = 1 if row["quantity"].absent else row["quantity"].integer()
         if not 1 <= pieces <= _MOST_PIECES:
             row["quantity"].fail("is not a number of pieces")
-        yield from [sku] * pieces
+        price = row["effectivePrice"]
+        if currency and not price["currency"].absent and price["currency"].currency() != currency:
+            price["currency"].fail("is not the currency of the returned item")
+        amount = price["amount"]
+        one = WantedSeen(
+            sku=sku,
+            product_id=row["productId"].text_or_empty(),
+            variant_id=row["variantId"].text_or_empty(),
+            price_minor=None if amount.absent or not currency else amount.money(currency),
+        )
+        yield from [one] * pieces
+
+
+def _draft(row: Field) -> DraftSeen:
+    kind = row.require_object()["type"].text_or_empty()
+    return DraftSeen(
+        draft_id=row["draftOrderId"].text_or_empty(),
+        order_id=row["orderId"].text_or_empty(),
+        is_exchange=kind == CONTRACT.assumption("exchange_draft_type"),
+    )
+
+
+def _new_address(shipments: Field) -> AddressSeen | None:
+    """Where the customer wants goods sent: the address of a parcel that goes out to them.
+
+    The address of the parcel that comes back says where that was sent from, nothing more. A
+    country is kept as it is written: whoever uses the address checks it first.
+    """
+    for row in shipments.each():
+        target = row["customerAddress"]
+        if row["isOutbound"].absent or not row["isOutbound"].truth() or target.absent:
+            continue
+        first, _, last = target["name"].prose().strip().rpartition(" ")
+        return AddressSeen(
+            first_name=first,
+            last_name=last,
+            street=target["street1"].prose(),
+            house_number="",
+            additional=target["street2"].prose(),
+            postcode=target["zip"].prose(),
+            city=target["city"].prose(),
+            state=target["state"].prose(),
+            country=target["country"].text_or_empty().upper(),
+            phone=target["phone"].prose(),
+        )
+    return None
 
 
 def _parcel(row: Field) -> ReturnParcelSeen:

@@ -10,15 +10,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from fulfilment.shapes import Billing, InvoiceSeen, OrderSeen, StockSeen, VariantSeen
-from integrator.engine.errors import Malformed, Misconfigured, Refused
-from integrator.engine.http import Dialect, Http
-from integrator.engine.shapes import Limit
+from fulfilment.shapes import (
+    Billing,
+    InvoiceSeen,
+    OrderDraft,
+    OrderSeen,
+    ReservationSeen,
+    StockSeen,
+    VariantSeen,
+)
+from integrator.engine.errors import Malformed, Refused
+from integrator.engine.http import Http
 from integrator.platforms.accepted import accepted
 from integrator.platforms.paging import pages, readable
-from integrator.platforms.scayle import CONTRACT, wire
+from integrator.platforms.scayle import CONTRACT, exchange, wire
+from integrator.platforms.scayle.dialect import required
 from integrator.platforms.subscriptions import Subscription
-from integrator.platforms.tame import Field, plain
+from integrator.platforms.tame import Field
 
 _READ = "ordersRead"
 _WRITE = "ordersWrite"
@@ -147,6 +155,33 @@ class Scayle:
     def set_order_custom_data(self, order_id: str, data: Mapping[str, object]) -> None:
         """Put ``data`` in the place of the order's custom data: pass all of it, not the change."""
         self._order_write("set_order_custom_data", order_id, dict(data))
+
+    # Exchanges
+
+    def reserve(self, pieces: Mapping[str, str], warehouse: str) -> tuple[ReservationSeen, ...]:
+        """Hold pieces back: our reference → SKU. One answer per piece, some yes and some no."""
+        body = [exchange.reservation(key, sku, warehouse) for key, sku in pieces.items()]
+        write = CONTRACT.write("reserve", self._settings)
+        reply = self._http.send(write.method, write.path(), json=body, scope="reservationsWrite")
+        return accepted(reply, lambda answer: tuple(map(exchange.reserved, wire.entities(answer))))
+
+    def end_reservation(self, reservation_id: str) -> None:
+        """Give a piece back to the shop. One that is gone already is no error."""
+        write = CONTRACT.write("end_reservation", self._settings)
+        path = write.path(reservation=reservation_id)
+        try:
+            self._http.send(write.method, path, scope="reservationsWrite")
+        except Refused as error:
+            if error.status != 404:
+                raise
+
+    def create_order(self, draft: OrderDraft) -> OrderSeen:
+        """Write an order down. It is neither reserved nor delegated by that; look first, always."""
+        write = CONTRACT.write("create_order", self._settings)
+        path = write.path(**self._shop())
+        body = exchange.order(draft, self._settings)
+        reply = self._http.send(write.method, path, json=body, scope=_WRITE)
+        return accepted(reply, lambda answer: wire.order(answer.value))
 
     # Stock and catalogue
 
@@ -292,17 +327,6 @@ class Scayle:
         return required(self._settings, name)
 
 
-def required(values: Mapping[str, str], name: str, *, credentials: bool = False) -> str:
-    if not (value := str(values.get(name, "")).strip()):
-        raise Misconfigured(
-            f"The SCAYLE connection has no {name}.",
-            credentials=credentials,
-            cause=f"scayle:{name}",
-            facts={"platform": "scayle", "setting": name},
-        )
-    return value
-
-
 def _with_custom_data() -> dict[str, str]:
     return {"with": "legacyCustomData"}
 
@@ -317,54 +341,3 @@ def _number(external_id: str) -> int:
     if not (external_id.isascii() and external_id.isdigit()):
         raise Refused(f"{external_id!r} is not an id of SCAYLE.", facts={"id": external_id})
     return int(external_id)
-
-
-def _headers(settings: Mapping[str, str], secrets: Mapping[str, str]) -> dict[str, str]:
-    token = required(secrets, "access_token", credentials=True)
-    headers = {CONTRACT.transport["auth_header"].value: token, "Accept": "application/json"}
-    if company := str(settings.get("company_id", "")).strip():
-        headers[CONTRACT.transport["company_header"].value] = company
-    return headers
-
-
-def _limit(headers: Mapping[str, str], scope: str) -> Limit | None:
-    try:
-        return Limit(
-            scope=headers.get("x-ratelimit-scope", scope),
-            limit=int(headers["x-ratelimit-limit"]),
-            remaining=int(headers["x-ratelimit-remaining"]),
-            reset_seconds=float(headers["x-ratelimit-reset"]),
-        )
-    except (KeyError, ValueError):
-        return None  # not every reply carries all four
-
-
-def _errors(body: Any) -> list[dict[str, Any]]:
-    errors = body.get("errors") if isinstance(body, dict) else None
-    return (
-        [error for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
-    )
-
-
-def _error_text(body: Any) -> str:
-    said = (f"{error.get('errorKey', '')}: {error.get('message', '')}" for error in _errors(body))
-    return plain("; ".join(text.strip(": ") for text in said))
-
-
-def _is_rate_limit(status: int, body: Any) -> bool:
-    key = CONTRACT.transport["rate_limit_key"].value
-    return status == CONTRACT.number("rate_limit_status") or any(
-        error.get("errorKey") == key for error in _errors(body)
-    )
-
-
-DIALECT = Dialect(
-    name="scayle",
-    headers=_headers,
-    limit=_limit,
-    # Only the limit proves that nothing happened: a 503 may come from a proxy after the fact.
-    not_executed=frozenset({CONTRACT.number("rate_limit_status")}),
-    error_text=_error_text,
-    is_rate_limit=_is_rate_limit,
-    request_id_headers=("x-request-id",),
-)

@@ -13,6 +13,7 @@ from typing import Any
 from fulfilment.shapes import (
     AddressSeen,
     Billing,
+    CollectionPointSeen,
     CustomerSeen,
     FeeSeen,
     InvoiceSeen,
@@ -99,6 +100,7 @@ def order(data: Any, path: str = "") -> OrderSeen:
         created_at=body["createdAt"].when(),
         updated_at=body["updatedAt"].when(),
         confirmed_at=body["confirmedAt"].when_or_none(),
+        billing_address=_address(body["address"]["billing"]),
         channel=body["channel"]["key"].text_or_empty(),
         custom_data=_custom_data(body),
     )
@@ -311,6 +313,21 @@ def _address(row: Field) -> AddressSeen | None:
         state=row["state"].prose(),
         country=_country(row["countryCode"]),
         phone=row["phone"].prose(),
+        recipient_type=person["type"].text_or_empty(),
+        gender=person["gender"].text_or_empty(),
+        title=person["title"].prose(),
+        collection_point=_collection_point(row["collectionPoint"]),
+    )
+
+
+def _collection_point(row: Field) -> CollectionPointSeen | None:
+    if row.absent or row.value == []:
+        return None
+    return CollectionPointSeen(
+        kind=row["type"].text_or_empty(),
+        key=row["key"].text_or_empty(),
+        customer_key=row["customerKey"].text_or_empty(),
+        description=row["description"].prose(),
     )
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from integrator.sandbox.acting import Act, Wish
-from integrator.sandbox.returngo import process
+from integrator.sandbox.returngo import process, wished
 from integrator.sandbox.returngo.books import (
     EXCHANGE,
     LOCATION,
@@ -64,14 +64,14 @@ def transaction_row(row: Transaction) -> dict[str, Any]:
     return asdict(row) | stamps
 
 
-def _rma(world: World, wish: Wish) -> Rma:
+def find_rma(world: World, wish: Wish) -> Rma:
     row = world.returngo.rmas.get(wish.number("rma_id", lowest=1))
     if row is None:
         raise wish.refuse("rma_id", "no such RMA")
     return row
 
 
-def _item(rma: Rma, wish: Wish) -> ReturnedItem:
+def find_item(rma: Rma, wish: Wish) -> ReturnedItem:
     item = rma.item(wish.number("item_id", lowest=1))
     if item is None:
         raise wish.refuse("item_id", "not of this RMA")
@@ -102,6 +102,8 @@ def request_return(world: World, wish: Wish, at: datetime) -> dict[str, Any]:
         for number, unit in enumerate(units)
     ]
     rma = _opened(world, order, items, parcel, at)
+    if wish.has("exchange_sku"):
+        rma.exchange_items = wished.items(world, wish)
     return rma_row(world, rma)
 
 
@@ -149,7 +151,7 @@ def _returned_item(
         restocking_fee=wish.number("restocking_fee", 0),
         return_fee=wish.number("return_fee", 0),
         shipment_fee=wish.number("shipment_fee", 0),
-        exchange_items=_exchange(world, unit) if unit.has("exchange_sku") else [],
+        exchange_items=wished.items(world, unit) if unit.has("exchange_sku") else [],
     )
 
 
@@ -163,27 +165,6 @@ def _component_price(world: World, item: Item, sku: str, wish: Wish) -> int:
         raise wish.refuse("units", f"{sku} is not a component of {item.sku}")
     whole = sum(price * count for price, count in prices.values())
     return round(item.paid * prices[sku][0] / whole)
-
-
-def _exchange(world: World, unit: Wish) -> list[dict[str, Any]]:
-    found = world.catalogue.by_sku(unit.text("exchange_sku"))
-    if found is None:
-        raise unit.refuse("exchange_sku", "no such variant")
-    product, variant = found
-    amount = {"amount": variant.price / 100, "currency": "EUR"}
-    amount |= {"shopAmount": variant.price / 100, "shopCurrency": "EUR"}
-    return [
-        {
-            "productId": str(product.id),
-            "variantId": str(variant.id),
-            "quantity": 1,
-            "sku": variant.sku,
-            "itemPriceMethod": "CatalogPrice",
-            "freeExchangePriceRange": {"min": 0, "max": 0},
-            "catalogPrice": amount,
-            "effectivePrice": amount,
-        }
-    ]
 
 
 def _opened(
@@ -258,18 +239,18 @@ def wrong_customer(world: World, wish: Wish, at: datetime) -> dict[str, Any]:
 
 def tamper(world: World, wish: Wish, at: datetime) -> dict[str, Any]:
     """Change what the RMA says was paid, or where the shopper lives; no callback tells of it."""
-    rma = _rma(world, wish)
+    rma = find_rma(world, wish)
     if wish.choice("what", {"price", "address"}, "price") == "address":
         rma.address = replace(rma.address, street1="Packstation 1", zip="99999", city="Anderswo")
     else:
-        item = _item(rma, wish) if wish.has("item_id") else rma.items[0]
+        item = find_item(rma, wish) if wish.has("item_id") else rma.items[0]
         item.paid_price += wish.number("amount", 1000)
     return rma_row(world, rma)
 
 
 def _status_act(status: str) -> Act:
     def act(world: World, wish: Wish, at: datetime) -> dict[str, Any]:
-        rma = _rma(world, wish)
+        rma = find_rma(world, wish)
         process.set_status(world, rma, status, at)
         return rma_row(world, rma)
 
@@ -277,7 +258,7 @@ def _status_act(status: str) -> Act:
 
 
 def reopen(world: World, wish: Wish, at: datetime) -> dict[str, Any]:
-    rma = _rma(world, wish)
+    rma = find_rma(world, wish)
     status = wish.choice("status", process.REOPENED_TO, "Received")
     process.reopen(world, rma, status, at)
     return rma_row(world, rma)
@@ -291,7 +272,7 @@ def _parcels(rma: Rma, wish: Wish) -> list[Parcel]:
 
 def ship_parcel(world: World, wish: Wish, at: datetime) -> dict[str, Any]:
     """The shopper hands the parcel in."""
-    rma = _rma(world, wish)
+    rma = find_rma(world, wish)
     for parcel in _parcels(rma, wish):
         parcel.carrier = "DHL"
         parcel.tracking_number = f"JJD{parcel.id}"
@@ -303,7 +284,7 @@ def ship_parcel(world: World, wish: Wish, at: datetime) -> dict[str, Any]:
 
 def receive(world: World, wish: Wish, at: datetime) -> dict[str, Any]:
     """The parcel arrives; without one the RMA itself is marked."""
-    rma = _rma(world, wish)
+    rma = find_rma(world, wish)
     parcels = _parcels(rma, wish)
     for parcel in parcels:
         if parcel.status != "Received":
@@ -330,14 +311,14 @@ def _outcome(wish: Wish, at: datetime) -> Validation:
 
 def validate(world: World, wish: Wish, at: datetime) -> dict[str, Any]:
     """An inspector looks at one unit."""
-    rma = _rma(world, wish)
-    process.validate(world, rma, _item(rma, wish), _outcome(wish, at), at)
+    rma = find_rma(world, wish)
+    process.validate(world, rma, find_item(rma, wish), _outcome(wish, at), at)
     return rma_row(world, rma)
 
 
 def validate_all(world: World, wish: Wish, at: datetime) -> dict[str, Any]:
     """Every unit not looked at yet gets the same outcome."""
-    rma = _rma(world, wish)
+    rma = find_rma(world, wish)
     waiting = [item for item in rma.items if not item.validation.at and item.method == SHIP]
     if not waiting:
         raise wish.refuse("rma_id", "nothing left to validate")
@@ -348,8 +329,8 @@ def validate_all(world: World, wish: Wish, at: datetime) -> dict[str, Any]:
 
 def correct_validation(world: World, wish: Wish, at: datetime) -> dict[str, Any]:
     """The inspector changes a finding; neither a callback nor ``lastUpdated`` tells."""
-    rma = _rma(world, wish)
-    item = _item(rma, wish)
+    rma = find_rma(world, wish)
+    item = find_item(rma, wish)
     if item.validation.at is None:
         raise wish.refuse("item_id", "was not validated yet")
     process.validate(world, rma, item, _outcome(wish, at), at)
@@ -370,7 +351,7 @@ def mark_transaction(world: World, wish: Wish, at: datetime) -> dict[str, Any]:
 
 def request_refund_transaction(world: World, wish: Wish, at: datetime) -> dict[str, Any]:
     """An agent asks for money from the dashboard, whatever the state of the goods."""
-    rma = _rma(world, wish)
+    rma = find_rma(world, wish)
     ids = wish.numbers("item_ids") or [item.id for item in rma.items]
     items = [item for item in rma.items if item.id in ids]
     if len(items) != len(set(ids)):

@@ -48,7 +48,7 @@ def rma(row: Rma, transactions: list[Transaction]) -> dict[str, Any]:
         "comments": list(reversed(row.comments)),
         "exchangeOrders": row.exchange_orders,
         # Variant exchanges sit under the items: this list was empty in every body seen.
-        "exchangeItems": [],
+        "exchangeItems": row.exchange_items,
         "cancellationFee": number(row.cancellation_fee),
         "transactions": [transaction(each) for each in transactions],
         "createdAt": stamp(row.created_at),
@@ -58,7 +58,7 @@ def rma(row: Rma, transactions: list[Transaction]) -> dict[str, Any]:
 
 
 def shipment(row: Rma, parcel: Parcel) -> dict[str, Any]:
-    address = row.address
+    address = parcel.address or row.address
     return {
         "shipmentId": str(parcel.id),
         "status": parcel.status,

@@ -66,6 +66,8 @@ class Parcel:
     label_url: str | None = None
     is_outbound: bool = False
     deleted: bool = False
+    # Only where it differs from the shopper's own.
+    address: Address | None = None
 
 
 @dataclass
@@ -97,6 +99,8 @@ class Rma:
     events: list[dict[str, Any]] = field(default_factory=list)
     comments: list[dict[str, Any]] = field(default_factory=list)
     exchange_orders: list[dict[str, Any]] = field(default_factory=list)
+    # Wanted for the return as a whole.
+    exchange_items: list[dict[str, Any]] = field(default_factory=list)
     cancellation_fee: int = 0
     is_out_of_policy: bool = False
 

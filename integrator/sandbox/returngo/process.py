@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from integrator.sandbox.calls import Refusal
 from integrator.sandbox.returngo import bodies
 from integrator.sandbox.returngo.books import (
+    EXCHANGE,
     NO_SHIPMENT,
     REFUND,
     STORE_CREDIT,
@@ -125,12 +126,18 @@ def _on_approval(world: World, rma: Rma, at: datetime) -> None:
     """Exchanges are drafted and their price difference billed; what stays home is paid now."""
     for item in rma.items:
         if item.exchange_items:
-            _draft_exchange(world, rma, item, at)
+            draft_exchange(world, rma, at)
+            _bill(world, rma, item.exchange_items, item.paid_price, at)
         if item.method == NO_SHIPMENT:
             request_refund(world, rma, item, at)
+    if rma.exchange_items:
+        draft_exchange(world, rma, at)
+        exchanged = [each for each in rma.items if each.resolution == EXCHANGE]
+        worth = sum(each.paid_price for each in exchanged if not each.exchange_items)
+        _bill(world, rma, rma.exchange_items, worth, at)
 
 
-def _draft_exchange(world: World, rma: Rma, item: ReturnedItem, at: datetime) -> None:
+def draft_exchange(world: World, rma: Rma, at: datetime) -> None:
     number = world.next_id("draft")
     rma.exchange_orders.append(
         {
@@ -141,10 +148,12 @@ def _draft_exchange(world: World, rma: Rma, item: ReturnedItem, at: datetime) ->
             "type": "Exchange",
         }
     )
-    wanted = sum(round(each["effectivePrice"]["amount"] * 100) for each in item.exchange_items)
-    if wanted > item.paid_price:
-        difference = wanted - item.paid_price
-        add_transaction(world, rma, "InvoicePayment", difference, [], at)
+
+
+def _bill(world: World, rma: Rma, wanted: list[dict[str, Any]], worth: int, at: datetime) -> None:
+    price = sum(round(each["effectivePrice"]["amount"] * 100) * each["quantity"] for each in wanted)
+    if price > worth:
+        add_transaction(world, rma, "InvoicePayment", price - worth, [], at)
 
 
 def refundable(item: ReturnedItem) -> int:

@@ -214,6 +214,19 @@ def ship_order(world: World, wish: Wish, at: datetime) -> dict[str, Any]:
     return report.order_row(order)
 
 
+def send_imported(world: World, wish: Wish, at: datetime) -> dict[str, Any]:
+    """The warehouse sends an imported order: somebody told it, for SCAYLE delegates none."""
+    order = find_order(world, wish)
+    left = [item for item in order.items if not item.shipped_at and not item.cancelled_at]
+    if not left or order.imported is None:
+        raise wish.refuse("order_id", "nothing left to send")
+    world.scayle.send_imported(order, left)
+    number = world.next_id("package")
+    package = Package(number, f"PARCEL-{number}", wish.choice("carrier", CARRIERS, "DHL"), at)
+    fulfilment.ship(world, order, [item.id for item in left], package, at)
+    return report.order_row(order)
+
+
 def cancel_order(world: World, wish: Wish, at: datetime) -> dict[str, Any]:
     """A shopper or an agent cancels the units that have not left."""
     order = find_order(world, wish)
@@ -281,6 +294,7 @@ def sell_unit(world: World, wish: Wish, at: datetime) -> dict[str, Any]:
 ACTS: dict[str, Act] = {
     "place_order": place_order,
     "ship_order": ship_order,
+    "send_imported": send_imported,
     "cancel_order": cancel_order,
     "refund_by_hand": refund_by_hand,
     "discontinue_sku": discontinue_sku,

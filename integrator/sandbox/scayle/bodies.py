@@ -110,7 +110,7 @@ def order(row: Order, wanted: set[str]) -> dict[str, Any]:
 
 def _as_imported(sent: dict[str, Any]) -> dict[str, Any]:
     """An imported order says of itself what its sender wrote."""
-    kept = ("address", "cost", "payment", "shipping", "vouchers")
+    kept = ("address", "channel", "cost", "payment", "shipping", "vouchers")
     return {name: sent[name] for name in kept if name in sent}
 
 
@@ -267,7 +267,7 @@ def _address(row: Address) -> dict[str, Any]:
 
 
 def overall_status(row: Order) -> str:
-    if row.imported is not None:
+    if row.imported is not None and not row.packages:
         return str(row.imported.get("status", "payment_reserved"))
     live = [each for each in row.items if each.cancelled_at is None]
     if not live:
@@ -283,10 +283,10 @@ def detailed_codes(row: Order) -> dict[str, str]:
     live = [each for each in row.items if each.cancelled_at is None]
     shipped = [each for each in live if each.shipped_at]
     returned = [each for each in shipped if each.returned_at]
-    if row.imported is not None:
-        codes = ("order_confirmed", "shipping_open", "billing_payment_pending")
-    elif not live:
+    if not live:
         codes = ("order_cancelled", "shipping_cancelled", "billing_payment_cancelled")
+    elif row.imported is not None and not shipped:
+        codes = ("order_confirmed", "shipping_open", "billing_payment_pending")
     elif not shipped:
         codes = ("order_delegated", "shipping_ordered", "billing_payment_pending")
     elif len(shipped) < len(live):

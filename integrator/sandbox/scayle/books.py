@@ -176,6 +176,8 @@ class Reservation:
     warehouse: str
     created_at: datetime
     ttl: int | None
+    # Its piece has left in a parcel of this order: it is not given back when its time is over.
+    shipped_with: int | None = None
 
 
 @dataclass
@@ -234,6 +236,35 @@ class ScayleBooks:
     def stock_of(self, sku: str, warehouse: str) -> StockRow | None:
         rows = self.stock.values()
         return next((row for row in rows if (row.sku, row.warehouse) == (sku, warehouse)), None)
+
+    def reservation_of(self, reference: str) -> Reservation | None:
+        rows = self.reservations.values()
+        return next((row for row in rows if row.reference == reference), None)
+
+    def send_imported(self, order: Order, items: list[Item]) -> None:
+        """Pieces of an imported order leave the shelf: those held for it, else any that is left.
+
+        SCAYLE ties no reservation to an order. The warehouse packs what its sender had reserved
+        under the order's own reference (assumed).
+        """
+        for item in items:
+            held = next(
+                (
+                    row
+                    for row in self.reservations.values()
+                    if row.shipped_with is None
+                    and row.variant_id == item.variant_id
+                    and row.reference.startswith(f"{order.reference_key}-")
+                ),
+                None,
+            )
+            if held is not None:
+                held.shipped_with = order.id
+                continue
+            for sku, count in list(item.components) or [(item.sku, 1)]:
+                row = self.stock_of(sku, next(iter(WAREHOUSES)))
+                if row is not None:
+                    row.truth -= count
 
     def units_of(self, variant: Variant) -> list[tuple[str, int]]:
         """The physical SKUs that leave the warehouse when this variant is sold once."""

@@ -143,8 +143,9 @@ def cancel(world: World, order: Order, item_ids: list[int], at: datetime) -> Non
     for item in gone:
         item.status = "cancelled"
         item.cancelled_at = item.updated_at = at
-        world.scayle.unblock(f"item:{item.id}")
-        world.scayle.back_on_shelf(list(item.components) or [(item.sku, 1)])
+        if order.imported is None:  # an import holds nothing back, so nothing is given back
+            world.scayle.unblock(f"item:{item.id}")
+            world.scayle.back_on_shelf(list(item.components) or [(item.sku, 1)])
     order.updated_at = at
     events.about_items(world, "order-item-cancelled", order, gone, at)
     if all(item.cancelled_at for item in order.items):

@@ -42,6 +42,7 @@ def order_row(row: Order) -> dict[str, Any]:
         "currency": "EUR",
         "captured": row.captured,
         "imported": row.imported is not None,
+        "sent": row.imported,
         "custom_data": row.custom_data,
         "payments": [asdict(payment) for payment in row.payments],
         "invoices": [{"id": each.id, "type": each.type} for each in row.invoices],

@@ -112,6 +112,10 @@ def _reserve_one(
     world: World, at: datetime, row: dict[str, Any], *, refused: bool
 ) -> dict[str, Any]:
     reference = text(row, "referenceKey")
+    known_one = world.scayle.reservation_of(reference)
+    if known_one is not None:
+        # A reference names one reservation: the same again is answered with it (assumed).
+        return {"referenceKey": reference, "id": known_one.id, "reservationTtl": known_one.ttl}
     variant = row.get("variant") or {}
     identifier = str(variant.get("id") or f"key={variant.get('referenceKey')}")
     try:
@@ -153,7 +157,11 @@ def _release(world: World, number: int) -> None:
 def expire_reservations(world: World, at: datetime) -> None:
     """The unit of the time to live is seconds (inferred)."""
     for number, row in list(world.scayle.reservations.items()):
-        if row.ttl is not None and row.created_at + timedelta(seconds=row.ttl) <= at:
+        if (
+            row.shipped_with is None
+            and row.ttl is not None
+            and row.created_at + timedelta(seconds=row.ttl) <= at
+        ):
             _release(world, number)
 
 

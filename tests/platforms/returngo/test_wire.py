@@ -78,7 +78,7 @@ def test_before_inspection_the_booleans_mean_nothing(body: Body) -> None:
 def test_exchange_kept_goods_and_unknown_words(body: Body) -> None:
     _, exchange, kept = wire.rma(body("returngo", "rma.approved")).units
     assert exchange.resolution == Resolution.EXCHANGE
-    assert exchange.exchange_skus == ("TEE-BLK-L", "TEE-BLK-L"), "one entry per piece"
+    assert [one.sku for one in exchange.wanted] == ["TEE-BLK-L"] * 2, "one entry per piece"
     assert (kept.method, kept.parcel_id) == (Method.KEPT, "")
     assert (kept.resolution, kept.raw_resolution) == (Resolution.UNKNOWN, "ManualExchange")
 
@@ -103,7 +103,7 @@ def test_fees_and_exchanges_of_the_whole_return_are_not_lost(body: Body) -> None
     put(data, "exchangeItems", [{"sku": "TEE-RED-M"}])
     seen = wire.rma(data)
     assert seen.deductions == (DeductionSeen("cancellationFee", 150),)
-    assert seen.exchange_skus == ("TEE-RED-M",)
+    assert [(one.sku, one.price_minor) for one in seen.wanted] == [("TEE-RED-M", None)]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ import pytest
 from fulfilment.shapes import Billing
 from integrator.engine.errors import Malformed, Misconfigured, Refused, Unknown
 from integrator.engine.shapes import Limit
-from integrator.platforms.scayle.client import DIALECT, ReturnedUnit, Scayle
+from integrator.platforms.scayle.client import ReturnedUnit, Scayle
+from integrator.platforms.scayle.dialect import DIALECT
 
 Body = Callable[[str, str], Any]
 ORDERS = "/shops/nb/countries/DE/orders"

@@ -1,0 +1,153 @@
+"""A person's word on a replacement: the warehouse has it, it may go unpaid, it is not sent."""
+
+from __future__ import annotations
+
+from finance.services import Share, refund_recorded, refund_reserve
+from finance.states import Executor
+from integrator.engine import cases
+from integrator.engine.flow import Evidence, Flow, each
+from integrator.engine.states import Trace, move
+from integrator.engine.work import Work
+from integrator.flows.decide_job import aim_case, the_case
+from integrator.models import Case, CaseEvent
+from returns.cases import RESOLUTION_BY_HAND
+from returns.models import Exchange
+from returns.services.exchanges import (
+    exchange_facts,
+    exchange_lock,
+    exchange_refuse,
+    exchange_released,
+    exchange_stop_waiting,
+)
+from returns.services.reporting import about_unit
+from returns.states import DifferenceStatus
+
+
+def record_released(work: Work, _: None) -> Evidence:
+    case, exchange, trace = _decided(work)
+    reference = _reference(work)
+    exchange_released(exchange, reference=reference, trace=trace)
+    _solve(case, trace, f"With the warehouse: {reference}")
+    return {"exchange": exchange.key, "reference": reference}
+
+
+def record_waived(work: Work, _: None) -> Evidence:
+    case, exchange, trace = _decided(work)
+    if exchange.difference == DifferenceStatus.OPEN:
+        move(
+            exchange,
+            "difference",
+            DifferenceStatus.WAIVED,
+            reason="It may go without the payment",
+            trace=trace,
+            difference_at=trace.at,
+        )
+    _solve(case, trace, "It may go without the payment")
+    return {"exchange": exchange.key, "amount_minor": exchange.difference_minor}
+
+
+def record_refused(work: Work, _: None) -> Evidence:
+    """It is not sent. What the customer gets instead is settled there, by hand."""
+    case, exchange, trace = _decided(work)
+    if not exchange_refuse(exchange, reason="A person decided that it is not sent", trace=trace):
+        return {"nothing": f"it is {exchange.get_status_display().lower()}, or may be ordered"}
+    _solve(case, trace, "It is not sent")
+    exchange_stop_waiting(exchange, reason="It is not sent", trace=work.trace)
+    _promise_by_hand(exchange, work)
+    return {"exchange": exchange.key}
+
+
+def _promise_by_hand(exchange: Exchange, work: Work) -> None:
+    item = exchange.return_item
+    if item is None:
+        return
+    item.return_record = exchange.return_record
+    cases.open_case(
+        RESOLUTION_BY_HAND,
+        about_unit(item),
+        trace=work.trace,
+        facts={**exchange_facts(exchange), "resolution": "exchange", "sku": item.sku_code},
+    )
+
+
+def record_difference_paid(work: Work, _: None) -> Evidence:
+    """Finance has paid what the replacement cost less: booked against the unit that came back."""
+    case, exchange, trace = _decided(work)
+    reference = _reference(work)
+    if exchange.difference != DifferenceStatus.OWED:
+        return {"nothing": f"the difference is {exchange.get_difference_display().lower()}"}
+    item = exchange.return_item or exchange.return_record.items.filter(blocked_by="").first()
+    assert item is not None
+    item.return_record = exchange.return_record
+    refund = refund_reserve(
+        return_record=exchange.return_record,
+        shares=[Share(item, -exchange.difference_minor)],
+        executor=Executor.MANUAL,
+        evidence_before=[],
+        billing_before="",
+        policy_version=work.job.policy_version or 0,
+        trace=work.trace,
+    )
+    refund_recorded(
+        refund,
+        evidence={"by_hand": reference, "decided_by": work.job.actor},
+        executed_minor=refund.calculated_minor,
+        is_derived=False,
+        reference=reference,
+        trace=trace,
+        reason="The difference of an exchange was paid by hand",
+    )
+    move(
+        exchange,
+        "difference",
+        DifferenceStatus.SETTLED,
+        reason=f"Paid back: {reference}",
+        trace=trace,
+        difference_reference=reference[:200],
+        difference_at=trace.at,
+    )
+    _solve(case, trace, f"Paid back: {reference}")
+    return {"exchange": exchange.key, "refund": refund.pk, "reference": reference}
+
+
+def _decided(work: Work) -> tuple[Case, Exchange, Trace]:
+    case = the_case(work)
+    return case, exchange_lock(case.record_id), work.trace.by(work.job.actor)
+
+
+def _reference(work: Work) -> str:
+    return str(CaseEvent.objects.get(pk=work.job.fact).data["reference"]).strip()
+
+
+def _solve(case: Case, trace: Trace, reason: str) -> None:
+    cases.solve(case, resolution=Case.Resolution.FIXED_HERE, trace=trace, reason=reason)
+
+
+RELEASED = Flow(
+    name="exchange_released",
+    says="Note that the warehouse has the replacement",
+    aim=each(aim_case),
+    record=record_released,
+    priority=15,
+)
+WAIVED = Flow(
+    name="exchange_waive",
+    says="Let the replacement go without the payment",
+    aim=each(aim_case),
+    record=record_waived,
+    priority=15,
+)
+REFUSED = Flow(
+    name="exchange_refuse",
+    says="End the replacement",
+    aim=each(aim_case),
+    record=record_refused,
+    priority=15,
+)
+DIFFERENCE_PAID = Flow(
+    name="difference_paid",
+    says="Record the difference as paid back",
+    aim=each(aim_case),
+    record=record_difference_paid,
+    priority=15,
+)
