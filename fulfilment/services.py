@@ -64,16 +64,6 @@ def order_capture(*, connection: Connection, seen: OrderSeen, trace: Trace) -> O
 
 
 def _order_create(connection: Connection, seen: OrderSeen, trace: Trace) -> Order:
-    customer, _ = Customer.objects.update_or_create(
-        connection=connection,
-        external_id=seen.customer.external_id,
-        defaults={
-            "reference": seen.customer.reference,
-            "email": seen.customer.email,
-            "first_name": seen.customer.first_name,
-            "last_name": seen.customer.last_name,
-        },
-    )
     order = Order.objects.create(
         connection=connection,
         external_id=seen.external_id,
@@ -85,7 +75,7 @@ def _order_create(connection: Connection, seen: OrderSeen, trace: Trace) -> Orde
         billing=seen.billing,
         paid_minor=sum(payment.amount_minor for payment in seen.payments),
         fees=_fees(seen),
-        customer=customer,
+        customer=_customer(connection, seen),
         shipping_address=_address(seen),
         placed_at=seen.created_at,
         captured_at=trace.at,
@@ -103,6 +93,22 @@ def _order_create(connection: Connection, seen: OrderSeen, trace: Trace) -> Orde
     )
     born(order, "status", reason="The shop confirmed the order", trace=trace)
     return order
+
+
+def _customer(connection: Connection, seen: OrderSeen) -> Customer:
+    """The buyer's row. A buyer without an id gets a new one: it may be anybody."""
+    values = {
+        "reference": seen.customer.reference,
+        "email": seen.customer.email,
+        "first_name": seen.customer.first_name,
+        "last_name": seen.customer.last_name,
+    }
+    if not seen.customer.external_id:
+        return Customer.objects.create(connection=connection, **values)
+    customer, _ = Customer.objects.update_or_create(
+        connection=connection, external_id=seen.customer.external_id, defaults=values
+    )
+    return customer
 
 
 def _address(seen: OrderSeen) -> Address | None:

@@ -211,6 +211,18 @@ def test_every_route_can_happen() -> None:
     )
 
 
+def test_everything_a_platform_may_tell_us_leads_somewhere() -> None:
+    topics = {
+        f"heard:{slug}:{topic}"
+        for slug, platform in PLATFORMS.items()
+        for topic in platform.webhook.TOPICS.values()
+    }
+
+    assert sorted(topics - set(ROUTES)) == [], (
+        "it would be answered, kept and dropped: route it, or move its events to IGNORED"
+    )
+
+
 def test_every_tick_of_the_clock_is_routed() -> None:
     ticks = {f"heard:{every.platform}:{every.topic}" for every in SCHEDULE}
 

@@ -16,12 +16,17 @@ from integrator.models.protection import guarded_moves
 
 
 class Customer(models.Model):
-    """Who bought. Personal data: erasable."""
+    """Who bought. Personal data: erasable.
+
+    ``external_id`` is NULL for a buyer the shop gave no id: nobody can say that two such buyers are
+    one person, so each order has a row of its own.
+    """
 
     RECORD_KIND: ClassVar = "customer"
 
     connection = models.ForeignKey(Connection, on_delete=models.PROTECT)
-    external_id = models.CharField(max_length=120)
+    # NULL, not "": the unique constraint then lets any number of buyers have none.
+    external_id = models.CharField(max_length=120, null=True)  # noqa: DJ001
     reference = models.CharField(max_length=120, blank=True)
     email = models.EmailField(blank=True)
     first_name = models.CharField(max_length=120, blank=True)
@@ -29,7 +34,8 @@ class Customer(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["connection", "external_id"], name="customer_once")
+            models.UniqueConstraint(fields=["connection", "external_id"], name="customer_once"),
+            models.CheckConstraint(condition=~Q(external_id=""), name="customer_id_given_or_null"),
         ]
         indexes: ClassVar = [models.Index(Lower("email"), name="customer_email")]
 

@@ -23,6 +23,7 @@ from integrator.flows import (
     decide_return,
     decide_setting,
     free_exchange,
+    erase_customer,
     pay_by_hand,
     place_exchange,
     post_statuses,
@@ -42,6 +43,7 @@ from integrator.flows.alert import CASE_KINDS
 ROUTES: Routes = {
     # What platforms tell us
     "heard:scayle:order": [capture_order.FLOW],
+    "heard:scayle:customer": [erase_customer.FLOW],
     "heard:returngo:rma": [take_return.FLOW],
     "heard:returngo:money": [refund.FLOW],
     "heard:unknown": [review_message.FLOW],

@@ -28,20 +28,23 @@ def price_contradiction(item: ReturnItem, unit: ReturnUnitSeen) -> list[tuple[st
 def place_contradiction(order: Order, seen: ReturnSeen) -> list[tuple[str, str, str]]:
     """Customer and address, compared without putting personal data into the case."""
     found = []
+    # What is not known contradicts nothing: a shopper may have been forgotten.
     address = order.shipping_address
+    home = address.postcode.replace(" ", "") if address else ""
     postcodes = {
         parcel.postcode.replace(" ", "")
         for parcel in seen.parcels
         if parcel.postcode and not parcel.is_outbound
     }
-    if address and postcodes and address.postcode.replace(" ", "") not in postcodes:
+    if home and postcodes and home not in postcodes:
         found.append(("address", "the order's address", "another postcode"))
     emails = {
         parcel.email.strip().lower()
         for parcel in seen.parcels
         if parcel.email.strip() and not parcel.is_outbound
     }
-    if order.customer and emails and order.customer.email.strip().lower() not in emails:
+    buyer = order.customer.email.strip().lower() if order.customer else ""
+    if buyer and emails and buyer not in emails:
         found.append(("customer", "the buyer's e-mail", "another e-mail"))
     return found
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from django.db import IntegrityError, transaction
 
-from fulfilment.models import Order, OrderItem, Sku
+from fulfilment.models import Customer, Order, OrderItem, Sku
 from fulfilment.services import order_capture
-from fulfilment.shapes import Billing, OrderSeen, Progress, UnitStatus
+from fulfilment.shapes import Billing, CustomerSeen, OrderSeen, Progress, UnitStatus
 from integrator.models import Case, Link, Transition
 from tests.factories import TRACE, connection, order_seen
 
@@ -30,6 +31,24 @@ def test_the_same_reading_again_changes_nothing(db: None) -> None:
     assert list(OrderItem.objects.values()) == before
     assert Transition.objects.count() == facts
     assert (Link.objects.count(), Sku.objects.count()) == (1, 1)
+
+
+def test_buyers_without_an_id_are_not_one_person(db: None) -> None:
+    """The check for a stranger's return rests on the buyer's e-mail."""
+    shop = connection()
+    for number, email in ((1, "ann@example.test"), (2, "bob@example.test")):
+        guest = CustomerSeen("", "", email, "", "")
+        seen = replace(order_seen(900), external_id=f"{number}", number=f"{number}", customer=guest)
+        units = tuple(replace(one, external_id=f"{number}-1") for one in seen.units)
+        order_capture(connection=shop, seen=replace(seen, units=units), trace=TRACE)
+
+    emails = Order.objects.order_by("id").values_list("customer__email", flat=True)
+    assert list(emails) == ["ann@example.test", "bob@example.test"]
+
+
+def test_the_database_refuses_an_empty_id_of_a_buyer(db: None) -> None:
+    with pytest.raises(IntegrityError, match="customer_id_given_or_null"), transaction.atomic():
+        Customer.objects.create(connection=connection(), external_id="")
 
 
 @pytest.mark.parametrize("progress", [Progress.OPEN, Progress.UNKNOWN])

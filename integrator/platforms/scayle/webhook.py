@@ -33,18 +33,19 @@ TOPICS: dict[str, str] = {
     "order-item-returned": "order",
     "payment-capture": "order",
     "payment-refund": "order",
-    "product-updated": "variant",
-    "product-master-updated": "variant",
-    "product-deleted": "variant",
-    "product-variant-deleted": "variant",
-    "product-variant-availability-updated": "variant",
-    "product-variant-stock-updated": "stock",
     "customer-anonymized": "customer",
 }
 
-# Known, and none of our business: prices are read with the order, customers with theirs.
+# Known, and none of our business: prices and customers are read with the order, articles and
+# stock when a unit goes back on sale.
 IGNORED: frozenset[str] = frozenset(
     {
+        "product-updated",
+        "product-master-updated",
+        "product-deleted",
+        "product-variant-deleted",
+        "product-variant-availability-updated",
+        "product-variant-stock-updated",
         "product-variant-prices-updated",
         "customer-created",
         "customer-updated",
@@ -55,8 +56,8 @@ IGNORED: frozenset[str] = frozenset(
     }
 )
 
-# What we subscribe to. product-master-updated repeats product-updated.
-EVENTS: tuple[str, ...] = tuple(event for event in TOPICS if event != "product-master-updated")
+# What we subscribe to.
+EVENTS: tuple[str, ...] = tuple(TOPICS)
 
 _JSON = {"Content-Type": "application/json"}
 REPLIES: dict[str, tuple[int, dict[str, str], bytes]] = {
@@ -89,7 +90,7 @@ def split(body: bytes, headers: Mapping[str, str], settings: Mapping[str, Any]) 
     if topic == "order" and _is_elsewhere(_order(payload)["shopCountry"], settings):
         return []
     if topic:
-        resource_kind, resource_id = _resource(kind, topic, payload)
+        resource_kind, resource_id = _resource(topic, payload)
     else:
         resource_kind, resource_id = "", _id_or_empty(payload)
     occurred = envelope["occurredAt"]
@@ -107,15 +108,11 @@ def split(body: bytes, headers: Mapping[str, str], settings: Mapping[str, Any]) 
     ]
 
 
-def _resource(kind: str, topic: str, payload: Field) -> tuple[str, str]:
+def _resource(topic: str, payload: Field) -> tuple[str, str]:
     payload.require_object()
     if topic == "order":
         return "order", _order(payload)["id"].text()
-    if kind.startswith("product-variant-"):
-        resource_kind = "stock" if topic == "stock" else "variant"
-        inside = payload["productVariant"]
-        return resource_kind, (payload if inside.absent else inside)["id"].text()
-    return ("product" if topic == "variant" else topic), payload["id"].text()
+    return topic, payload["id"].text()
 
 
 def _order(payload: Field) -> Field:
