@@ -7,6 +7,7 @@ from typing import Any
 
 from fulfilment.models import OrderItem
 from fulfilment.shapes import ShareBasis
+from integrator.engine.money import money_text
 
 
 def spread(total_minor: int, weights: Sequence[int]) -> list[int]:
@@ -31,7 +32,7 @@ def spread(total_minor: int, weights: Sequence[int]) -> list[int]:
 
 def said(amount_minor: int, currency: str) -> str:
     """An amount as cases say it: 12.34 EUR."""
-    return f"{amount_minor / 100:.2f} {currency}"
+    return money_text(amount_minor, currency)
 
 
 def worked_out(

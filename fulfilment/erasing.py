@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.db.models import CharField
+
 from fulfilment.models import Address, Customer, Order
 
 
@@ -12,15 +14,12 @@ def customer_erase(*, connection_id: int, external_id: str) -> list[Order]:
     customers = Customer.objects.filter(connection_id=connection_id, external_id=external_id)
     orders = list(Order.objects.filter(customer__in=customers).order_by("id"))
     customers.update(reference="", email="", first_name="", last_name="")
-    Address.objects.filter(order__in=orders).update(
-        first_name="",
-        last_name="",
-        street="",
-        house_number="",
-        additional="",
-        postcode="",
-        city="",
-        state="",
-        phone="",
-    )
+    Address.objects.filter(order__in=orders).update(**_WHO_AND_WHERE)
     return orders
+
+
+_WHO_AND_WHERE = {
+    field.name: ""
+    for field in Address._meta.concrete_fields
+    if isinstance(field, CharField) and field.name != "country"
+}

@@ -22,6 +22,7 @@ from fulfilment.models import (
 from fulfilment.shapes import OrderSeen, Progress, StockSeen, UnitStatus
 from fulfilment.states import ORDER_MOVES, Bucket, OrderStatus
 from integrator.engine import cases, links
+from integrator.engine.money import money_text
 from integrator.engine.states import Trace, born, move
 from integrator.models import Connection
 
@@ -248,8 +249,8 @@ def _check_sum(order: Order, seen: OrderSeen, trace: Trace) -> None:
         trace=trace,
         facts={
             "order": order.number,
-            "items": f"{items / 100:.2f} {order.currency}",
-            "paid": f"{paid / 100:.2f} {order.currency}",
+            "items": money_text(items, order.currency),
+            "paid": money_text(paid, order.currency),
             "platform": order.connection.name,
         },
     )

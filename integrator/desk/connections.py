@@ -259,5 +259,5 @@ def _beats(at: datetime) -> list[tuple[Heartbeat, str, bool]]:
     """Who works on the queues, and when each last said so."""
     return [
         (beat, words.ago_text(beat.at, at=at), at - beat.at > BEAT_STALE_AFTER)
-        for beat in Heartbeat.objects.order_by("name")
+        for beat in Heartbeat.workers.order_by("name")
     ]

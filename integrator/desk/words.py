@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
-from babel.numbers import format_decimal, get_currency_precision
+from babel.numbers import format_decimal
 from django.utils import timezone
+
+from integrator.engine.money import EXPONENTS
 
 LOCALE = "en"
 SOON = timedelta(hours=2)
@@ -19,7 +21,7 @@ class UnableToRead(Exception):
 
 def number_of(amount_minor: int, currency: str) -> str:
     """An amount without its currency: 1,234.50, with a real minus sign."""
-    digits = get_currency_precision(currency)
+    digits = EXPONENTS[currency]
     value = Decimal(amount_minor).scaleb(-digits)
     text: str = format_decimal(value, format=f"#,##0.{'0' * digits}".rstrip("."), locale=LOCALE)
     return text.replace("-", "\N{MINUS SIGN}")
@@ -31,7 +33,7 @@ def amount_text(amount_minor: int, currency: str) -> str:
 
 def minor_of(text: str, currency: str) -> int:
     """The minor units somebody typed as 49.90 or 49,90."""
-    digits = get_currency_precision(currency)
+    digits = EXPONENTS[currency]
     try:
         value = Decimal(text.strip().replace(" ", "").replace(",", "."))
         minor = value.scaleb(digits)

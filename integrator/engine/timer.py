@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from integrator.engine.inbox import nudge
 from integrator.models import Connection, Heartbeat, Message
+from integrator.models.jobs import CLOCK
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ def fire(schedule: Sequence[Every], *, at: datetime) -> int:
 
 def _is_due(every: Every, connection: Connection, at: datetime) -> bool:
     """Move the hand of this clock, if its interval has passed; only one caller can."""
-    name = f"clock:{every.topic}:{connection.slug}"[:60]
+    name = f"{CLOCK}{connection.pk}:{every.topic}"
     _, created = Heartbeat.objects.get_or_create(name=name, defaults={"at": at, "worker": "clock"})
     if created:
         return True

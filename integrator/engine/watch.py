@@ -34,7 +34,7 @@ KILL_AFTER_SECONDS = 2.5  # a killed worker loses nothing, so nobody waits long 
 
 def newest_beat() -> datetime | None:
     """The last sign of life of any worker."""
-    return Heartbeat.objects.order_by("-at").values_list("at", flat=True).first()
+    return Heartbeat.workers.order_by("-at").values_list("at", flat=True).first()
 
 
 def work_is_due(*, at: datetime) -> bool:

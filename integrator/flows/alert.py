@@ -10,6 +10,7 @@ from fulfilment import cases as fulfilment_cases
 from integrator.engine import cases
 from integrator.engine.errors import Transient
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, Nothing, each
+from integrator.engine.money import money_text
 from integrator.engine.work import Work
 from integrator.models import Case, CaseEvent
 from integrator.roles import Role
@@ -40,7 +41,7 @@ def call(work: Work) -> int | Nothing:
     told = Role(event.data["role"] if is_lifted else kind.owner)
     # A platform's words may hold line breaks; a mail's subject may not.
     title = " ".join(f"{'Overdue: ' if is_lifted else ''}{said.title}".split())
-    money = f"{case.money_minor / 100:.2f} {case.currency}" if case.currency else "none"
+    money = money_text(case.money_minor, case.currency) if case.currency else "none"
     lines = [
         said.happened,
         said.means,

@@ -16,6 +16,7 @@ from fulfilment.models import Order
 from fulfilment.shapes import InvoiceSeen, OrderSeen, UnitStatus
 from integrator.engine import mappings
 from integrator.engine.errors import Misconfigured, Refused
+from integrator.engine.money import money_text
 from integrator.engine.work import Work
 from integrator.flows import platforms
 from integrator.models import MappingKind
@@ -272,7 +273,7 @@ def about(record_: Return) -> Mapping[str, Any]:
         "facts": {
             "order": order.number if order else "(unknown)",
             "rma": record_.external_id,
-            "amount": f"{amount / 100:.2f} {currency}",
+            "amount": money_text(amount, currency),
             "platform": order.connection.name if order else record_.connection.name,
         },
     }

@@ -137,12 +137,29 @@ class Attempt(models.Model):
         return f"{self.job_id} #{self.number} {self.outcome}"
 
 
+CLOCK = "clock:"  # the beginning of a name in the table below
+
+
+class Workers(models.Manager["Heartbeat"]):
+    """Signs of life of workers, without the hands of the clocks."""
+
+    def get_queryset(self) -> models.QuerySet[Heartbeat]:
+        return super().get_queryset().exclude(name__startswith=CLOCK)
+
+
 class Heartbeat(models.Model):
-    """The last sign of life of everything that works on a queue."""
+    """The last sign of life of everything that works on a queue, and the hand of each clock.
+
+    A hand moves when somebody looks at the clock: it says nothing about who is alive. Who asks for
+    life reads ``workers``.
+    """
 
     name = models.CharField(max_length=60, primary_key=True)
     at = models.DateTimeField()
     worker = models.CharField(max_length=60)
+
+    objects = models.Manager["Heartbeat"]()
+    workers = Workers()
 
     def __str__(self) -> str:
         return f"{self.name} {self.at:%H:%M:%S}"

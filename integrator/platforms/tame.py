@@ -15,7 +15,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
 from integrator.engine.errors import Malformed
-from integrator.platforms.currencies import EXPONENTS
+from integrator.engine.money import EXPONENTS
 
 _LARGEST = 2**63 - 1  # what a bigint column holds
 _LONGEST_KEY = 255

@@ -8,6 +8,7 @@ from __future__ import annotations
 from fulfilment.models import Order
 from integrator.engine import cases
 from integrator.engine.cases import About
+from integrator.engine.money import money_text
 from integrator.engine.states import Trace
 from integrator.models import Case, CaseState
 from returns import cases as kinds
@@ -20,8 +21,8 @@ def price_contradiction(item: ReturnItem, unit: ReturnUnitSeen) -> list[tuple[st
     sold = item.order_item
     if sold is None:
         return []  # it is held for not being part of the order at all
-    ours = f"{sold.paid_minor / 100:.2f} {sold.order.currency}"
-    theirs = f"{unit.paid_minor / 100:.2f} {unit.currency}"
+    ours = money_text(sold.paid_minor, sold.order.currency)
+    theirs = money_text(unit.paid_minor, unit.currency)
     return [] if ours == theirs else [("price", ours, theirs)]
 
 

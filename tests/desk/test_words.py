@@ -8,6 +8,7 @@ import pytest
 from django.utils import timezone
 
 from integrator.desk import words
+from integrator.engine.money import money_text
 
 NOON = datetime(2026, 11, 18, 12, 0, tzinfo=UTC)
 
@@ -75,3 +76,20 @@ def test_times_are_those_of_the_retailer() -> None:
 )
 def test_lengths_have_two_units_at_most(length: timedelta, said: str) -> None:
     assert words.span(length) == said
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "shown", "said"),
+    [
+        (123450, "EUR", "1,234.50", "1234.50 EUR"),
+        (1234, "JPY", "1,234", "1234 JPY"),
+        (12345, "KWD", "12.345", "12.345 KWD"),
+        (12345, "RSD", "123.45", "123.45 RSD"),  # Babel shows none of its decimals
+    ],
+)
+def test_an_amount_has_the_decimals_its_platform_gave_it_everywhere(
+    minor: int, currency: str, shown: str, said: str
+) -> None:
+    assert words.number_of(minor, currency) == shown
+    assert money_text(minor, currency) == said
+    assert words.minor_of(said.split()[0], currency) == minor

@@ -11,6 +11,7 @@ import pytest
 from integrator.engine import clock as now_clock
 from integrator.engine import lag, router, timer
 from integrator.engine.timer import Every
+from integrator.engine.watch import newest_beat
 from integrator.models import Connection, Cursor, Heartbeat, Message
 from tests.engine import toys
 from tests.engine.conftest import Clock, Shop
@@ -54,14 +55,22 @@ def test_missed_turns_are_not_made_up_for(connection: Connection, clock: Clock) 
 
 
 def test_of_processes_that_ask_at_once_one_fires(committed: None) -> None:
-    toys.connect()
+    toy = toys.connect()
     at = now_clock.now()
-    Heartbeat.objects.create(name="clock:sweep-due:toy-1", at=at - timedelta(hours=1), worker="x")
+    name = f"clock:{toy.pk}:sweep-due"
+    Heartbeat.objects.create(name=name, at=at - timedelta(hours=1), worker="x")
     fired: list[int] = []
 
     in_threads(*[lambda: fired.append(timer.fire(SCHEDULE, at=at))] * 5)
 
     assert sorted(fired) == [0, 0, 0, 0, 1]
+
+
+def test_the_hand_of_a_clock_is_no_sign_of_life(connection: Connection, clock: Clock) -> None:
+    timer.fire(SCHEDULE, at=clock.at)
+
+    assert newest_beat() is None
+    assert list(Heartbeat.workers.all()) == []
 
 
 # --- lag -----------------------------------------------------------------------------------------

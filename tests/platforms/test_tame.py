@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from integrator.engine.errors import Malformed
-from integrator.platforms.currencies import EXPONENTS
+from integrator.engine.money import EXPONENTS
 from integrator.platforms.scayle.countries import ALPHA_2
 from integrator.platforms.tame import Field, document, plain
 

@@ -1,10 +1,14 @@
-"""ISO 4217: how many decimals each currency has. Only that; formatting for people is Babel's.
+"""ISO 4217: how many decimals each currency has, and an amount as text in cases and mails.
+
+The desk writes amounts with Babel's separators, and with the same decimals.
 
 Babel's own figure is not used: CLDR says how a currency is shown (ALL, LAK, RSD without decimals),
 ISO says what its smallest unit is.
 """
 
 from __future__ import annotations
+
+from decimal import Decimal
 
 _CODES = {
     0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
@@ -21,3 +25,9 @@ _CODES = {
     4: "CLF UYW",
 }
 EXPONENTS = {code: exponent for exponent, codes in _CODES.items() for code in codes.split()}
+
+
+def money_text(minor: int, currency: str) -> str:
+    """An amount for a sentence: 1234 EUR is "12.34 EUR", 1234 JPY is "1234 JPY"."""
+    digits = EXPONENTS[currency]
+    return f"{Decimal(minor).scaleb(-digits):.{digits}f} {currency}"
