@@ -180,6 +180,54 @@ REFUNDED_PAST_US = CaseKind(
     ladder=("CONTROLLER",),
     alert=True,
 )
+SETTLED = Action(
+    key="settle_difference",
+    label="I settled the difference",
+    says="Records it as paid to the customer, or paid back by them. A second person must agree.",
+    verb="refund.decide",
+    fields=(
+        Field("reference", "Reference of the payment"),
+        Field("note", "How it was settled", "note"),
+    ),
+    approval=True,
+)
+LEAVE_AS_PAID = Action(
+    key="leave_as_paid",
+    label="Leave it as it was paid",
+    says="Nothing more is paid. What is too much is booked as a loss. A second person must agree.",
+    verb="loss.accept",
+    fields=(Field("note", "Why it stays", "note"),),
+    approval=True,
+)
+CORRECTION_AFTER_REFUND = CaseKind(
+    code="CORRECTION_AFTER_REFUND",
+    owner="FINANCE",
+    severity=3,
+    due_hours=8,
+    title="Order {order}: {amount} was paid back, {due} would be right",
+    happened="{why} The refund for return {rma} had been paid by then.",
+    means="The difference is {difference}. Nothing was sent or taken back by itself.",
+    todo="Settle the difference with the customer and give the reference, or leave it as paid.",
+    otherwise="The customer keeps too much, or waits for the rest.",
+    closes_when="what was paid is right again",
+    actions=(SETTLED, LEAVE_AS_PAID, NOT_AN_ERROR),
+    evidence=("order", "rma", "amount", "due", "difference", "why"),
+    ladder=("CONTROLLER",),
+)
+REFUND_NOT_MIRRORED = CaseKind(
+    code="REFUND_NOT_MIRRORED",
+    owner="FINANCE",
+    severity=1,
+    due_hours=24,
+    title="{platform} does not show the refund of {amount} for order {order}",
+    happened="The refund was paid past {platform}, which would not take note of it: {error}",
+    means="The customer has the money. Only {platform} shows the order as not refunded.",
+    todo="Mend what {platform} complains about and try again, or set it there by hand.",
+    otherwise="Service staff who look into {platform} may pay a second time.",
+    closes_when="{platform} shows the refund",
+    actions=(TRY_AGAIN, GIVE_UP),
+    evidence=("order", "amount", "error"),
+)
 SYSTEMS_DIFFER = CaseKind(
     code="SYSTEMS_DIFFER",
     owner="FINANCE",
@@ -213,5 +261,7 @@ KINDS = (
     REFUND_MORE_THAN_PAID,
     REFUND_EXECUTOR_MISSING,
     REFUNDED_PAST_US,
+    CORRECTION_AFTER_REFUND,
+    REFUND_NOT_MIRRORED,
     SYSTEMS_DIFFER,
 )

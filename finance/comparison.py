@@ -134,7 +134,7 @@ def _compare_orders(
         )
     }
     ids = [order.pk for order in known.values()]
-    told, by_hand = _paid_units(ids), _paid_by_hand(ids)
+    told, paid, unknown_there = _paid_units(ids), _paid_orders(ids), _billing_unknown(ids)
     busy = _orders_at_work(ids, settled)
     for one in seen:
         if one.progress in (Progress.OPEN, Progress.UNKNOWN):
@@ -154,9 +154,9 @@ def _compare_orders(
         units = told.get(order.pk, set())
         tally.ask(connection, "order", one.external_id, "unit")
         _compare_units(about, one, units, tally)
-        if order.pk not in by_hand:
+        if order.pk not in unknown_there:
             tally.ask(connection, "order", one.external_id, "money")
-            _compare_billing(about, one, bool(units), tally)
+            _compare_billing(about, one, order.pk in paid, tally)
 
 
 def _paid_units(order_ids: list[int]) -> dict[int, set[str]]:
@@ -173,10 +173,31 @@ def _paid_units(order_ids: list[int]) -> dict[int, set[str]]:
     return told
 
 
-def _paid_by_hand(order_ids: list[int]) -> set[int]:
-    """Orders with a refund that people paid past SCAYLE: its billing does not know of it."""
-    rows = Refund.objects.filter(order_id__in=order_ids, evidence__has_key="by_hand")
+def _paid_orders(order_ids: list[int]) -> set[int]:
+    """Orders of which money went back, whoever paid it: the shop is told of what went past it."""
+    rows = Refund.objects.filter(
+        order_id__in=order_ids,
+        status__in=[RefundStatus.SENT, RefundStatus.RECORDED, RefundStatus.SETTLED],
+    )
     return set(rows.values_list("order_id", flat=True))
+
+
+def _billing_unknown(order_ids: list[int]) -> set[int]:
+    """Orders whose billing there need not know: a person paid what the shop had tried and failed
+    to pay, or gave up showing it there.
+    """
+    by_hand = Refund.objects.filter(
+        order_id__in=order_ids, executor="scayle", evidence__has_key="by_hand"
+    )
+    given_up = Job.objects.filter(
+        order_id__in=order_ids, flow="mirror_refund", state=JobState.CANCELLED
+    )
+    return {
+        order_id
+        for rows in (by_hand, given_up)
+        for order_id in rows.values_list("order_id", flat=True)
+        if order_id is not None
+    }
 
 
 def _orders_at_work(order_ids: list[int], settled: datetime) -> set[int]:

@@ -134,7 +134,7 @@ class RefundItem(models.Model):
                 name="refund_item_once_per_returned_unit",
             ),
             models.CheckConstraint(
-                condition=Q(amount_minor__gt=0), name="refund_item_amount_positive"
+                condition=Q(amount_minor__gte=0), name="refund_item_amount_not_negative"
             ),
         ]
         ordering: ClassVar = [F("id")]

@@ -1,6 +1,7 @@
 """What happens to refunds and the books. Every function is one step of the caller's transaction."""
 
 from finance.services.books import period_for
+from finance.services.corrections import refund_paid_twice, return_review, unit_contradicted
 from finance.services.refunds import (
     facts_of,
     refund_by_hand,
@@ -28,10 +29,13 @@ __all__ = [
     "refund_by_hand",
     "refund_doubtful",
     "refund_overdue",
+    "refund_paid_twice",
     "refund_payment_failed",
     "refund_recorded",
     "refund_refused",
     "refund_reserve",
     "refund_reserve_whole",
     "refund_sent",
+    "return_review",
+    "unit_contradicted",
 ]

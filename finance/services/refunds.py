@@ -121,18 +121,21 @@ def _take_their_figure(refund: Refund, executed_minor: int, trace: Trace) -> Non
     if refund.subject == Subject.GOODWILL:
         return
     order = Order.objects.select_for_update(no_key=True).get(pk=refund.order_id)
+    left = order.paid_minor - order.refunded_minor + refund.calculated_minor
     parts = list(refund.items.select_related("order_item").select_for_update(of=("self",)))
     shares = spread(executed_minor, [part.amount_minor for part in parts])
+    counted_all = 0 if parts else min(executed_minor, left)
     for part, share in zip(parts, shares, strict=True):
         unit = part.order_item
-        counted = min(share, unit.paid_minor - unit.refunded_minor + part.amount_minor)
+        room = unit.paid_minor - unit.refunded_minor + part.amount_minor
+        counted = max(min(share, room, left - counted_all), 0)
         OrderItem.objects.filter(pk=unit.pk).update(
             refunded_minor=F("refunded_minor") - part.amount_minor + counted
         )
-        RefundItem.objects.filter(pk=part.pk).update(amount_minor=max(counted, 1))
-    left = order.paid_minor - order.refunded_minor + refund.calculated_minor
+        RefundItem.objects.filter(pk=part.pk).update(amount_minor=counted)
+        counted_all += counted
     Order.objects.filter(pk=order.pk).update(
-        refunded_minor=F("refunded_minor") - refund.calculated_minor + min(executed_minor, left)
+        refunded_minor=F("refunded_minor") - refund.calculated_minor + counted_all
     )
 
 

@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 from finance.models import Refund
-from finance.services import refund_recorded, refund_reserve
+from finance.services import facts_of, refund_paid_twice, refund_recorded, refund_reserve
 from finance.states import Executor, RefundStatus
 from integrator.engine import cases, jobs
+from integrator.engine.errors import Refused
 from integrator.engine.flow import Evidence, Flow, each
 from integrator.engine.work import Work
 from integrator.flows.decide_job import aim_case, the_case
 from integrator.flows.refund_rules import Ready
-from integrator.models import Case, CaseEvent, Job
+from integrator.models import Case, CaseEvent, CaseState, Job
 from returns.models import ReturnItem
 from returns.shapes import Resolution
 
 
+class UnableToPayByHand(Refused):
+    """What would be recorded is not what two people agreed to. Nothing was written."""
+
+
 def record(work: Work, _: None) -> Evidence:
     case = the_case(work)
-    reference = str(CaseEvent.objects.get(pk=work.job.fact).data["reference"])
+    if case.state == CaseState.SOLVED:
+        return {"nothing": "it is settled already"}
+    data = CaseEvent.objects.get(pk=work.job.fact).data
+    reference = str(data["reference"])
     refund = _refund(case)
+    if refund is not None and refund.status in (RefundStatus.RECORDED, RefundStatus.SETTLED):
+        return _paid_besides(case, refund, reference, work)
     if refund is None or refund.status == RefundStatus.REFUSED:
         refund = _new_refund(case, refund, work)
-    elif refund.executor == Executor.RETURNS_PLATFORM:
+    if refund.calculated_minor != int(data.get("money_minor", refund.calculated_minor)):
+        raise UnableToPayByHand(
+            f"two people agreed to another amount than {refund.calculated_minor}"
+        )
+    if refund.executor == Executor.RETURNS_PLATFORM:
         Refund.objects.filter(pk=refund.pk).update(executor=Executor.MANUAL)
         refund.executor = Executor.MANUAL  # they were to pay it, and a person has
     trace = work.trace.by(work.job.actor)
@@ -44,6 +58,25 @@ def record(work: Work, _: None) -> Evidence:
     if case.job is not None:
         _end_job(case.job, work, reference)
     return {"refund": refund.pk, "reference": reference}
+
+
+def _paid_besides(case: Case, refund: Refund, reference: str, work: Work) -> Evidence:
+    """The payer's record turned up between the decision and now: the customer has it twice."""
+    trace = work.trace.by(work.job.actor)
+    cases.solve(
+        case,
+        resolution=Case.Resolution.FIXED_HERE,
+        trace=trace,
+        reason="The refund was recorded meanwhile",
+    )
+    refund_paid_twice(
+        refund,
+        second_minor=refund.calculated_minor,
+        reference=reference,
+        why=f"It was paid by hand ({reference}) and by {facts_of(refund)['platform']}.",
+        trace=trace,
+    )
+    return {"refund": refund.pk, "twice": reference}
 
 
 def _refund(case: Case) -> Refund | None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from finance.amounts import spread, worked_out
+from finance.amounts import spread
 from finance.models import Refund, RefundItem
 from finance.services import (
     Share,
+    refund_paid_twice,
     refund_payment_failed,
     refund_recorded,
     refund_refused,
@@ -19,6 +20,7 @@ from finance.services import (
 )
 from finance.states import REFUND_OPEN, Executor, RefundStatus
 from integrator.engine.work import Work
+from integrator.flows.refund_rules import Ready
 from returns.models import Return, ReturnItem
 from returns.shapes import MoneySeen, MoneyStatus, Resolution, ReturnSeen
 
@@ -128,6 +130,8 @@ def _paid(
         return 0
     for refund in refunds:
         if refund.status not in REFUND_OPEN:
+            if money.external_id not in refund.evidence.get("transactions", []):
+                _report_twice(work, refund, money, items)
             continue
         if _is_theirs(refund):
             _prove(work, refund, seen)
@@ -140,6 +144,25 @@ def _paid(
     if free:
         _write_down(work, record, money, items, {item.pk for item in free})
     return len(free)
+
+
+def _report_twice(
+    work: Work, refund: Refund, money: MoneySeen, items: Sequence[ReturnItem]
+) -> None:
+    """They list a payment besides the one we have proof of: the customer has it twice."""
+    parts = spread(money.amount_minor, [item.claimed_minor for item in items])
+    covered = set(refund.items.values_list("return_item_id", flat=True))
+    again = sum(part for item, part in zip(items, parts, strict=True) if item.pk in covered)
+    if again <= 0:
+        return
+    with work.step():
+        refund_paid_twice(
+            refund,
+            second_minor=again,
+            reference=money.external_id,
+            why=f"The returns platform lists payment {money.external_id} besides ours.",
+            trace=work.trace,
+        )
 
 
 def _prove(work: Work, refund: Refund, seen: ReturnSeen) -> None:
@@ -188,10 +211,11 @@ def _write_down(
         item.refresh_from_db(fields=["money"])
         with work.step():
             left = _left(item)
-            _, row = worked_out(item.order_item, item.deductions)
+            row = Ready(item, money.resolution, tuple(item.deductions)).share.arithmetic
+            counted = max(min(amount, left), 1)
             refund = refund_reserve(
                 return_record=record,
-                shares=[Share(item, max(min(amount, left), 1), arithmetic=row)],
+                shares=[Share(item, counted, arithmetic={**row, "counted_minor": counted})],
                 executor=Executor.RETURNS_PLATFORM,
                 evidence_before=[],
                 billing_before="",

@@ -42,6 +42,7 @@ class Ready:
         """What the unit is worth, and how that was worked out."""
         assert self.item.order_item is not None
         amount, row = worked_out(self.item.order_item, self.deductions)
+        row |= returned_unit(self.item)
         return Share(self.item, amount, arithmetic=row)
 
 
@@ -158,6 +159,12 @@ def _not_expressible(one: Ready) -> str:
     return ""
 
 
+def returned_unit(item: ReturnItem) -> dict[str, Any]:
+    """What a later look compares with: the returned unit, and its own fees at this moment."""
+    fees = sum(int(fee["amount_minor"]) for fee in item.deductions)
+    return {"return_item": item.pk, "unit_fees_minor": fees}
+
+
 def payer_of(values: Mapping[str, Any], choice: str, why: str) -> Executor:
     """Who pays by policy. Misconfigured when nobody has said so."""
     if values[choice] is None:
@@ -240,9 +247,7 @@ def refuse_if_paid_past_us(
     work: Work, record: Return, order: Order, invoices: Sequence[InvoiceSeen]
 ) -> None:
     """A correction was written by hand there that no refund of ours explains: ask first."""
-    explained = set(work.kept.get("allowed", []))
-    for known in Refund.objects.filter(order=order).values_list("evidence_before", flat=True):
-        explained |= set(known)
+    explained = set(work.kept.get("allowed", [])) | explained_by_hand(order.pk)
     strange = [one.external_id for one in invoices if one.is_by_hand]
     if set(strange) <= explained:
         return
@@ -253,6 +258,19 @@ def refuse_if_paid_past_us(
         case=kinds.REFUNDED_PAST_US,
         facts={**about(record)["facts"], "corrections": ", ".join(strange)},
     )
+
+
+def explained_by_hand(order_id: int) -> set[str]:
+    """Corrections that a refund of ours was paid with. "Pay all the same" explains none: it only
+    says what a correction was *not* for, so the next return of the order is asked about it anew.
+    """
+    rows = Refund.objects.filter(order_id=order_id).exclude(status=RefundStatus.REFUSED)
+    explained: set[str] = set()
+    for executor, before, evidence in rows.values_list("executor", "evidence_before", "evidence"):
+        explained |= set(evidence.get("explains", []))
+        if executor == Executor.MANUAL:
+            explained |= set(before)
+    return explained
 
 
 def about(record_: Return) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ Callbacks are nudges; this is the truth.
 
 from __future__ import annotations
 
+from finance.services import return_review
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, each, only_reads
 from integrator.engine.inbox import nudge
 from integrator.engine.work import Work
@@ -39,6 +40,8 @@ def record(work: Work, seen: ReturnSeen) -> Evidence:
     taken = return_take(
         connection=connection, seen=seen, trace=work.trace, look_again=asked.exists()
     )
+    if taken.is_new_version:
+        return_review(taken.return_record, trace=work.trace)
     if taken.is_new_version and is_news(taken.return_record, seen):
         nudge(
             connection_id=connection.pk,

@@ -15,6 +15,7 @@ from tests.wire import Death
 SKU, OTHER = "JKT-NVY-M", "JKT-NVY-L"
 RETURN_ITEMS = "POST /fulfillment/return-items"
 STOCKS = "POST /variants/{variant}/stocks"
+BILLING = "PATCH /shops/nb/countries/DE/orders/{order}/billing-status"
 RMA = "GET /rma/{rma}"
 RMA_DONE = "PUT /rma/{rma}/status"
 ORDER = "GET /shops/nb/countries/DE/orders/{order}"
@@ -372,6 +373,27 @@ def refunded_past_us(stage: Stage) -> Story:
     return Story(order, rma)
 
 
+def correction_after_refund(stage: Stage) -> Story:
+    """A fee appears on a unit that was paid already; the other unit keeps the return open."""
+    order = stage.sold(SKU, "TEE-BLK-L")
+    rma = stage.comes_back(order)
+    stage.warehouse_checks(rma, 0)
+    stage.passes(minutes=4, step=2)
+    stage.sandbox.world.returngo.rmas[rma["id"]].items[0].return_fee = 250
+    stage.passes(minutes=8, step=2)
+    return Story(order, rma)
+
+
+def refund_not_mirrored(stage: Stage) -> Story:
+    stage.breaks("scayle", BILLING, "error", status=422, times=1)
+    story = _inspected(stage, stage.sold(SKU), return_fee=250)
+    case = stage.case("REFUND_BY_HAND")
+    data = {"reference": "BANK-1"}
+    stage.decide(case, "paid_by_hand", by=stage.fiona, second=stage.conrad, data=data)
+    stage.passes(minutes=6, step=2)
+    return story
+
+
 def systems_differ(stage: Stage) -> Story:
     order = stage.sold(SKU)
     stage.sandbox.world.scayle.orders[order["id"]].billing_code = "billing_refunded"
@@ -439,6 +461,8 @@ CAUSES: Mapping[str, Callable[[Stage], Story]] = {
         refund_more_than_paid,
         refund_executor_missing,
         refunded_past_us,
+        correction_after_refund,
+        refund_not_mirrored,
         systems_differ,
         status_not_posted,
     )

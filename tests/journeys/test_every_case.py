@@ -327,6 +327,18 @@ def not_sent(stage: Stage, story: Story, case: Case, key: str) -> None:
     done(stage, story)
 
 
+def difference_settled(stage: Stage, story: Story, case: Case, key: str) -> None:
+    press(stage, case, key, reference="BANK-9")
+    assert stage.order(story.order).refunded_minor == story.order["items"][0]["paid"] - 250
+
+
+def shown_in_the_shop(stage: Stage, story: Story, case: Case, key: str) -> None:
+    press(stage, case, key)
+    stage.passes(minutes=4, step=2)
+    (told,) = stage.order_there(story.order)["billing_log"]
+    assert str(story.rma["id"]) in told["reason"]
+
+
 ENDS: Mapping[tuple[str, str], End] = {
     ("JOB_FAILED", "try_again"): just_close,
     ("JOB_FAILED", "give_up"): just_close,
@@ -406,6 +418,11 @@ ENDS: Mapping[tuple[str, str], End] = {
     ("REFUND_EXECUTOR_MISSING", "try_again"): payer_named,
     ("REFUNDED_PAST_US", "paid_by_hand"): paid_outside,
     ("REFUNDED_PAST_US", "pay_anyway"): paid_all_the_same,
+    ("CORRECTION_AFTER_REFUND", "settle_difference"): difference_settled,
+    ("CORRECTION_AFTER_REFUND", "leave_as_paid"): just_close,
+    ("CORRECTION_AFTER_REFUND", "not_an_error"): just_close,
+    ("REFUND_NOT_MIRRORED", "try_again"): shown_in_the_shop,
+    ("REFUND_NOT_MIRRORED", "give_up"): just_close,
     ("SYSTEMS_DIFFER", "fixed_there"): billing_mended,
     ("SYSTEMS_DIFFER", "not_an_error"): just_close,
     ("STATUS_NOT_POSTED", "try_again"): told_the_shop,

@@ -156,10 +156,26 @@ def test_a_correction_for_something_else_does_not_stop_a_refund_for_ever(stage: 
 
     assert [row["by"] for row in stage.refunds_there(order)] == ["hand", "return-items"]
     assert stage.open_cases() == []
-    # The next return of this order is not asked about the same correction again.
+    # What it was not for is known of this return only: the next one is asked about it anew.
     stage.warehouse_checks(stage.comes_back(order, 1))
-    assert [row["by"] for row in stage.refunds_there(order)][2:] == ["return-items"]
-    assert stage.open_cases() == []
+    assert stage.open_cases() == ["REFUNDED_PAST_US"]
+    assert len(stage.refunds_there(order)) == 2
+
+
+@pytest.mark.requirement("R058")
+def test_a_correction_that_was_for_another_return_is_not_paid_again(stage: Stage) -> None:
+    order = stage.sold(SKU, "TEE-BLK-L")
+    first, second = stage.comes_back(order, 0), stage.comes_back(order, 1)
+    unit = order["items"][1]["id"]
+    stage.act("scayle", "refund_by_hand", order_id=order["id"], item_ids=[unit])
+    stage.warehouse_checks(first)
+    case = stage.case("REFUNDED_PAST_US")
+    stage.decide(case, "pay_anyway", by=stage.fiona, second=stage.conrad)
+    stage.passes(minutes=5)
+    stage.warehouse_checks(second)
+
+    assert [row["item_ids"] for row in stage.refunds_there(order)].count([unit]) == 1
+    assert stage.open_cases() == ["REFUNDED_PAST_US"]
 
 
 def test_a_refund_in_the_shop_without_any_return_is_found_by_the_comparison(stage: Stage) -> None:

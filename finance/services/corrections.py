@@ -1,0 +1,217 @@
+"""Money that has moved, and what is known now says another amount. Nothing is taken back by itself.
+
+``unit_contradicted`` is for whoever learns it: a verdict, a fee or a promise that changed after the
+refund. Finance settles the difference; the books carry it until then and after.
+"""
+
+from __future__ import annotations
+
+from django.db.models import F
+
+from finance import cases as kinds
+from finance.amounts import said
+from finance.models import Refund, RefundItem
+from finance.services.books import post
+from finance.services.refunds import about, facts_of
+from finance.states import Account, RefundStatus
+from fulfilment.models import Order, OrderItem
+from integrator.engine import cases
+from integrator.engine.states import Trace
+from integrator.models import Case, CaseState
+from returns.models import Inspection, Return, ReturnItem
+from returns.shapes import Resolution
+from returns.states import Disposition
+
+_PAID = (
+    RefundStatus.SENT,
+    RefundStatus.IN_DOUBT,
+    RefundStatus.RECORDED,
+    RefundStatus.SETTLED,
+)
+
+
+def unit_contradicted(item: ReturnItem, *, due_minor: int, why: str, trace: Trace) -> Case | None:
+    """What the customer got for a unit is not, or no longer, what is due. Repeating is fine.
+
+    ``due_minor`` is right by what is known now; when it is what was paid, an open case closes.
+    ``why`` is a sentence for finance. None when nothing was paid for the unit.
+    """
+    part = (
+        RefundItem.objects.filter(return_item=item, is_live=True, refund__status__in=_PAID)
+        .select_related("refund__order__connection__retailer", "refund__return_record__connection")
+        .order_by("id")
+        .first()
+    )
+    if part is None:
+        return None
+    if part.amount_minor == due_minor:
+        cases.close_by_fact(
+            trace=trace,
+            reason="What was paid is right again",
+            kinds=[kinds.CORRECTION_AFTER_REFUND],
+            record_kind="refund",
+            record_id=part.refund_id,
+            cause=_cause(item),
+        )
+        return None
+    return _open(
+        part.refund,
+        _cause(item),
+        paid_minor=part.amount_minor,
+        due_minor=due_minor,
+        why=why,
+        trace=trace,
+        part_id=part.pk,
+    )
+
+
+def refund_paid_twice(
+    refund: Refund, *, second_minor: int, reference: str, why: str, trace: Trace
+) -> Case:
+    """Somebody seems to have paid once more for what this refund had paid.
+
+    The second payment is booked when a person says that it is one: it may be ours under another
+    reference.
+    """
+    first = refund.calculated_minor if refund.executed_minor is None else refund.executed_minor
+    return _open(
+        refund,
+        f"twice:{refund.pk}:{reference}"[:200],
+        paid_minor=first + second_minor,
+        due_minor=first,
+        why=why,
+        trace=trace,
+    )
+
+
+def _cause(item: ReturnItem) -> str:
+    return f"correction:unit:{item.pk}"
+
+
+def _open(
+    refund: Refund,
+    cause: str,
+    *,
+    paid_minor: int,
+    due_minor: int,
+    why: str,
+    trace: Trace,
+    part_id: int | None = None,
+) -> Case:
+    known = Case.objects.filter(
+        kind=kinds.CORRECTION_AFTER_REFUND.code,
+        record_kind="refund",
+        record_id=refund.pk,
+        cause=cause,
+        state=CaseState.SOLVED,
+        facts__paid_minor=paid_minor,
+        facts__due_minor=due_minor,
+    ).exclude(resolution=Case.Resolution.BY_ITSELF)
+    if (settled := known.first()) is not None:
+        return settled  # a person has decided exactly this
+    stake = about(refund)
+    return cases.open_case(
+        kinds.CORRECTION_AFTER_REFUND,
+        cases.About(
+            stake.record_kind,
+            stake.record_id,
+            stake.order_id,
+            stake.connection_id,
+            money_minor=abs(due_minor - paid_minor),
+            currency=refund.currency,
+        ),
+        trace=trace,
+        cause=cause,
+        facts={
+            **facts_of(refund),
+            "why": why,
+            "amount": said(paid_minor, refund.currency),
+            "due": said(due_minor, refund.currency),
+            "difference": said(abs(due_minor - paid_minor), refund.currency),
+            "paid_minor": paid_minor,
+            "due_minor": due_minor,
+            "part": part_id,
+        },
+    )
+
+
+def difference_bear(
+    refund: Refund, *, part: RefundItem | None, amount_minor: int, trace: Trace
+) -> None:
+    """Too much was paid: sales returns bear what is due, the rest is a difference of ours.
+
+    Without a part it is a second payment, which the books do not have yet.
+    """
+    post(
+        refund,
+        f"corrected:{trace.job_id}",
+        Account.DIFFERENCES,
+        Account.PAYER if part is None else Account.SALES_RETURNS,
+        amount_minor,
+        trace,
+        reason="More was paid than is due",
+    )
+
+
+def difference_came_back(
+    refund: Refund, *, part: RefundItem | None, amount_minor: int, trace: Trace
+) -> None:
+    """The customer paid it back: it no longer counts as refunded."""
+    post(
+        refund,
+        f"back:{trace.job_id}",
+        Account.PAYER,
+        Account.DIFFERENCES,
+        amount_minor,
+        trace,
+        reason="The customer paid the difference back",
+    )
+    if part is None:
+        return  # a second payment was never counted as refunded
+    Order.objects.select_for_update(no_key=True).get(pk=refund.order_id)
+    Order.objects.filter(pk=refund.order_id).update(
+        refunded_minor=F("refunded_minor") - amount_minor
+    )
+    OrderItem.objects.filter(pk=part.order_item_id).update(
+        refunded_minor=F("refunded_minor") - amount_minor
+    )
+    RefundItem.objects.filter(pk=part.pk).update(amount_minor=F("amount_minor") - amount_minor)
+
+
+def return_review(record: Return, *, trace: Trace) -> None:
+    """Compare what was paid for each unit of a return with what is known about it now."""
+    parts = (
+        RefundItem.objects.filter(
+            return_item__return_record=record, is_live=True, refund__status__in=_PAID
+        )
+        .select_related("refund", "return_item__return_record")
+        .order_by("id")
+    )
+    last = dict(
+        Inspection.objects.filter(return_item__return_record=record)
+        .order_by("version")
+        .values_list("return_item_id", "disposition")
+    )
+    for part in parts:
+        item = part.return_item
+        assert item is not None
+        due, why = _due(part, item, last.get(item.pk, ""))
+        unit_contradicted(item, due_minor=due, why=why, trace=trace)
+
+
+def _due(part: RefundItem, item: ReturnItem, disposition: str) -> tuple[int, str]:
+    """What is due for a unit that was paid, and the sentence that says why."""
+    if disposition == Disposition.NOT_RETURNED:
+        return 0, f"{item.sku_code} was not in the parcel after all."
+    rows = [row for row in part.refund.arithmetic if row.get("return_item") == item.pk]
+    if not rows:
+        # Nothing was worked out: a person said what was paid, or it is an exchange's difference.
+        return part.amount_minor, ""
+    if item.resolution == Resolution.EXCHANGE:
+        return 0, f"{item.sku_code} is now to be exchanged instead of refunded."
+    row = rows[0]
+    changed = sum(int(fee["amount_minor"]) for fee in item.deductions) - int(row["unit_fees_minor"])
+    if not changed:
+        return part.amount_minor, ""
+    then = int(row.get("counted_minor", row["result_minor"]))
+    return max(then - changed, 0), f"The fees on {item.sku_code} were changed."
