@@ -26,6 +26,7 @@ from returns.shapes import Method, Resolution
 OWN_FORMS = ("solve", "snooze", "note", "assign")
 NOTE_MAX = 4000
 TEXT_MAX = 200
+NUMBER_MAX = 10_000_000
 # Done once per record, so they can be done for every record of a cause in one go.
 PER_RECORD = frozenset({"give_up", "not_an_error", "fixed_there", "accept_unit", "solve"})
 
@@ -201,6 +202,10 @@ def _checked(one: Field, case: Case, text: str) -> tuple[Any, str]:
             return words.minor_of(text, case.currency or "EUR"), ""
         except words.UnableToRead as error:
             return "", f"{one.label}: {str(error)[:1].lower()}{str(error)[1:]}"
+    if one.kind == "number":
+        if not (text.isascii() and text.isdigit() and 0 < int(text) <= NUMBER_MAX):
+            return "", f"{one.label}: write a whole number from 1 to {NUMBER_MAX:,}"
+        return int(text), ""
     limit = NOTE_MAX if one.kind == "note" else TEXT_MAX
     if len(text) > limit:
         return "", f"{one.label}: use at most {limit:,} characters"

@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One thing a person fills in for an action. ``kind`` is text, money, choice or note."""
+    """One thing a person fills in. ``kind`` is text, number, money, choice or note."""
 
     name: str
     label: str
@@ -341,6 +341,31 @@ FACT_NOT_ROUTED = CaseKind(
     alert=True,
 )
 
+CALLS_RUN_LOW = CaseKind(
+    code="CALLS_RUN_LOW",
+    owner="ADMIN",
+    severity=2,
+    due_hours=4,
+    title="{platform}: {used} of today's {allowed} calls are used",
+    happened="At {at} {used} of the {allowed} calls that {platform} allows a day were used.",
+    means="Readings stop when {reserve} are left; those are kept for writes. Nothing is lost.",
+    todo="A day like this needs {needed} calls. Ask {platform} for more, and enter what it allows.",
+    otherwise="What is left to read waits, in order, for the new day.",
+    closes_when="the new day begins, or more calls are allowed",
+    actions=(
+        Action(
+            key="allow_calls",
+            label="More are allowed",
+            says="Saves how many calls a day the platform allows. What waits goes on at once.",
+            verb="connection.change",
+            fields=(Field("calls", "Calls a day it allows now", "number"),),
+            leaves=True,
+        ),
+        NOT_AN_ERROR,
+    ),
+    evidence=("platform", "used", "allowed", "needed"),
+)
+
 KINDS: tuple[CaseKind, ...] = (
     JOB_FAILED,
     JOB_CRASHES,
@@ -353,6 +378,7 @@ KINDS: tuple[CaseKind, ...] = (
     MESSAGE_CHANGED,
     ROW_NOT_READ,
     FACT_NOT_ROUTED,
+    CALLS_RUN_LOW,
 )
 
 

@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import F
 
 from integrator.engine.case_kinds import (
+    CALLS_RUN_LOW,
     CREDENTIALS_REFUSED,
     ENGINE_KINDS,
     FACT_NOT_ROUTED,
@@ -315,6 +316,7 @@ def _event(
 
 
 __all__ = [
+    "CALLS_RUN_LOW",
     "CREDENTIALS_REFUSED",
     "ENGINE_KINDS",
     "FACT_NOT_ROUTED",

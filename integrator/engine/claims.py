@@ -5,7 +5,7 @@ What becomes of a claimed job is ``engine.jobs``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -52,7 +52,9 @@ _CLAIM = _PICK.format(
                SELECT 1 FROM integrator_job b
                 WHERE b.lane = j.lane AND b.id <> j.id
                   AND b.state IN ('DUE', 'RUNNING', 'WAITING', 'IN_DOUBT')
-                  AND (b.state IN ('RUNNING', 'IN_DOUBT') OR b.id < j.id)
+                  AND (b.state IN ('RUNNING', 'IN_DOUBT')
+                       OR (b.id < j.id AND NOT (b.flow = ANY(%(give_way)s)
+                                                AND b.not_before > %(at)s)))
                OFFSET 0)""",
     taken="state = 'RUNNING', started_at = NULL, sent_at = NULL",
 )
@@ -63,14 +65,17 @@ _CLAIM_DOUBTFUL = _PICK.format(
 )
 
 
-def claim(*, queue: str, owner: str, at: datetime, limit: int) -> list[Job]:
+def claim(
+    *, queue: str, owner: str, at: datetime, limit: int, give_way: Sequence[str] = ()
+) -> list[Job]:
     """Take up to ``limit`` jobs of a queue: the head of each free lane, most urgent first.
 
+    ``give_way`` names flows whose jobs let others of their lane pass while they wait.
     Nothing when another worker took the same lane at the same moment: the next round sees it.
     """
     try:
         with transaction.atomic():
-            return _take(_CLAIM, queue=queue, owner=owner, at=at, limit=limit)
+            return _take(_CLAIM, queue=queue, owner=owner, at=at, limit=limit, give_way=give_way)
     except IntegrityError:
         return []
 
@@ -80,12 +85,21 @@ def claim_doubtful(*, queue: str, owner: str, at: datetime, limit: int) -> list[
     return _take(_CLAIM_DOUBTFUL, queue=queue, owner=owner, at=at, limit=limit)
 
 
-def _take(statement: str, *, queue: str, owner: str, at: datetime, limit: int) -> list[Job]:
+def _take(
+    statement: str,
+    *,
+    queue: str,
+    owner: str,
+    at: datetime,
+    limit: int,
+    give_way: Sequence[str] = (),
+) -> list[Job]:
     asked: dict[str, Any] = {
         "queue": queue,
         "owner": owner,
         "at": at,
         "limit": limit,
+        "give_way": list(give_way),
         "until": at + jobs.LEASE,
         "next_probe": at + PROBE_EVERY,
     }

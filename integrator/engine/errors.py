@@ -2,6 +2,7 @@
 
 PlatformError
 ├── Transient       nothing happened there, a later try can work  → the Job waits, tries again
+│   └── OutOfCalls  our allowance of calls is used up             → it waits for the new day
 ├── Refused         the platform understood and said no           → parked, a case for the team
 ├── Misconfigured   a setting, credential or mapping is missing   → parked, a case for its owner
 └── Unknown         it may have happened                          → in doubt, never repeated
@@ -61,6 +62,10 @@ class Transient(PlatformError):
         super().__init__(message, **kwargs)
         self.retry_after = retry_after
         self.platform_down = platform_down
+
+
+class OutOfCalls(Transient):
+    """Our allowance at the platform is used up. The work waits in order until it is given anew."""
 
 
 class Refused(PlatformError):

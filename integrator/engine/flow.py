@@ -93,7 +93,8 @@ class Flow:
     - ``plan(record)`` says beforehand which calls would be made, for previews.
 
     ``joins`` lets facts that arrive before the job started share it. ``due_minutes`` is the promise
-    after which somebody is told.
+    after which somebody is told. ``gives_way`` is for readings that can be made later: when a day's
+    calls run low they stop first, and while one waits for its time, others of its lane pass.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Flow:
     queue: str = LOCAL
     priority: int = 50
     joins: bool = False
+    gives_way: bool = False
     due_minutes: int = 15
     settle_minutes: int = 2
     lookups_needed: int = 2

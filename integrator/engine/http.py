@@ -83,7 +83,8 @@ def _session() -> requests.Session:
 class Http:
     """Calls to one connection. ``log`` collects method, path, status and milliseconds of each.
 
-    ``answers`` counts those that the platform answered, a refusal included.
+    ``answers`` counts those that the platform answered, a refusal included. ``for_write`` says that
+    its readings belong to a write: they may use what is kept of a day's calls for writes.
     """
 
     def __init__(
@@ -93,7 +94,9 @@ class Http:
         *,
         log: list[dict[str, Any]] | None = None,
         on_send: Callable[[], None] | None = None,
+        for_write: bool = False,
     ) -> None:
+        self.for_write = for_write
         self.connection = connection
         self.dialect = dialect
         self.log = log if log is not None else []
@@ -154,7 +157,12 @@ class Http:
         is_write: bool,
     ) -> Reply:
         refuse_inside_transaction()
-        limits.spend(self.connection, scope, self.dialect.daily_limit_setting, is_write=is_write)
+        limits.spend(
+            self.connection,
+            scope,
+            self.dialect.daily_limit_setting,
+            for_write=is_write or self.for_write,
+        )
         if is_write and self.on_send is not None:
             self.on_send()
         entry: dict[str, Any] = {"method": method, "path": path.split("?")[0]}

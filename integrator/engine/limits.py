@@ -6,27 +6,30 @@ by us. A quarter of a day is kept for writes: reads stop first.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection as database
 
 from integrator.engine.clock import now
-from integrator.engine.errors import Transient
+from integrator.engine.errors import OutOfCalls, Transient
 from integrator.engine.shapes import Limit
 from integrator.models import Connection, RateWindow
 
 RESERVED_FOR_WRITES = 0.25
 DAY = "day"
+ONE_DAY = timedelta(days=1)
 _MEMORY_SECONDS = 1.0
 _lock = threading.Lock()
 _blocked: dict[tuple[int, str], tuple[float, datetime | None]] = {}
 _written: dict[tuple[int, str], float] = {}
 
 
-def spend(connection: Connection, scope: str, daily_setting: str, *, is_write: bool) -> None:
+def spend(connection: Connection, scope: str, daily_setting: str, *, for_write: bool) -> None:
     """Ask whether one more call is allowed now; ``Transient`` with the wait when it is not."""
     at = now()
     until = _blocked_until(connection, scope, at)
@@ -34,7 +37,7 @@ def spend(connection: Connection, scope: str, daily_setting: str, *, is_write: b
         wait = (until - at).total_seconds()
         raise Transient(f"the rate limit of {connection.name} is used up", retry_after=wait)
     if daily_setting:
-        _spend_day(connection, int(connection.settings[daily_setting]), at, is_write=is_write)
+        _spend_day(connection, int(connection.settings[daily_setting]), at, for_write=for_write)
 
 
 def _blocked_until(connection: Connection, scope: str, at: datetime) -> datetime | None:
@@ -73,10 +76,10 @@ def told(connection: Connection, limit: Limit) -> None:
     )
 
 
-def _spend_day(connection: Connection, allowed: int, at: datetime, *, is_write: bool) -> None:
+def _spend_day(connection: Connection, allowed: int, at: datetime, *, for_write: bool) -> None:
     """Count one call of today's allowance, in one statement; a new day starts full."""
-    floor = 0 if is_write else int(allowed * RESERVED_FOR_WRITES)
-    midnight = (at + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    floor = 0 if for_write else int(allowed * RESERVED_FOR_WRITES)
+    midnight = _midnight(at)
     with database.cursor() as cursor:
         cursor.execute(
             """INSERT INTO integrator_ratewindow AS r
@@ -101,11 +104,46 @@ def _spend_day(connection: Connection, allowed: int, at: datetime, *, is_write: 
         )
         if cursor.fetchone() is None:
             wait = (midnight - at).total_seconds()
-            raise Transient(
+            raise OutOfCalls(
                 f"today's calls to {connection.name} are used up"
-                + ("" if is_write else " except those kept for writes"),
+                + ("" if for_write else " except those kept for writes"),
                 retry_after=wait,
             )
+
+
+def _midnight(at: datetime) -> datetime:
+    """A platform's day is counted in UTC: assumed, no platform says otherwise."""
+    return (at + ONE_DAY).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Today:
+    """What is left of a day's calls. ``for_reads`` is without what is kept for writes."""
+
+    allowed: int
+    remaining: int
+    resets_at: datetime
+
+    @property
+    def used(self) -> int:
+        return self.allowed - self.remaining
+
+    @property
+    def for_reads(self) -> int:
+        return max(self.remaining - int(self.allowed * RESERVED_FOR_WRITES), 0)
+
+    def needed(self, *, at: datetime) -> int:
+        """How many calls a whole day would take at today's rate."""
+        passed = ONE_DAY - (self.resets_at - at)
+        return math.ceil(self.used * ONE_DAY / max(passed, timedelta(minutes=1)))
+
+
+def left_of_day(connection: Connection, allowed: int, *, at: datetime) -> Today:
+    """The day's calls of a connection as they stand. A new day is full."""
+    row = RateWindow.objects.filter(connection=connection, scope=DAY, resets_at__gt=at).first()
+    if row is None:
+        return Today(allowed, allowed, _midnight(at))
+    return Today(allowed, row.remaining + allowed - row.limit, row.resets_at)
 
 
 def forget(_: Any = None) -> None:

@@ -15,7 +15,14 @@ from django.db import transaction
 
 from integrator.engine import cases, connections, jobs
 from integrator.engine.cases import CaseKind
-from integrator.engine.errors import Misconfigured, PlatformError, Refused, Transient, Unknown
+from integrator.engine.errors import (
+    Misconfigured,
+    OutOfCalls,
+    PlatformError,
+    Refused,
+    Transient,
+    Unknown,
+)
 from integrator.engine.flow import Flow, Found, NotFound, Routes, flows_of
 from integrator.engine.statements import prepared
 from integrator.engine.states import Trace
@@ -236,6 +243,8 @@ def report_late(routes: Routes, *, at: datetime, limit: int = 200) -> int:
         )
         .exclude(cases__kind__in=codes)
         .exclude(connection__state__in=["PAUSED", "NEEDS_CREDENTIALS"])
+        # One case says that the day's calls are used up, not one for each step that waits for it.
+        .exclude(state=JobState.WAITING, error_class=OutOfCalls.__name__)
         .order_by("due_at")[:limit]
     )
     for job in late:

@@ -167,8 +167,12 @@ _INSERT = """
     VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'DUE', %s, %s, %s, 0, 0, 0, 0, '', false,
         %s, '{}', '{}', '', '', '', %s, %s, %s)
     ON CONFLICT (join_key) WHERE join_key IS NOT NULL AND state = 'DUE' AND attempts = 0
-    DO UPDATE SET joined = integrator_job.joined || EXCLUDED.fact || EXCLUDED.joined
+    DO UPDATE SET joined = integrator_job.joined || EXCLUDED.fact || EXCLUDED.joined,
+        not_before = least(integrator_job.not_before, EXCLUDED.not_before)
 """
+
+
+_NOT_BEFORE = 11  # its place among the values of _INSERT
 
 
 def _write_jobs(owed: Iterable[tuple[Flow, Fact, Aim]], at: datetime) -> set[str]:
@@ -180,8 +184,11 @@ def _write_jobs(owed: Iterable[tuple[Flow, Fact, Aim]], at: datetime) -> set[str
         queues.add(queue)
         connection_id = aim.connection_id or fact.connection_id
         join_key = _join_key(flow, aim)
+        not_before = at + timedelta(seconds=aim.delay_seconds)
         if join_key is not None and join_key in rows:
-            rows[join_key][2].append(fact.id)  # type: ignore[attr-defined]
+            joined = rows[join_key]
+            joined[2].append(fact.id)  # type: ignore[attr-defined]
+            joined[_NOT_BEFORE] = min(joined[_NOT_BEFORE], not_before)  # type: ignore[call-overload]
             continue
         rows[join_key or (flow.name, fact.id)] = [
             flow.name,
@@ -195,7 +202,7 @@ def _write_jobs(owed: Iterable[tuple[Flow, Fact, Aim]], at: datetime) -> set[str
             aim.lane,
             join_key,
             flow.priority,
-            at + timedelta(seconds=aim.delay_seconds),
+            not_before,
             at + timedelta(minutes=flow.due_minutes),
             at + GIVE_UP_AFTER,
             uuid.uuid4(),

@@ -68,7 +68,13 @@ class Work:
             raise Transient(
                 f"{connection.name} is {connection.get_state_display().lower()}", retry_after=60
             )
-        client = Http(connection, dialect, log=self.calls, on_send=self._sending)
+        client = Http(
+            connection,
+            dialect,
+            log=self.calls,
+            on_send=self._sending,
+            for_write=not self.flow.gives_way,
+        )
         self.clients.append(client)
         return client
 

@@ -183,7 +183,13 @@ class Worker:
         # Those wait for a thread, started by nobody and charged to nobody.
         if ahead <= self.threads // 2:
             return 0
-        claimed = claims.claim(queue=queue, owner=self.owner, at=self.clock(), limit=ahead)
+        claimed = claims.claim(
+            queue=queue,
+            owner=self.owner,
+            at=self.clock(),
+            limit=ahead,
+            give_way=[name for name, flow in self.flows.items() if flow.gives_way],
+        )
         for job in claimed:
             self._start(self.run_out, job)
         return len(claimed)

@@ -84,6 +84,7 @@ ROUTES: Routes = {
     ],
     "return_item.custody:CLOSED": [collect_statuses.FLOW],
     "return_item.money:REFUSED": [collect_statuses.FLOW],
+    "return_item.money:WAIVED": [collect_statuses.FLOW],
     "refund.status:RECORDED": [
         complete_return.FLOW,
         mirror_refund.FLOW,
@@ -111,6 +112,7 @@ ROUTES: Routes = {
     "decided:it_did_not_happen": [decide_doubt.IT_DID_NOT_HAPPEN],
     "decided:save_mapping": [decide_setting.SAVE_MAPPING],
     "decided:resume_connection": [decide_setting.RESUME_CONNECTION],
+    "decided:allow_calls": [decide_setting.ALLOW_CALLS],
     "decided:match_return": [decide_return.MATCH_RETURN],
     "decided:accept_unit": [decide_return.ACCEPT_UNIT],
     "decided:fixed_there": [decide_return.FIXED_THERE],
@@ -133,7 +135,7 @@ ROUTES: Routes = {
 OWN_TOPICS = frozenset({"heard:returngo:money"})
 SCHEDULE = (
     Every("sweep-due", "scayle", minutes=5),
-    Every("sweep-due", "returngo", minutes=5),
+    Every("sweep-due", "returngo", minutes=sweep_returngo.EVERY_MINUTES),
     Every("compare-due", "returngo", minutes=60),
     Every("exchanges-due", "returngo", minutes=5),
 )

@@ -7,11 +7,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from finance.comparison import PAIR, Both, Tally, compare, report, write_down
+from finance.models import Reconciliation
 from integrator.engine import choices
-from integrator.engine.flow import Aim, Evidence, Fact, Flow, each, only_reads
+from integrator.engine.flow import Aim, Evidence, Fact, Flow, Nothing, each, only_reads
 from integrator.engine.inbox import nudge
 from integrator.engine.work import Work
 from integrator.flows import platforms
+from integrator.flows.sweeping import due_before
 from integrator.models import Connection, Message
 from integrator.platforms.returngo.client import ReturnGO
 from integrator.platforms.scayle.client import Scayle
@@ -25,9 +27,13 @@ def _aim(fact: Fact) -> Aim:
     return Aim("connection", fact.connection_id, lane, join=lane)
 
 
-def call(work: Work) -> Both:
+def call(work: Work) -> Both | Nothing:
+    portal = Connection.objects.get(pk=work.job.record_id)
+    last = Reconciliation.objects.filter(pair=PAIR, retailer=portal.retailer_id).order_by("-at")
+    if due_before(work, last.values_list("at", flat=True).first()):
+        return Nothing("a later comparison has seen everything")
     return _read(
-        Connection.objects.get(pk=work.job.record_id),
+        portal,
         scayle=lambda shop: platforms.scayle(work, shop),
         returngo=lambda portal: platforms.returngo(work, portal),
         at=work.at,
@@ -95,5 +101,6 @@ FLOW = Flow(
     queue="returngo",
     priority=70,
     joins=True,
+    gives_way=True,
     due_minutes=60,
 )

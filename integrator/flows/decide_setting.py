@@ -5,16 +5,18 @@ Held work is released.
 
 from __future__ import annotations
 
-from integrator.engine import connections, mappings
+from integrator.engine import cases, connections, mappings, quota
 from integrator.engine.flow import Evidence, Flow, each
 from integrator.engine.work import Work
 from integrator.flows.decide_job import aim_case, the_case
 from integrator.models import (
+    Case,
     CaseEvent,
     Connection,
     ConnectionState,
     MappingKind,
 )
+from integrator.platforms import PLATFORMS
 
 
 def record_mapping(work: Work, __: None) -> Evidence:
@@ -51,6 +53,25 @@ def record_resume(work: Work, _: None) -> Evidence:
     return {"connection": connection.slug, "state": connection.state}
 
 
+def record_calls(work: Work, _: None) -> Evidence:
+    """The platform allows more calls a day: what waited for the new day goes on at once."""
+    case = the_case(work)
+    connection = case.connection
+    assert connection is not None
+    setting = PLATFORMS[connection.platform].dialect.daily_limit_setting
+    calls = int(CaseEvent.objects.get(pk=work.job.fact).data["calls"])
+    connection.settings = {**connection.settings, setting: calls}
+    connection.version += 1
+    connection.save(update_fields=["settings", "version"])
+    cases.solve(
+        case,
+        resolution=Case.Resolution.FIXED_HERE,
+        trace=work.trace.by(work.job.actor),
+        reason=f"{connection.name} allows {calls} calls a day",
+    )
+    return {"calls": calls, "hurried": quota.go_on(connection, at=work.at)}
+
+
 SAVE_MAPPING = Flow(
     name="save_mapping",
     says="Save what the word means and release what waits",
@@ -63,5 +84,12 @@ RESUME_CONNECTION = Flow(
     says="Switch the connection on again",
     aim=each(aim_case),
     record=record_resume,
+    priority=15,
+)
+ALLOW_CALLS = Flow(
+    name="allow_calls",
+    says="Save how many calls a day are allowed and go on",
+    aim=each(aim_case),
+    record=record_calls,
     priority=15,
 )

@@ -1,33 +1,44 @@
 """Find what ReturnGO's callbacks missed.
 
-It has none for an inspection, so open returns are re-read.
+It has none for an inspection, so returns that wait for ReturnGO are read again: oldest reading
+first, spread over what is left of the day and of its calls. What waits for us is read once a day,
+because a verdict may be corrected; what is done is not.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from django.db.models import Q
 
 from finance.models import Refund
 from finance.services import refund_overdue
 from finance.states import Executor, RefundStatus
-from integrator.engine.flow import Aim, Evidence, Fact, Flow, each, only_reads
+from integrator.engine import limits
+from integrator.engine.flow import Aim, Evidence, Fact, Flow, Nothing, each, only_reads
 from integrator.engine.inbox import nudge
 from integrator.engine.work import Work
 from integrator.flows import platforms
 from integrator.flows.sweep_scayle import FIRST_LOOK_BACK, OVERLAP
-from integrator.flows.sweeping import cursor_of, read_list, report_unreadable
+from integrator.flows.sweeping import cursor_of, due_before, read_list, report_unreadable
 from integrator.models import Connection, Message
-from returns.models import Return
-from returns.shapes import PlatformStatus, ReturnSummary
+from returns.models import Return, ReturnItem
+from returns.shapes import Method, PlatformStatus, Resolution, ReturnSummary
+from returns.states import Custody, Money
 
 STREAM = "rma"
 OPEN = (PlatformStatus.AUTHORISED, PlatformStatus.RECEIVED, PlatformStatus.VALIDATED)
 REREAD_MINUTES = 30
-REREAD_MOST = 100  # oldest reading first; the daily allowance of calls is the scarce thing
+REREAD_OURS_MINUTES = 24 * 60
+REREAD_MOST = 100
+# Of the readings left today, what may go into reading again; the rest is for what is new.
+REREAD_SHARE = 0.5
 LOOK_AFTER = timedelta(hours=1)  # a return that waits for their payment is read this often
 PAY_WITHIN = timedelta(hours=24)  # then finance hears that a payment of theirs is not to be seen
 ON_ITS_WAY = timedelta(seconds=60)
+EVERY_MINUTES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +55,12 @@ def _aim(fact: Fact) -> Aim:
     return Aim("connection", fact.connection_id, lane, join=lane)
 
 
-def call(work: Work) -> Swept:
+def call(work: Work) -> Swept | Nothing:
     connection = Connection.objects.get(pk=work.job.record_id)
-    position = cursor_of(connection, STREAM).position
+    cursor = cursor_of(connection, STREAM)
+    if due_before(work, cursor.swept_at):
+        return Nothing("a later look has seen everything")
+    position = cursor.position
     since = datetime.fromisoformat(position) - OVERLAP if position else work.at - FIRST_LOOK_BACK
     client = platforms.returngo(work, connection)
     changed, not_changed = read_list(client.rmas(updated_since=since))
@@ -76,20 +90,23 @@ def record(work: Work, swept: Swept) -> Evidence:
         for rma, one in listed.items()
         if rma not in heard_lately and (rma not in known or known[rma][0] != one.raw_status)
     ]
-    stale = work.at - timedelta(
-        minutes=int(connection.settings.get("reread_minutes", REREAD_MINUTES))
-    )
-    open_ids = {one.external_id for one in swept.open_ones}
-    old = sorted(
-        (read_at, rma)
-        for rma, (_, read_at) in known.items()
-        if rma in open_ids and read_at <= stale and rma not in missed and rma not in heard_lately
-    )
+    taken = {*missed, *heard_lately}
     for rma in missed:
         _nudge(connection, rma, "missed", work.at)
-    for _, rma in old[:REREAD_MOST]:
+    most = _readings_of_this_sweep(connection, work.at)
+    most -= _chase_refunds(connection, work, most)
+    old = _to_read_again(
+        connection,
+        {
+            one.external_id: known[one.external_id][1]
+            for one in swept.open_ones
+            if one.external_id in known and one.external_id not in taken
+        },
+        work.at,
+    )
+    again = old[:most]
+    for rma in again:
         _nudge(connection, rma, "read-again", work.at)
-    _chase_refunds(connection, work)
     cursor = cursor_of(connection, STREAM)
     cursor.found = len(missed)
     cursor.missed_total += len(missed)
@@ -100,13 +117,17 @@ def record(work: Work, swept: Swept) -> Evidence:
     return {
         "seen": len(listed),
         "missed": len(missed),
-        "read_again": len(old[:REREAD_MOST]),
+        "read_again": len(again),
         "unreadable": len(swept.unreadable),
     }
 
 
-def _chase_refunds(connection: Connection, work: Work) -> None:
-    """Refunds that the returns platform is to pay, whatever its return says: read on, tell late."""
+def _chase_refunds(connection: Connection, work: Work, most: int) -> int:
+    """Refunds that the returns platform is to pay, whatever its return says: read on, tell late.
+
+    Returns how many of the ``most`` readings this takes.
+    """
+    count = 0
     waiting = Refund.objects.filter(
         return_record__connection=connection,
         executor=Executor.RETURNS_PLATFORM,
@@ -115,10 +136,58 @@ def _chase_refunds(connection: Connection, work: Work) -> None:
     ).select_related("order__connection", "return_record__connection")
     for refund in waiting.order_by("sent_at")[:REREAD_MOST]:
         assert refund.return_record is not None and refund.sent_at is not None
-        if refund.return_record.read_at <= work.at - LOOK_AFTER:
+        if count < most and refund.return_record.read_at <= work.at - LOOK_AFTER:
+            count += 1
             _nudge(connection, refund.return_record.external_id, "refund-without-proof", work.at)
         if refund.status == RefundStatus.SENT and refund.sent_at <= work.at - PAY_WITHIN:
             refund_overdue(refund, trace=work.trace)
+    return count
+
+
+def _to_read_again(
+    connection: Connection, read_at: Mapping[str, datetime], at: datetime
+) -> list[str]:
+    """The open returns whose reading is too old, oldest first."""
+    settings = connection.settings
+    pause = timedelta(minutes=int(settings.get("reread_minutes", REREAD_MINUTES)))
+    ours = timedelta(minutes=int(settings.get("reread_ours_minutes", REREAD_OURS_MINUTES)))
+    there = _waiting_for_returngo(connection, list(read_at))
+    old = sorted(
+        (read, rma)
+        for rma, read in read_at.items()
+        if read <= at - (pause if rma in there else ours)
+    )
+    return [rma for _, rma in old]
+
+
+def _readings_of_this_sweep(connection: Connection, at: datetime) -> int:
+    """How many returns may be read again now: the day's rest, spread evenly over its sweeps.
+
+    Less than one each means one in every few sweeps.
+    """
+    today = limits.left_of_day(connection, int(connection.settings["daily_call_limit"]), at=at)
+    every = timedelta(minutes=EVERY_MINUTES)
+    left = today.resets_at - at
+    each = today.for_reads * REREAD_SHARE / max(left / every, 1)
+    number = (limits.ONE_DAY - left) // every
+    return min(int(each * (number + 1)) - int(each * number), REREAD_MOST)
+
+
+def _waiting_for_returngo(connection: Connection, rmas: Sequence[str]) -> set[str]:
+    """Returns whose next step is ReturnGO's: arrival, a verdict, a correction, credit or goods."""
+    coming = Q(custody__in=[Custody.AUTHORISED, Custody.IN_TRANSIT, Custody.RECEIVED])
+    settled_there = (
+        ~Q(resolution=Resolution.REFUND)
+        & ~Q(money__in=[Money.RECORDED, Money.SETTLED, Money.WAIVED])
+        & ~Q(custody=Custody.CLOSED)
+    )
+    return set(
+        ReturnItem.objects.filter(
+            (coming & ~Q(method=Method.KEPT)) | settled_there | ~Q(blocked_by=""),
+            return_record__connection=connection,
+            return_record__external_id__in=rmas,
+        ).values_list("return_record__external_id", flat=True)
+    )
 
 
 def _nudge(connection: Connection, rma: str, kind: str, at: datetime) -> None:
@@ -142,5 +211,6 @@ FLOW = Flow(
     queue="returngo",
     priority=60,
     joins=True,
+    gives_way=True,
     due_minutes=15,
 )

@@ -10,11 +10,11 @@ from finance.services import refund_overdue
 from finance.states import Executor, RefundStatus
 from fulfilment.models import Order
 from fulfilment.shapes import OrderSeen, Progress
-from integrator.engine.flow import Aim, Evidence, Fact, Flow, each, only_reads
+from integrator.engine.flow import Aim, Evidence, Fact, Flow, Nothing, each, only_reads
 from integrator.engine.inbox import nudge
 from integrator.engine.work import Work
 from integrator.flows import platforms
-from integrator.flows.sweeping import cursor_of, read_list, report_unreadable
+from integrator.flows.sweeping import cursor_of, due_before, read_list, report_unreadable
 from integrator.models import Connection, Message
 
 STREAM = "order"
@@ -40,9 +40,12 @@ def _aim(fact: Fact) -> Aim:
     return Aim("connection", fact.connection_id, lane, join=lane)
 
 
-def call(work: Work) -> Swept:
+def call(work: Work) -> Swept | Nothing:
     connection = Connection.objects.get(pk=work.job.record_id)
-    position = cursor_of(connection, STREAM).position
+    cursor = cursor_of(connection, STREAM)
+    if due_before(work, cursor.swept_at):
+        return Nothing("a later look has seen everything")
+    position = cursor.position
     since = datetime.fromisoformat(position) - OVERLAP if position else work.at - FIRST_LOOK_BACK
     return Swept(*read_list(platforms.scayle(work, connection).orders_updated_since(since)))
 

@@ -6,13 +6,16 @@ Not for what is missed: that is each platform's own sweep.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import TypeVar
+
+from django.db.models import Max
 
 from integrator.engine import cases
 from integrator.engine.cases import ROW_NOT_READ
 from integrator.engine.errors import Malformed
 from integrator.engine.work import Work
-from integrator.models import Case, CaseState, Connection, Cursor
+from integrator.models import Case, CaseState, Connection, Cursor, Message
 
 T = TypeVar("T")
 
@@ -20,6 +23,15 @@ T = TypeVar("T")
 def cursor_of(connection: Connection, stream: str) -> Cursor:
     cursor, _ = Cursor.objects.get_or_create(connection=connection, stream=stream)
     return cursor
+
+
+def due_before(work: Work, looked_at: datetime | None) -> bool:
+    """Whether a look that ended later than this one was due has seen everything already.
+
+    While a platform does not answer, looks that are due pile up: one of them is enough.
+    """
+    due = Message.objects.filter(pk__in=work.facts).aggregate(at=Max("received_at"))["at"]
+    return looked_at is not None and looked_at > due
 
 
 def read_list(rows: Iterable[T]) -> tuple[tuple[T, ...], dict[str, str]]:

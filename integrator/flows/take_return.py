@@ -1,20 +1,32 @@
 """A return changed at ReturnGO: read it and take it over.
 
-Callbacks are nudges; this is the truth.
+Callbacks are nudges; this is the truth. ReturnGO counts calls by the day, so the nudges of one
+return share a reading: the first is answered at once while there are calls enough, what follows
+within ``nudge_wait_seconds`` waits for the end of that time and is read together.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.db.models import Max
+
 from finance.services import return_review
-from integrator.engine.flow import Aim, Evidence, Fact, Flow, each, only_reads
+from integrator.engine import limits
+from integrator.engine.flow import Aim, Evidence, Fact, Flow, Nothing, only_reads
 from integrator.engine.inbox import nudge
 from integrator.engine.work import Work
 from integrator.flows import platforms
 from integrator.flows.refund_listed import TOPIC, is_news
 from integrator.models import Connection, Message
 from returns.cases import RETURN_NOT_READ
+from returns.models import Return
 from returns.services import return_take
 from returns.shapes import ReturnSeen
+
+NUDGE_WAIT_SECONDS = 300
+LONGEST_READING = timedelta(minutes=2)  # from the call to the record, whatever happens between
 
 
 def return_lane(connection_id: int, external_id: str) -> str:
@@ -22,15 +34,61 @@ def return_lane(connection_id: int, external_id: str) -> str:
     return f"return:{connection_id}:{external_id}"
 
 
-def _aim(fact: Fact) -> Aim:
-    assert fact.connection_id is not None
-    lane = return_lane(fact.connection_id, str(fact.data["resource_id"]))
-    return Aim(fact.record_kind, fact.record_id, lane, join=lane)
+def aim(facts: Sequence[Fact]) -> dict[int, Aim]:
+    connections = Connection.objects.in_bulk({fact.connection_id for fact in facts})
+    read_at = {
+        (connection_id, external_id): at
+        for connection_id, external_id, at in Return.objects.filter(
+            connection__in=connections,
+            external_id__in={str(fact.data["resource_id"]) for fact in facts},
+        ).values_list("connection_id", "external_id", "read_at")
+    }
+    ample = {
+        pk: _has_ample_calls(connection, max(fact.at for fact in facts))
+        for pk, connection in connections.items()
+    }
+    aims = {}
+    for fact in facts:
+        assert fact.connection_id is not None
+        rma = str(fact.data["resource_id"])
+        connection = connections[fact.connection_id]
+        wait = int(connection.settings.get("nudge_wait_seconds", NUDGE_WAIT_SECONDS))
+        last = read_at.get((connection.pk, rma))
+        if fact.data["origin"] == Message.Origin.PERSON:
+            wait = 0
+        elif ample[connection.pk]:
+            wait = 0 if last is None else max(wait - int((fact.at - last).total_seconds()), 0)
+        lane = return_lane(connection.pk, rma)
+        aims[fact.id] = Aim(fact.record_kind, fact.record_id, lane, join=lane, delay_seconds=wait)
+    return aims
 
 
-def call(work: Work) -> ReturnSeen:
+def _has_ample_calls(connection: Connection, at: datetime) -> bool:
+    today = limits.left_of_day(connection, int(connection.settings["daily_call_limit"]), at=at)
+    return today.remaining * 2 > today.allowed
+
+
+def call(work: Work) -> ReturnSeen | Nothing:
     message = Message.objects.select_related("connection").get(pk=work.job.record_id)
+    if _was_read_since(work, message):
+        return Nothing("the return was read after this was heard")
     return platforms.returngo(work, message.connection).rma(message.resource_id)
+
+
+def _was_read_since(work: Work, message: Message) -> bool:
+    """Whether a reading that began later than every nudge has been taken over already.
+
+    Who asked in person gets a reading of their own.
+    """
+    heard = Message.objects.filter(pk__in=work.facts)
+    if heard.filter(origin=Message.Origin.PERSON).exists():
+        return False
+    newest = heard.aggregate(at=Max("received_at"))["at"]
+    return Return.objects.filter(
+        connection=message.connection,
+        external_id=message.resource_id,
+        read_at__gt=newest + LONGEST_READING,
+    ).exists()
 
 
 def record(work: Work, seen: ReturnSeen) -> Evidence:
@@ -63,13 +121,14 @@ def record(work: Work, seen: ReturnSeen) -> Evidence:
 FLOW = Flow(
     name="take_return",
     says="Read the return from the returns platform",
-    aim=each(_aim),
+    aim=aim,
     call=call,
     record=record,
     probe=only_reads,
     queue="returngo",
     priority=30,
     joins=True,
+    gives_way=True,
     due_minutes=10,
     on_refused=RETURN_NOT_READ,
 )

@@ -14,12 +14,18 @@ from django.db import connection as database
 from django.db import transaction
 from django_q.tasks import async_task
 
-from integrator.engine import batches, clock, jobs, router, timer, worker
+from integrator.engine import batches, clock, jobs, quota, router, timer, worker
 from integrator.engine.cases import escalate
 from integrator.engine.flow import LOCAL
 from integrator.engine.states import Trace
 from integrator.flows import CASE_KINDS, QUEUES, ROUTES, SCHEDULE
+from integrator.platforms import PLATFORMS
 
+DAILY_SETTINGS = {
+    slug: platform.dialect.daily_limit_setting
+    for slug, platform in PLATFORMS.items()
+    if platform.dialect.daily_limit_setting
+}
 SLOTS_PER_QUEUE = 1  # a slow platform then delays only itself
 NUDGE_EVERY_SECONDS = 1.0
 WAIT_FOR_SLOT_SECONDS = 1.0
@@ -48,6 +54,7 @@ def minute(*, at: datetime) -> int:
     """What time alone brings about: what is due, batches that close, cases that rise, lateness."""
     fired = timer.fire(SCHEDULE, at=at)
     batches.close_due(at=at)
+    quota.watch(DAILY_SETTINGS, at=at)
     escalate(CASE_KINDS, trace=Trace(at=at, actor="clock"))
     worker.report_late(ROUTES, at=at)
     return fired

@@ -91,7 +91,7 @@ def test_what_the_platform_says_is_left_is_believed(
 def test_another_process_hears_of_it_within_a_second(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limits.spend(connection, "orders", "", is_write=False)  # this process remembers: free
+    limits.spend(connection, "orders", "", for_write=False)  # this process remembers: free
     RateWindow.objects.create(
         connection=connection,
         scope="orders",
@@ -103,7 +103,7 @@ def test_another_process_hears_of_it_within_a_second(
     monkeypatch.setattr(limits.time, "monotonic", lambda: moment)
 
     with pytest.raises(Transient):
-        limits.spend(connection, "orders", "", is_write=False)
+        limits.spend(connection, "orders", "", for_write=False)
 
 
 def test_racing_processes_do_not_overspend(committed: None) -> None:
@@ -113,7 +113,7 @@ def test_racing_processes_do_not_overspend(committed: None) -> None:
     def spend() -> None:
         for _ in range(5):
             try:
-                limits.spend(connection, "", "calls_per_day", is_write=True)
+                limits.spend(connection, "", "calls_per_day", for_write=True)
             except Transient:
                 continue
             spent.append(1)

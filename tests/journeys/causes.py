@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from fulfilment.models import Location
-from integrator.models import Connection
+from integrator.models import Connection, RateWindow
 from tests.story import Row, Stage
 from tests.wire import Death
 
@@ -411,6 +411,17 @@ def status_not_posted(stage: Stage) -> Story:
     return Story(order, rma)
 
 
+def calls_run_low(stage: Stage) -> Story:
+    order = stage.sold(SKU)
+    connection = stage.connection("returngo")
+    settings = connection.settings | {"daily_call_limit": 1000}
+    Connection.objects.filter(pk=connection.pk).update(settings=settings)
+    window = RateWindow.objects.filter(connection=connection, scope="day")
+    window.update(limit=1000, remaining=300)
+    stage.passes(minutes=2)
+    return Story(order, {})
+
+
 CAUSES: Mapping[str, Callable[[Stage], Story]] = {
     cause.__name__.upper(): cause
     for cause in (
@@ -465,5 +476,6 @@ CAUSES: Mapping[str, Callable[[Stage], Story]] = {
         refund_not_mirrored,
         systems_differ,
         status_not_posted,
+        calls_run_low,
     )
 }

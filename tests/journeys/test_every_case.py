@@ -339,6 +339,15 @@ def shown_in_the_shop(stage: Stage, story: Story, case: Case, key: str) -> None:
     assert str(story.rma["id"]) in told["reason"]
 
 
+def more_allowed(stage: Stage, story: Story, case: Case, key: str) -> None:
+    press(stage, case, key, calls="5000")
+    assert stage.connection("returngo").settings["daily_call_limit"] == 5000
+    story.rma = stage.comes_back(story.order)
+    stage.warehouse_checks(story.rma)
+    paid_once(stage, story)
+    done(stage, story)
+
+
 ENDS: Mapping[tuple[str, str], End] = {
     ("JOB_FAILED", "try_again"): just_close,
     ("JOB_FAILED", "give_up"): just_close,
@@ -425,6 +434,8 @@ ENDS: Mapping[tuple[str, str], End] = {
     ("REFUND_NOT_MIRRORED", "give_up"): just_close,
     ("SYSTEMS_DIFFER", "fixed_there"): billing_mended,
     ("SYSTEMS_DIFFER", "not_an_error"): just_close,
+    ("CALLS_RUN_LOW", "allow_calls"): more_allowed,
+    ("CALLS_RUN_LOW", "not_an_error"): just_close,
     ("STATUS_NOT_POSTED", "try_again"): told_the_shop,
     ("STATUS_NOT_POSTED", "give_up"): told_the_shop,
 }

@@ -40,7 +40,7 @@ def somebody_else_keeps(stage: Stage, order: Row, **data: Any) -> None:
 def to_be_told() -> set[int]:
     """The source list: every change of a return, a unit or a refund that the shop must know."""
     rows = Transition.objects.filter(record_kind__in=TOLD)
-    money = rows.filter(field="money").exclude(new="REFUSED")
+    money = rows.filter(field="money").exclude(new__in=["REFUSED", "WAIVED"])
     refunds = rows.filter(record_kind="refund").exclude(new__in=["RECORDED", "SETTLED"])
     return set(rows.difference(money, refunds).values_list("id", flat=True))
 
