@@ -7,7 +7,26 @@ from integrator.engine.cases import (
     GIVE_UP,
     NOT_AN_ERROR,
     TRY_AGAIN,
+    Action,
     CaseKind,
+    Field,
+)
+
+ONE_PIECE = Action(
+    key="one_piece",
+    label="It is no set",
+    says="The article counts as one piece. Returns of it that were held go on.",
+    verb="disposition.record",
+    fields=(Field("note", "How you know", "note"),),
+    leaves=True,
+)
+EQUAL_PARTS = Action(
+    key="equal_parts",
+    label="Split it in equal parts",
+    says="Every piece of the set gets the same share of its price. Held returns of it go on.",
+    verb="refund.decide",
+    fields=(Field("note", "Why that is fair", "note"),),
+    leaves=True,
 )
 
 ORDER_DOES_NOT_ADD_UP = CaseKind(
@@ -23,6 +42,35 @@ ORDER_DOES_NOT_ADD_UP = CaseKind(
     closes_when="the order adds up when it is read again",
     actions=(FIXED_THERE, NOT_AN_ERROR),
     evidence=("order", "items", "paid"),
+    ladder=("CONTROLLER",),
+)
+BUNDLE_UNREADABLE = CaseKind(
+    code="BUNDLE_UNREADABLE",
+    owner="OPERATIONS",
+    severity=2,
+    due_hours=8,
+    title="We do not know what {sku} in order {order} consists of",
+    happened="{platform} could not tell us whether {sku} is a set, and of what: {error}",
+    means="What comes back of it is held: a guess could pay or restock the wrong article.",
+    todo="Mend the article in {platform} and read it again. If it is no set, say so.",
+    otherwise="Returns of it wait, and customers wait for their money.",
+    closes_when="the order is read and the article is found",
+    actions=(FIXED_THERE, ONE_PIECE),
+    evidence=("order", "sku", "error"),
+)
+BUNDLE_PRICE_FALLBACK = CaseKind(
+    code="BUNDLE_PRICE_FALLBACK",
+    owner="FINANCE",
+    severity=2,
+    due_hours=8,
+    title="The price of {sku} in order {order} cannot be split by prices",
+    happened="Neither the order nor the catalogue of {platform} has a price of {unpriced}. {done}",
+    means="A part of the set that comes back could be refunded with too much or too little.",
+    todo="Give it a price in {platform} and read it again, or agree to equal parts.",
+    otherwise="What was said above stays so: equal parts are paid, or returns of it are held.",
+    closes_when="the prices are known, or equal parts were agreed to",
+    actions=(FIXED_THERE, EQUAL_PARTS),
+    evidence=("order", "sku", "unpriced", "done"),
     ladder=("CONTROLLER",),
 )
 ORDER_NOT_READ = CaseKind(
@@ -113,6 +161,8 @@ STATUS_NOT_POSTED = CaseKind(
 )
 
 KINDS = (
+    BUNDLE_PRICE_FALLBACK,
+    BUNDLE_UNREADABLE,
     ORDER_DOES_NOT_ADD_UP,
     ORDER_NOT_READ,
     RESTOCK_FAILED,

@@ -5,8 +5,9 @@ Every function is one step, safe to repeat, inside a transaction.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from fulfilment.bundles import bundle_reprice, bundles_capture
 from fulfilment.cases import ORDER_DOES_NOT_ADD_UP
 from fulfilment.models import (
     Address,
@@ -19,7 +20,7 @@ from fulfilment.models import (
     StockLevel,
     StockMovement,
 )
-from fulfilment.shapes import OrderSeen, Progress, StockSeen, UnitStatus
+from fulfilment.shapes import BundleSeen, OrderSeen, Progress, StockSeen, UnitStatus
 from fulfilment.states import ORDER_MOVES, Bucket, OrderStatus
 from integrator.engine import cases, links
 from integrator.engine.money import money_text
@@ -35,12 +36,23 @@ _STATUS_OF = {
 }
 
 
-def order_capture(*, connection: Connection, seen: OrderSeen, trace: Trace) -> Order | None:
+NO_BUNDLES: Mapping[str, BundleSeen] = {}
+
+
+def order_capture(
+    *,
+    connection: Connection,
+    seen: OrderSeen,
+    trace: Trace,
+    bundles: Mapping[str, BundleSeen] = NO_BUNDLES,
+    fallback: str = "hold",
+) -> Order | None:
     """Take an order over as the shop shows it now. The same again changes nothing.
 
     None for an order that is not confirmed yet: it is not ours to act on. Prices are a snapshot of
     the first reading that adds up; later readings update statuses, billing and parcels. An older
-    reading than the one we have is ignored.
+    reading than the one we have is ignored. ``bundles`` are the lines that are bundles, by their
+    id, and ``fallback`` the policy for those without prices.
     """
     if seen.progress in (Progress.OPEN, Progress.UNKNOWN):
         return None
@@ -54,6 +66,7 @@ def order_capture(*, connection: Connection, seen: OrderSeen, trace: Trace) -> O
     elif seen.updated_at < order.source_updated_at:
         return order
     _items_update(order, seen)
+    bundles_capture(order=order, bundles=bundles, fallback=fallback, trace=trace)
     _shipments_update(order, seen)
     _order_advance(order, seen, trace)
     Order.objects.filter(pk=order.pk).update(
@@ -160,8 +173,8 @@ def _items_create(order: Order, seen: OrderSeen) -> None:
 def _items_update(order: Order, seen: OrderSeen) -> None:
     units = {unit.external_id: unit for unit in seen.units}
     changed = []
-    for item in order.items.all():
-        unit = units.get(item.external_id)
+    for item in order.items.select_related("parent"):
+        unit = units.get(item.line_id)
         if unit is None:
             continue
         fresh = (
@@ -259,14 +272,20 @@ def _check_sum(order: Order, seen: OrderSeen, trace: Trace) -> None:
 def _prices_mend(order: Order, seen: OrderSeen, paid: int) -> None:
     """The snapshot did not add up and this reading does: take its prices while nothing was paid."""
     fees = sum(int(fee["amount_minor"]) for fee in order.fees)
-    taken = sum(order.items.values_list("paid_minor", flat=True)) + fees
+    lines = order.items.filter(parent=None)  # components are inside their bundle's price
+    taken = sum(lines.values_list("paid_minor", flat=True)) + fees
     if taken == order.paid_minor or order.refunded_minor:
         return
     order.fees = _fees(seen)
     order.paid_minor = paid
     order.save(update_fields=["fees", "paid_minor"])
-    for unit in seen.units:
-        order.items.filter(external_id=unit.external_id).update(paid_minor=unit.paid_minor)
+    units = {unit.external_id: unit for unit in seen.units}
+    for line in lines.prefetch_related("components"):
+        if unit := units.get(line.external_id):
+            line.paid_minor, line.tax_minor = unit.paid_minor, unit.tax_minor
+            line.save(update_fields=["paid_minor", "tax_minor"])
+            if components := list(line.components.all()):
+                bundle_reprice(line, components)
 
 
 def _fees(seen: OrderSeen) -> list[dict[str, object]]:

@@ -126,6 +126,19 @@ class FeeSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class PartSeen:
+    """A component of a bundle, ``count`` times in it. A platform names it by SKU, or by id.
+
+    ``price_minor`` is the price of one unit of it as the order states it; None when it does not.
+    """
+
+    count: int
+    sku: str = ""
+    variant_id: str = ""
+    price_minor: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class UnitSeen:
     """One ordered unit. ``paid_minor`` is what was really paid for it, reductions taken off."""
 
@@ -143,6 +156,7 @@ class UnitSeen:
     shipped_at: datetime | None = None
     cancelled_at: datetime | None = None
     returned_at: datetime | None = None
+    parts: tuple[PartSeen, ...] = ()  # what the order says that a bundle consists of, if it does
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +225,16 @@ class StockSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class PriceSeen:
+    """A price of the catalogue, tax included, in the shop's country. No dates: always valid."""
+
+    currency: str
+    amount_minor: int
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class VariantSeen:
     external_id: str
     sku: str
@@ -219,6 +243,45 @@ class VariantSeen:
     sellability: Sellability
     is_composite: bool
     sellable_until: datetime | None = None  # a date after which the shop stops selling it
+    parts: tuple[PartSeen, ...] = ()
+    prices: tuple[PriceSeen, ...] = ()
+
+    def price_at(self, currency: str, at: datetime) -> int | None:
+        """The price in ``currency`` at a moment, the one with the youngest start; None without."""
+        fits = [
+            one
+            for one in self.prices
+            if one.currency == currency
+            and (one.valid_from is None or one.valid_from <= at)
+            and (one.valid_to is None or at <= one.valid_to)
+        ]
+        dated = [one for one in fits if one.valid_from is not None]
+        youngest = max(dated, key=lambda one: one.valid_from or at, default=None)
+        chosen = youngest or next(iter(fits), None)
+        return None if chosen is None else chosen.amount_minor
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentSeen:
+    """A component as the catalogue knows it. ``price_minor``: of one unit; None when unknown."""
+
+    sku: str
+    variant_id: str
+    product_id: str
+    count: int
+    price_minor: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BundleSeen:
+    """What a bundle in an order consists of, or in ``unreadable`` why nobody could find out.
+
+    Neither: it was kept as a bundle until somebody could find out, and turned out to be plain.
+    """
+
+    components: tuple[ComponentSeen, ...]
+    basis: ShareBasis = ShareBasis.CATALOGUE
+    unreadable: str = ""
 
 
 @dataclass(frozen=True, slots=True)

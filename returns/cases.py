@@ -101,6 +101,21 @@ UNIT_RETURNED_TWICE = CaseKind(
     actions=(FIXED_THERE,),
     evidence=("rma", "sku", "order"),
 )
+AMBIGUOUS_UNIT_PRICE = CaseKind(
+    code="AMBIGUOUS_UNIT_PRICE",
+    owner="FINANCE",
+    severity=1,
+    due_hours=24,
+    title="Return {rma}: which {sku} came back cannot be told",
+    happened="Order {order} has several {sku}, sold for different prices. The return names none.",
+    means="The cheapest was taken: {taken}. It could have been one for {others}.",
+    todo="If the customer meant another one, pay the difference. Then say that it is settled.",
+    otherwise="The refund stays at {taken}.",
+    closes_when="somebody has looked at it, or the return is rejected or cancelled",
+    actions=(NOT_AN_ERROR,),
+    evidence=("rma", "sku", "order", "taken", "others"),
+    ladder=("CONTROLLER",),
+)
 WRONG_CUSTOMER = CaseKind(
     code="WRONG_CUSTOMER",
     owner="CX",
@@ -244,6 +259,7 @@ KINDS = (
     UNIT_NOT_BOUGHT,
     UNIT_NOT_SHIPPED,
     UNIT_RETURNED_TWICE,
+    AMBIGUOUS_UNIT_PRICE,
     WRONG_CUSTOMER,
     SOT_VIOLATION,
     REFUND_MODE_UNKNOWN,

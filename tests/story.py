@@ -272,6 +272,14 @@ class Stage:
     def sold_unit(self, row: Row, place: int = 0) -> OrderItem:
         return OrderItem.objects.get(external_id=str(row["items"][place]["id"]))
 
+    def shares(self, row: Row) -> dict[str, list[int]]:
+        """What each component of the order's bundles was really paid, by SKU."""
+        units = self.order(row).items.exclude(parent=None).select_related("sku").order_by("id")
+        found: dict[str, list[int]] = {}
+        for unit in units:
+            found.setdefault(unit.sku.code, []).append(unit.paid_minor)
+        return found
+
     def returned(self, rma: Row) -> Return:
         return Return.objects.get(external_id=str(rma["id"]))
 

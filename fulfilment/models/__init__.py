@@ -1,7 +1,7 @@
 """Operations' records: what was sold, to whom, and where the units are."""
 
 from fulfilment.models.orders import Address, Customer, Order, OrderItem, Shipment
-from fulfilment.models.stock import Location, Sku, StockLevel, StockMovement
+from fulfilment.models.stock import Location, Sku, StockLevel, StockMovement, Variant
 
 __all__ = [
     "Address",
@@ -13,4 +13,5 @@ __all__ = [
     "Sku",
     "StockLevel",
     "StockMovement",
+    "Variant",
 ]

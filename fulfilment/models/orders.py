@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import pgtrigger
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower
@@ -13,6 +14,18 @@ from fulfilment.shapes import Billing, OrderKind, ShareBasis, UnitStatus
 from fulfilment.states import BUNDLE_MOVES, ORDER_MOVES, BundleRefund, OrderStatus
 from integrator.models import Connection
 from integrator.models.protection import guarded_moves
+
+_SHARES_ADD_UP = """
+    SELECT * INTO bundle FROM fulfilment_orderitem WHERE id = COALESCE(NEW.parent_id, NEW.id);
+    SELECT count(*) AS units, sum(paid_minor) AS paid, sum(tax_minor) AS tax INTO parts
+      FROM fulfilment_orderitem WHERE parent_id = bundle.id;
+    IF parts.units > 0 AND (NOT bundle.is_bundle OR bundle.paid_minor <> parts.paid
+                            OR bundle.tax_minor <> parts.tax) THEN
+        RAISE EXCEPTION 'the shares of bundle % do not add up to its price', bundle.id
+              USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NULL;
+"""
 
 
 class Customer(models.Model):
@@ -150,7 +163,21 @@ class OrderItem(models.Model):
     returned_at = models.DateTimeField(null=True)
 
     class Meta:
-        triggers: ClassVar = guarded_moves("bundle_refund", BUNDLE_MOVES)
+        triggers: ClassVar = [
+            *guarded_moves("bundle_refund", BUNDLE_MOVES),
+            # Looked at when the transaction ends: the units are written one after another.
+            pgtrigger.Trigger(
+                name="shares_add_up",
+                level=pgtrigger.Row,
+                when=pgtrigger.After,
+                timing=pgtrigger.Deferred,
+                operation=pgtrigger.Insert
+                | pgtrigger.UpdateOf("paid_minor", "tax_minor", "parent_id", "is_bundle"),
+                condition=pgtrigger.Q(new__parent__isnull=False) | pgtrigger.Q(new__is_bundle=True),
+                declare=[("bundle", "RECORD"), ("parts", "RECORD")],
+                func=_SHARES_ADD_UP,
+            ),
+        ]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["order", "external_id"], name="order_item_once"),
             models.CheckConstraint(
@@ -162,6 +189,10 @@ class OrderItem(models.Model):
                 name="order_item_component_has_basis",
             ),
             models.CheckConstraint(
+                condition=Q(is_bundle=False) | Q(refunded_minor=0),
+                name="order_item_bundle_refunded_by_units",
+            ),
+            models.CheckConstraint(
                 condition=Q(refunded_minor__gte=0) & Q(refunded_minor__lte=F("paid_minor")),
                 name="order_item_refunded_at_most_paid",
             ),
@@ -170,6 +201,11 @@ class OrderItem(models.Model):
 
     def __str__(self) -> str:
         return f"unit {self.external_id}"
+
+    @property
+    def line_id(self) -> str:
+        """The shop's own id of the line: a component is known there by its bundle's."""
+        return self.external_id if self.parent is None else self.parent.external_id
 
 
 class Shipment(models.Model):

@@ -36,6 +36,28 @@ class Sku(models.Model):
         return self.code
 
 
+class Variant(models.Model):
+    """The shop's own entry for a SKU, as its catalogue was last read: needed to read it again.
+
+    A SKU without one was never looked up, so nobody knows yet whether it is a bundle.
+    """
+
+    connection = models.ForeignKey(Connection, on_delete=models.PROTECT)
+    external_id = models.CharField(max_length=60)
+    product_id = models.CharField(max_length=60)
+    sku = models.ForeignKey(Sku, on_delete=models.PROTECT)
+    is_composite = models.BooleanField()
+    read_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["connection", "external_id"], name="variant_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"variant {self.external_id}"
+
+
 @pghistory.track()
 class Location(models.Model):
     """A place of ours where stock is. Platforms' names for it are Mappings; one authority each."""

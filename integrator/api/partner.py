@@ -63,7 +63,8 @@ def _key(connection: Connection) -> str:
 
 
 def _document(order: Order) -> dict[str, Any]:
-    items = order.items.select_related("sku").order_by("id")
+    lines = order.items.filter(parent=None).select_related("sku")
+    items = lines.prefetch_related("components__sku").order_by("id")
     return {
         "orderId": order.external_id,
         "orderNumber": order.number,
@@ -82,4 +83,8 @@ def _item(item: OrderItem) -> dict[str, Any]:
         "paidMinor": item.paid_minor,
         "shippedAt": item.shipped_at.isoformat() if item.shipped_at else None,
         "isReturnable": item.platform_status == UnitStatus.SHIPPED,
+        "components": [
+            {"sku": unit.sku.code, "paidMinor": unit.paid_minor}
+            for unit in sorted(item.components.all(), key=lambda unit: unit.pk)
+        ],
     }

@@ -28,6 +28,8 @@ CHOICES: Mapping[str, Any] = {
     "refund_executor": None,
     # Who pays what the executor cannot express: a part of a unit, a deducted fee, goodwill.
     "refund_executor_otherwise": None,
+    # A bundle none of whose components has a price: hold its returns, or split it in equal parts.
+    "bundle_price_fallback": "hold",
     # Whose figure counts when they differ.
     "refund_amount_owner": "payer",
     # What makes a unit sellable again.
@@ -73,6 +75,7 @@ def check(values: Mapping[str, Any]) -> dict[str, Any]:
     allowed = {
         "refund_executor": ("scayle", "returns_platform", "manual", None),
         "refund_executor_otherwise": ("returns_platform", "manual", None),
+        "bundle_price_fallback": ("hold", "equal"),
         "refund_amount_owner": ("payer", "returns_platform", "erp"),
         "stock_evidence": ("inspected", "goods_in"),
         "exchange_trigger": ("approved", "received", "inspected"),

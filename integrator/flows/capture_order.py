@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -12,12 +13,14 @@ from finance.states import RefundStatus
 from fulfilment.cases import ORDER_NOT_READ
 from fulfilment.models import Order
 from fulfilment.services import order_capture
-from fulfilment.shapes import InvoiceSeen, OrderSeen
+from fulfilment.shapes import BundleSeen, InvoiceSeen, OrderSeen
 from integrator.engine import jobs
 from integrator.engine.errors import Malformed
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, each, only_reads
 from integrator.engine.work import Work
 from integrator.flows import platforms
+from integrator.flows.read_bundles import read_bundles
+from integrator.flows.retake_returns import retake_held
 from integrator.models import Message
 from integrator.platforms.scayle.wire import PaymentNotice, payment_notice
 from integrator.platforms.tame import document
@@ -31,6 +34,7 @@ class Reading:
     order: OrderSeen
     invoices: tuple[InvoiceSeen, ...]
     notices: tuple[PaymentNotice, ...]
+    bundles: Mapping[str, BundleSeen]
 
 
 def order_lane(order_id: int) -> str:
@@ -45,7 +49,7 @@ def _aim(fact: Fact) -> Aim:
 
 
 def call(work: Work) -> Reading:
-    """Read the order, and its invoices only while a refund of it waits for proof."""
+    """Read the order, what its bundles consist of, and invoices while a refund waits for proof."""
     message = Message.objects.select_related("connection").get(pk=work.job.record_id)
     client = platforms.scayle(work, message.connection)
     seen = client.order(message.resource_id)
@@ -54,7 +58,8 @@ def call(work: Work) -> Reading:
     ).first()
     waiting = open_refund(known.pk) if known is not None else None
     invoices = client.invoices(message.resource_id) if waiting is not None else ()
-    return Reading(seen, invoices, _notices(work, message, waiting))
+    bundles = read_bundles(work, client, message.connection, seen)
+    return Reading(seen, invoices, _notices(work, message, waiting), bundles)
 
 
 def _notices(work: Work, message: Message, waiting: Refund | None) -> tuple[PaymentNotice, ...]:
@@ -83,9 +88,17 @@ def _notices(work: Work, message: Message, waiting: Refund | None) -> tuple[Paym
 
 def record(work: Work, reading: Reading) -> Evidence:
     message = Message.objects.select_related("connection__retailer").get(pk=work.job.record_id)
-    order = order_capture(connection=message.connection, seen=reading.order, trace=work.trace)
+    order = order_capture(
+        connection=message.connection,
+        seen=reading.order,
+        trace=work.trace,
+        bundles=reading.bundles,
+        fallback=_fallback(work, message, reading),
+    )
     if order is None:
         return {"nothing": f"the order is {reading.order.raw_status}: not ours yet"}
+    if reading.bundles:
+        retake_held(order, work=work)
     said: Evidence = {"order": order.number, "status": reading.order.raw_status}
     said["refund"] = _prove_refund(work, order, reading)
     exchange = exchange_find(
@@ -97,6 +110,14 @@ def record(work: Work, reading: Reading) -> Evidence:
         exchange_follow(exchange, order, trace=work.trace)
         said["exchange"] = exchange.key
     return said
+
+
+def _fallback(work: Work, message: Message, reading: Reading) -> str:
+    """The policy for bundles without prices; a job older than this choice holds them."""
+    if not reading.bundles:
+        return "hold"
+    values = work.policy(message.connection.retailer_id).values
+    return str(values.get("bundle_price_fallback", "hold"))
 
 
 def _prove_refund(work: Work, order: Order, reading: Reading) -> str:
@@ -113,7 +134,7 @@ def _prove_refund(work: Work, order: Order, reading: Reading) -> str:
         invoices=reading.invoices,
         before=refund.evidence_before,
         unit_ids=[
-            part.order_item.external_id for part in refund.items.select_related("order_item")
+            part.order_item.line_id for part in refund.items.select_related("order_item__parent")
         ],
         billing_before=refund.billing_before,
         payment_succeeded=succeeded,

@@ -30,6 +30,12 @@ def nudge_returns(returns: Sequence[Return], *, work: Work, origin: str, kind: s
     return len(returns)
 
 
+def retake_held(order: Order, *, work: Work) -> int:
+    """Returns of an order with a unit that is held: what held it may have become clear."""
+    held = Return.objects.filter(order=order).exclude(items__blocked_by="").distinct()
+    return nudge_returns(list(held), work=work, origin=Message.Origin.SWEEP, kind="order-known")
+
+
 def record(work: Work, _: None) -> Evidence:
     order = Order.objects.select_related("connection").get(pk=work.job.record_id)
     here = Return.objects.filter(connection__retailer_id=order.connection.retailer_id)

@@ -36,6 +36,7 @@ class Variant:
     size: str
     components: tuple[tuple[str, int], ...] = ()
     deleted: bool = False
+    unpriced: bool = False  # sold in sets only: no price of its own in the catalogue
 
     @property
     def is_composite(self) -> bool:

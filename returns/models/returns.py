@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import pgtrigger
 from django.db import models
 from django.db.models import Q
 
@@ -12,6 +13,31 @@ from integrator.models import Connection
 from integrator.models.protection import guarded_moves
 from returns.shapes import Method, PlatformStatus, Resolution
 from returns.states import CUSTODY_MOVES, MONEY_MOVES, RETURN_MOVES, Custody, Money, ReturnStatus
+
+_SET_OR_PARTS = """
+    SELECT CASE WHEN is_bundle THEN id ELSE parent_id END INTO bundle
+      FROM fulfilment_orderitem WHERE id = NEW.order_item_id;
+    IF bundle IS NULL THEN
+        RETURN NEW;
+    END IF;
+    PERFORM 1 FROM fulfilment_orderitem WHERE id = bundle FOR NO KEY UPDATE;
+    IF EXISTS (
+        SELECT 1 FROM returns_returnitem other
+          JOIN fulfilment_orderitem unit ON unit.id = other.order_item_id
+         WHERE other.id <> NEW.id AND other.custody <> 'CLOSED' AND other.blocked_by = ''
+           AND CASE WHEN NEW.order_item_id = bundle THEN unit.parent_id = bundle
+                    ELSE unit.id = bundle END
+    ) THEN
+        RAISE EXCEPTION 'bundle % is coming back as a whole or in parts, not both', bundle
+              USING ERRCODE = 'unique_violation';
+    END IF;
+    RETURN NEW;
+"""
+_COMES_BACK = "NEW.order_item_id IS NOT NULL AND NEW.blocked_by = '' AND NEW.custody <> 'CLOSED'"
+_COMES_BACK_NOW = (
+    f"{_COMES_BACK} AND (OLD.order_item_id IS DISTINCT FROM NEW.order_item_id"
+    " OR OLD.blocked_by <> '' OR OLD.custody = 'CLOSED')"
+)
 
 
 class Return(models.Model):
@@ -88,6 +114,25 @@ class ReturnItem(models.Model):
         triggers: ClassVar = [
             *guarded_moves("custody", CUSTODY_MOVES),
             *guarded_moves("money", MONEY_MOVES),
+            # One open return per unit, for bundles too: a set comes back whole or in parts.
+            pgtrigger.Trigger(
+                name="set_or_parts_insert",
+                level=pgtrigger.Row,
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert,
+                condition=pgtrigger.Condition(_COMES_BACK),
+                declare=[("bundle", "BIGINT")],
+                func=_SET_OR_PARTS,
+            ),
+            pgtrigger.Trigger(
+                name="set_or_parts_update",
+                level=pgtrigger.Row,
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Condition(_COMES_BACK_NOW),
+                declare=[("bundle", "BIGINT")],
+                func=_SET_OR_PARTS,
+            ),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(

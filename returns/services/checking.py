@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from fulfilment.cases import BUNDLE_UNREADABLE
 from fulfilment.models import Order, OrderItem
 from fulfilment.shapes import UnitStatus
 from integrator.engine.cases import CaseKind
@@ -24,12 +25,21 @@ from returns.states import Custody
 SHIPPED = (UnitStatus.SHIPPED, UnitStatus.RETURNED)
 
 
+# Equal units whose prices differ by no more than rounding are worth the same.
+ROUNDING_MINOR = 1
+
+
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The unit of the order that is coming back, or the rule it breaks."""
+    """The unit of the order that is coming back, or the rule it breaks.
+
+    ``other_prices`` are what the other units were paid that it could as well be: it was taken as
+    the cheapest, because nothing on the return says which it is.
+    """
 
     order_item: OrderItem | None
     breaks: CaseKind | None
+    other_prices: tuple[int, ...] = ()
 
 
 def check_units(
@@ -38,9 +48,11 @@ def check_units(
     """Every unit of a return against its order, in the order of the platform's own list.
 
     A unit names its order line; where it does not, the SKU's free units are taken lowest paid
-    first. A unit that is coming back already, here or in another return, is not free.
+    first. A bundle's line with the bundle's SKU is the whole set, with a component's SKU one
+    component. A unit that is coming back already, here or in another return, is not free: nor is
+    the set of a component, or a component of the set.
     """
-    items = list(order.items.select_related("sku").order_by("paid_minor", "id"))
+    items = list(order.items.select_related("sku", "parent").order_by("paid_minor", "id"))
     taken = _taken_elsewhere(items, known.values())
     stranger = _is_stranger(order, seen)
     result: dict[str, Checked] = {}
@@ -67,18 +79,44 @@ def _check(
     stranger: bool,
     accepted: bool,
 ) -> Checked:
-    named = [item for item in items if item.external_id == unit.order_unit_id]
+    line = next((item for item in items if item.line_id == unit.order_unit_id), None)
+    line = line if line is None or line.parent is None else line.parent
+    named = [
+        item
+        for item in items
+        if line is not None and item.line_id == line.external_id and item.sku.code == unit.sku
+    ]
+    if line is not None and line.is_bundle and not _components(line, items):
+        return Checked(line, BUNDLE_UNREADABLE)
     of_sku = [item for item in items if item.sku.code == unit.sku]
-    if not of_sku or (named and named[0].sku.code != unit.sku):
+    if not of_sku or (line is not None and not named):
         return Checked(None, UNIT_NOT_BOUGHT)
-    free = [item for item in [*named, *of_sku] if item.pk not in taken]
+    if any(item.is_bundle and not _components(item, items) for item in of_sku):
+        return Checked(of_sku[0], BUNDLE_UNREADABLE)
+    free = [item for item in of_sku if _is_free(item, items, taken)]
+    free_here = [item for item in named if _is_free(item, items, taken)]
     if not free:
-        return Checked(named[0] if named else of_sku[0], UNIT_RETURNED_TWICE)
-    shipped = [item for item in free if item.platform_status in SHIPPED]
+        return Checked((named or of_sku)[0], UNIT_RETURNED_TWICE)
+    choice = free_here or free
+    shipped = [item for item in choice if item.platform_status in SHIPPED] or [
+        item for item in free if item.platform_status in SHIPPED
+    ]
     if not shipped and not accepted:
-        return Checked(free[0], UNIT_NOT_SHIPPED)
-    item = (shipped or free)[0]
-    return Checked(item, WRONG_CUSTOMER if stranger else None)
+        return Checked(choice[0], UNIT_NOT_SHIPPED)
+    candidates = shipped or choice
+    others = tuple(sorted({item.paid_minor for item in candidates}))[1:]
+    differ = others and others[-1] - candidates[0].paid_minor > ROUNDING_MINOR
+    return Checked(candidates[0], WRONG_CUSTOMER if stranger else None, others if differ else ())
+
+
+def _components(line: OrderItem, items: list[OrderItem]) -> list[OrderItem]:
+    return [item for item in items if item.parent_id == line.pk]
+
+
+def _is_free(item: OrderItem, items: list[OrderItem], taken: set[int]) -> bool:
+    """Neither it, nor the set it is part of, nor a part of the set it is, is coming back."""
+    parts = _components(item, items) if item.is_bundle else []
+    return not taken & {item.pk, item.parent_id, *(part.pk for part in parts)}
 
 
 def _taken_elsewhere(items: list[OrderItem], here: Iterable[ReturnItem]) -> set[int]:

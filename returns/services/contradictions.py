@@ -13,6 +13,7 @@ from integrator.engine.states import Trace
 from integrator.models import Case, CaseState
 from returns import cases as kinds
 from returns.models import Return, ReturnItem
+from returns.services.checking import ROUNDING_MINOR
 from returns.services.reporting import close, facts_of
 from returns.shapes import ReturnSeen, ReturnUnitSeen
 
@@ -21,6 +22,8 @@ def price_contradiction(item: ReturnItem, unit: ReturnUnitSeen) -> list[tuple[st
     sold = item.order_item
     if sold is None:
         return []  # it is held for not being part of the order at all
+    if sold.parent_id is not None and abs(sold.paid_minor - unit.paid_minor) <= ROUNDING_MINOR:
+        return []  # both split the bundle's price, and round in their own way
     ours = money_text(sold.paid_minor, sold.order.currency)
     theirs = money_text(unit.paid_minor, unit.currency)
     return [] if ours == theirs else [("price", ours, theirs)]

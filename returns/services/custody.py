@@ -225,7 +225,8 @@ def _close_unit(item: ReturnItem, seen: ReturnSeen, trace: Trace) -> int:
     if Custody.CLOSED not in CUSTODY_MOVES[item.custody]:
         return 0
     move(item, "custody", Custody.CLOSED, reason=f"The return is {seen.raw_status}", trace=trace)
-    close(kinds.NOT_IN_PARCEL, "return_item", item.pk, trace, "The return has ended")
+    for kind in (kinds.NOT_IN_PARCEL, kinds.AMBIGUOUS_UNIT_PRICE):
+        close(kind, "return_item", item.pk, trace, "The return has ended")
     return 1
 
 

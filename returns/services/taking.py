@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fulfilment.cases import BUNDLE_UNREADABLE
 from fulfilment.services import order_find
 from integrator.engine import cases, links
 from integrator.engine.cases import About, CaseKind
@@ -138,6 +139,8 @@ def _take_units(record: Return, seen: ReturnSeen, trace: Trace, *, look_again: b
             _block(item, checked.breaks, record, seen, trace)
             continue
         _unblock(item, trace)
+        if checked.other_prices:
+            _report_ambiguous(item, checked, record, seen, trace)
         if order is not None:
             contradictions += price_contradiction(item, unit)
         changed += unit_advance(item, unit, seen, trace)
@@ -201,13 +204,32 @@ def _block(
     for other in _UNIT_CHECKS:
         if other is not kind:
             close(other, "return_item", item.pk, trace, "Another check holds it now")
-    if kind is kinds.RETURN_ORDER_UNKNOWN:
-        return  # one case for the whole return is open already
+    if kind in (kinds.RETURN_ORDER_UNKNOWN, BUNDLE_UNREADABLE):
+        return  # the return, or the order's line, has a case already
     cases.open_case(
         kind,
         about_unit(item),
         trace=trace,
         facts={**facts_of(record, seen), "sku": item.sku_code},
+    )
+
+
+def _report_ambiguous(
+    item: ReturnItem, checked: Checked, record: Return, seen: ReturnSeen, trace: Trace
+) -> None:
+    """It may be any of several units with different prices: finance sees which was taken."""
+    assert checked.order_item is not None
+    others = ", ".join(f"{price / 100:.2f} {item.currency}" for price in checked.other_prices)
+    cases.open_case(
+        kinds.AMBIGUOUS_UNIT_PRICE,
+        about_unit(item),
+        trace=trace,
+        facts={
+            **facts_of(record, seen),
+            "sku": item.sku_code,
+            "taken": f"{checked.order_item.paid_minor / 100:.2f} {item.currency}",
+            "others": others,
+        },
     )
 
 

@@ -117,6 +117,19 @@ def order_does_not_add_up(stage: Stage) -> Story:
     return Story(order, {})
 
 
+def bundle_unreadable(stage: Stage) -> Story:
+    """The article is deleted before anybody asked whether it is a set."""
+    order = stage.ships(stage.shop_sells(SKU))
+    stage.act("scayle", "discontinue_sku", sku=SKU)
+    stage.settle()
+    return Story(order, {})
+
+
+def bundle_price_fallback(stage: Stage) -> Story:
+    stage.act("scayle", "price_sku", sku="HOD-GRY-M")
+    return Story(stage.sold("SET-WEEKEND"), {})
+
+
 def order_not_read(stage: Stage) -> Story:
     stage.breaks("scayle", ORDER, "error", status=422)
     order = stage.ships(stage.shop_sells(SKU))
@@ -170,8 +183,8 @@ def return_order_unknown(stage: Stage) -> Story:
 
 
 def unit_not_bought(stage: Stage) -> Story:
-    order = stage.sold("SET-WEEKEND")
-    unit = {"item_id": order["items"][0]["id"], "component": "TEE-BLK-M"}
+    order = stage.sold(SKU)
+    unit = {"item_id": order["items"][0]["id"], "sku": "TEE-BLK-M"}
     return Story(order, stage.shopper_returns(order, units=[unit]))
 
 
@@ -184,6 +197,14 @@ def unit_returned_twice(stage: Stage) -> Story:
     order = stage.sold(SKU)
     stage.shopper_returns(order, 0)
     return Story(order, stage.shopper_returns(order, 0, unchecked=True))
+
+
+def ambiguous_unit_price(stage: Stage) -> Story:
+    items = [{"sku": SKU, "price": 8925}, {"sku": SKU, "price": 6000}]
+    order = stage.ships(stage.act("scayle", "place_order", items=items))
+    stage.settle()
+    unit = {"item_id": order["items"][1]["id"], "unnamed": True}
+    return Story(order, stage.shopper_returns(order, units=[unit]))
 
 
 def wrong_customer(stage: Stage) -> Story:
@@ -435,6 +456,8 @@ CAUSES: Mapping[str, Callable[[Stage], Story]] = {
         message_changed,
         row_not_read,
         order_does_not_add_up,
+        bundle_unreadable,
+        bundle_price_fallback,
         order_not_read,
         restock_failed,
         restock_in_doubt,
@@ -445,6 +468,7 @@ CAUSES: Mapping[str, Callable[[Stage], Story]] = {
         unit_not_bought,
         unit_not_shipped,
         unit_returned_twice,
+        ambiguous_unit_price,
         wrong_customer,
         sot_violation,
         refund_mode_unknown,

@@ -84,6 +84,38 @@ def order_goes_on(stage: Stage, story: Story, case: Case, key: str) -> None:
     done(stage, story)
 
 
+def read_again(stage: Stage, story: Story, case: Case, key: str) -> None:
+    """It is mended in the catalogue: the order is read again, and its returns go their way."""
+    stage.act("scayle", "restore_sku", sku=SKU)
+    press(stage, case, key)
+    comes_back_whole(stage, story)
+
+
+def one_piece(stage: Stage, story: Story, case: Case, key: str) -> None:
+    press(stage, case, key)
+    stage.act("scayle", "restore_sku", sku=SKU)
+    comes_back_whole(stage, story)
+
+
+def comes_back_whole(stage: Stage, story: Story) -> None:
+    assert not stage.sold_unit(story.order).is_bundle
+    story.rma = stage.comes_back(story.order)
+    stage.warehouse_checks(story.rma)
+    paid_once(stage, story)
+    done(stage, story)
+
+
+def priced_there(stage: Stage, story: Story, case: Case, key: str) -> None:
+    stage.act("scayle", "price_sku", sku="HOD-GRY-M", priced=True)
+    press(stage, case, key)
+    assert stage.shares(story.order) == {"TEE-BLK-M": [2199], "HOD-GRY-M": [5291]}
+
+
+def equal_parts(stage: Stage, story: Story, case: Case, key: str) -> None:
+    press(stage, case, key)
+    assert stage.shares(story.order) == {"TEE-BLK-M": [3745], "HOD-GRY-M": [3745]}
+
+
 def switched_on(stage: Stage, story: Story, case: Case, key: str) -> None:
     switch(stage, "on")
     press(stage, case, key)
@@ -364,6 +396,10 @@ ENDS: Mapping[tuple[str, str], End] = {
     ("ROW_NOT_READ", "not_an_error"): left_out,
     ("ORDER_DOES_NOT_ADD_UP", "fixed_there"): order_goes_on,
     ("ORDER_DOES_NOT_ADD_UP", "not_an_error"): just_close,
+    ("BUNDLE_UNREADABLE", "fixed_there"): read_again,
+    ("BUNDLE_UNREADABLE", "one_piece"): one_piece,
+    ("BUNDLE_PRICE_FALLBACK", "fixed_there"): priced_there,
+    ("BUNDLE_PRICE_FALLBACK", "equal_parts"): equal_parts,
     ("ORDER_NOT_READ", "try_again"): order_goes_on,
     ("ORDER_NOT_READ", "give_up"): order_goes_on,
     ("RESTOCK_FAILED", "try_again"): goes_on,
@@ -381,6 +417,7 @@ ENDS: Mapping[tuple[str, str], End] = {
     ("UNIT_NOT_SHIPPED", "fixed_there"): shipped_meanwhile,
     ("UNIT_NOT_SHIPPED", "accept_unit"): accepted,
     ("UNIT_RETURNED_TWICE", "fixed_there"): cancelled_there,
+    ("AMBIGUOUS_UNIT_PRICE", "not_an_error"): just_close,
     ("WRONG_CUSTOMER", "accept_unit"): accepted,
     ("WRONG_CUSTOMER", "fixed_there"): right_address,
     ("SOT_VIOLATION", "not_an_error"): wrong_price_explained,

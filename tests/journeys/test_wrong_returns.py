@@ -89,7 +89,7 @@ def test_somebody_elses_order(stage: Stage) -> None:
 @pytest.mark.requirement("R006")
 def test_an_article_the_order_does_not_have(stage: Stage) -> None:
     order = stage.sold("SET-WEEKEND")
-    unit = {"item_id": order["items"][0]["id"], "component": "TEE-BLK-M"}
+    unit = {"item_id": order["items"][0]["id"], "sku": "TEE-BLK-L"}
     rma = stage.shopper_returns(order, units=[unit])
     everything_done_at_the_warehouse(stage, rma)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import IntegrityError, transaction
 
+from fulfilment.models import OrderItem, Sku
 from fulfilment.shapes import UnitStatus
 from returns.models import ReturnItem
 from returns.services.checking import check_units
@@ -93,3 +95,88 @@ def test_a_unit_that_fitted_once_stays_with_its_line(db: None) -> None:
     checked = check_units(order=sold, seen=seen, known={seen.units[0].external_id: item})
 
     assert [one.order_item for one in checked.values()] == [item.order_item]
+
+
+def a_set(*prices: int, sku: str = "SET", parts: tuple[str, ...] = ("TEE", "TEE", "CAP")) -> Any:
+    """An order whose first line is a set; further lines are single caps of another price."""
+    sold = order(sum(prices[: len(parts)]), *prices[len(parts) :])
+    line, *singles = sold.items.order_by("id")
+    skus = {
+        code: Sku.objects.get_or_create(retailer=line.sku.retailer, code=code)[0]
+        for code in {sku, *parts}
+    }
+    OrderItem.objects.filter(pk=line.pk).update(is_bundle=True, sku=skus[sku])
+    OrderItem.objects.filter(pk__in=[one.pk for one in singles]).update(sku=skus[parts[-1]])
+    for place, (code, price) in enumerate(zip(parts, prices, strict=False), start=1):
+        OrderItem.objects.create(
+            order=sold,
+            parent=sold.items.get(external_id="1-1"),
+            external_id=f"1-1/{code}/{place}",
+            sku=skus[code],
+            share_basis="CATALOGUE",
+            catalogue_minor=price,
+            paid_minor=price,
+            tax_minor=0,
+            tax_rate="0.19",
+            variant_id="1",
+            product_id="1",
+            platform_status=UnitStatus.SHIPPED,
+            platform_word="shipped",
+        )
+    return sold
+
+
+@pytest.mark.requirement("R033")
+@pytest.mark.parametrize(
+    ("units", "expected"),
+    [
+        ([("1-1", "CAP")], [("1-1/CAP/3", "")]),  # one component of the set
+        ([("1-1", "SET")], [("1-1", "")]),  # the whole set
+        ([("", "SET")], [("1-1", "")]),
+        ([("", "TEE")], [("1-1/TEE/1", "")]),
+        ([("1-1", "TEE"), ("1-1", "TEE")], [("1-1/TEE/1", ""), ("1-1/TEE/2", "")]),
+        (
+            [("1-1", "TEE")] * 3,
+            [("1-1/TEE/1", ""), ("1-1/TEE/2", ""), ("1-1/TEE/1", "UNIT_RETURNED_TWICE")],
+        ),
+        ([("1-1", "SET"), ("1-1", "CAP")], [("1-1", ""), ("1-1/CAP/3", "UNIT_RETURNED_TWICE")]),
+        ([("1-1", "CAP"), ("1-1", "SET")], [("1-1/CAP/3", ""), ("1-1", "UNIT_RETURNED_TWICE")]),
+        ([("1-1", "HAT")], [("", "UNIT_NOT_BOUGHT")]),
+    ],
+)
+def test_units_of_a_bundle(
+    db: None, units: list[tuple[str, str]], expected: list[tuple[str, str]]
+) -> None:
+    assert verdicts(a_set(1000, 1001, 1500), *units) == expected
+
+
+def test_a_bundle_nobody_could_make_out_is_held(db: None) -> None:
+    sold = order(1000)
+    sold.items.update(is_bundle=True)
+
+    assert verdicts(sold, ("1-1", "JKT")) == [("1-1", "BUNDLE_UNREADABLE")]
+
+
+def test_a_unit_that_names_no_line_says_what_else_it_could_be(db: None) -> None:
+    sold = a_set(1000, 1000, 1500, 1900)
+
+    checked = check_units(order=sold, seen=return_seen(("", "CAP"), ("1-1", "TEE")), known={})
+
+    assert checked["U0"].order_item == sold.items.get(external_id="1-1/CAP/3")
+    assert checked["U0"].other_prices == (1900,)
+    assert checked["U1"].other_prices == ()
+
+
+@pytest.mark.requirement("R033")
+@pytest.mark.parametrize("set_first", [True, False])
+def test_the_database_lets_a_set_come_back_whole_or_in_parts_but_not_both(
+    db: None, set_first: bool
+) -> None:
+    sold = a_set(1000, 1000, 1500)
+    first, second = "1-1", "1-1/CAP/3"
+    if not set_first:
+        first, second = second, first
+    returned(sold.items.get(external_id=first))
+
+    with pytest.raises(IntegrityError, match="whole or in parts"), transaction.atomic():
+        returned(sold.items.get(external_id=second))

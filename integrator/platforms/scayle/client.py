@@ -23,7 +23,7 @@ from integrator.engine.errors import Malformed, Refused
 from integrator.engine.http import Http
 from integrator.platforms.accepted import accepted
 from integrator.platforms.paging import pages, readable
-from integrator.platforms.scayle import CONTRACT, exchange, wire
+from integrator.platforms.scayle import CONTRACT, catalogue, exchange, wire
 from integrator.platforms.scayle.dialect import required
 from integrator.platforms.subscriptions import Subscription
 from integrator.platforms.tame import Field
@@ -310,7 +310,7 @@ class Scayle:
     def _variant(self, found: tuple[Field, Field]) -> VariantSeen:
         row, product = found
         shop = self._shop()
-        return wire.variant(row, product, shop["shop"], shop["country"])
+        return catalogue.variant(row, product, shop["shop"], shop["country"])
 
     def _shop(self) -> dict[str, str]:
         return {"shop": self._setting("shop_key"), "country": self._setting("country_code")}

@@ -21,13 +21,12 @@ from fulfilment.shapes import (
     ParcelSeen,
     PaymentSeen,
     Progress,
-    Sellability,
     StockSeen,
     UnitSeen,
     UnitStatus,
-    VariantSeen,
 )
 from integrator.platforms.scayle import CONTRACT
+from integrator.platforms.scayle.catalogue import parts_in_order
 from integrator.platforms.scayle.countries import ALPHA_2
 from integrator.platforms.subscriptions import Subscription
 from integrator.platforms.tame import Field
@@ -134,20 +133,6 @@ def merchant_of(row: Field) -> str:
     return row["merchantReferenceKey"].text_or_empty()
 
 
-def variant(row: Field, product: Field, shop: str, country: str) -> VariantSeen:
-    """A variant within its product: the state and the name are the product's."""
-    state = product.require_object()["state"].text()
-    return VariantSeen(
-        external_id=row.require_object()["id"].text(),
-        sku=row["referenceKey"].text(),
-        product_id=product["id"].text(),
-        name=_name(product["name"], country),
-        sellability=Sellability(CONTRACT.word("product_state", state)),
-        is_composite=_truth_or(row["isComposite"], False),
-        sellable_until=_sellable_until(product, shop, country),
-    )
-
-
 def subscription(row: Field) -> Subscription:
     return Subscription(
         external_id=row.require_object()["id"].text(),
@@ -211,6 +196,7 @@ def _unit(row: Field, currency: str) -> UnitSeen:
         shipped_at=shipped_at,
         cancelled_at=cancelled_at,
         returned_at=returned_at,
+        parts=parts_in_order(row["merchantAdditionalData"]),
     )
 
 
@@ -347,33 +333,6 @@ def _custom_data(order: Field) -> dict[str, object] | None:
     if field.absent or field.value == []:
         return {}
     return dict(field.require_object().value)
-
-
-def _name(field: Field, country: str) -> str:
-    """One name out of those per locale: the shop country's, else the first by locale."""
-    if not isinstance(field.value, dict):
-        return field.prose()
-    locales = sorted(field.value)
-    ours = [locale for locale in locales if locale.upper().endswith(country.upper())]
-    for locale in ours + locales:
-        if not field[locale].absent:
-            return field[locale].prose()
-    return ""
-
-
-def _sellable_until(product: Field, shop: str, country: str) -> datetime | None:
-    """When the shop's last sales window ends; None when nothing ends it."""
-    ends: list[datetime] = []
-    for frame in product["sellableTimeframes"].each():
-        if frame.require_object()["shopKey"].text_or_empty() not in ("", shop):
-            continue
-        if frame["countryCode"].text_or_empty().upper() not in ("", country.upper()):
-            continue
-        until = frame["sellableTo"].when_or_none()
-        if until is None:
-            return None
-        ends.append(until)
-    return max(ends, default=None)
 
 
 def _truth_or(field: Field, missing: bool) -> bool:

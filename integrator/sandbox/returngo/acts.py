@@ -81,8 +81,9 @@ def find_item(rma: Rma, wish: Wish) -> ReturnedItem:
 def request_return(world: World, wish: Wish, at: datetime) -> dict[str, Any]:
     """A shopper asks to return units: all that were shipped, or ``units``.
 
-    A unit is an order item id, or {"item_id", "component", "exchange_sku"}. ``unchecked`` lets
-    through what the portal would refuse: units not shipped or asked for before.
+    A unit is an order item id, or {"item_id", "component", "exchange_sku"}; with ``unnamed`` it
+    names no line of the order; with ``sku`` it is another article. ``unchecked`` lets through what
+    the portal would refuse: units not shipped or asked for before.
     """
     order = scayle_acts.find_order(world, wish)
     method = wish.choice("method", {SHIP, NO_SHIPMENT}, SHIP)
@@ -128,14 +129,14 @@ def _returned_item(
     component = unit.has("component")
     if not component and not wish.flag("unchecked", False) and not _returnable(world, item):
         raise wish.refuse(f"units[{number}].item_id", "cannot be returned (again)")
-    sku, paid = item.sku, item.paid
+    sku, paid = unit.text("sku", item.sku), item.paid
     if component:
         sku = unit.text("component")
         paid = _component_price(world, item, sku, wish)
     found = world.catalogue.by_sku(sku)
     return ReturnedItem(
         id=world.next_id("returned_item"),
-        shop_line_item_id=str(item.id),
+        shop_line_item_id="" if unit.flag("unnamed", False) else str(item.id),
         shop_product_id=str(item.product_id),
         variant_id=str(found[1].id if found else item.variant_id),
         sku=sku,

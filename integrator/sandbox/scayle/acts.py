@@ -262,6 +262,29 @@ def discontinue_sku(world: World, wish: Wish, at: datetime) -> dict[str, Any]:
     return {"sku": variant.sku, "variant_id": variant.id, "deleted": True}
 
 
+def restore_sku(world: World, wish: Wish, at: datetime) -> dict[str, Any]:
+    """A variant that had been deleted is put into the catalogue again."""
+    sku = wish.text("sku")
+    gone = [pair for pair in world.catalogue.pairs() if pair[1].sku == sku]
+    if not gone:
+        raise wish.refuse("sku", "no such variant")
+    product, variant = gone[0]
+    variant.deleted = False
+    product.updated_at = at
+    return {"sku": variant.sku, "variant_id": variant.id, "deleted": False}
+
+
+def price_sku(world: World, wish: Wish, at: datetime) -> dict[str, Any]:
+    """Take a variant's price of its own away, or give it back (``priced``)."""
+    found = world.catalogue.by_sku(wish.text("sku"))
+    if found is None:
+        raise wish.refuse("sku", "no such variant")
+    product, variant = found
+    variant.unpriced = not wish.flag("priced", False)
+    product.updated_at = at
+    return {"sku": variant.sku, "priced": not variant.unpriced}
+
+
 def block_sku(world: World, wish: Wish, at: datetime) -> dict[str, Any]:
     """The product of this SKU is taken off the shop."""
     found = world.catalogue.by_sku(wish.text("sku"))
@@ -298,6 +321,8 @@ ACTS: dict[str, Act] = {
     "cancel_order": cancel_order,
     "refund_by_hand": refund_by_hand,
     "discontinue_sku": discontinue_sku,
+    "restore_sku": restore_sku,
+    "price_sku": price_sku,
     "block_sku": block_sku,
     "change_stock": change_stock,
     "sell_unit": sell_unit,

@@ -356,7 +356,7 @@ def variant(row: Variant, catalogue: Catalogue) -> dict[str, Any]:
         "id": row.id,
         "referenceKey": row.sku,
         "ean": row.ean,
-        "prices": [price],
+        "prices": [] if row.unpriced else [price],
         "attributes": [{"name": "size", "value": row.size}] if row.size else [],
         "isComposite": row.is_composite,
         "relatedVariants": related,

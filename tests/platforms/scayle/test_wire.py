@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fulfilment.shapes import Billing, Progress, Sellability, UnitStatus
 from integrator.engine.errors import Malformed
-from integrator.platforms.scayle import CONTRACT, wire
+from integrator.platforms.scayle import CONTRACT, catalogue, wire
 from integrator.platforms.tame import Field
 
 Body = Callable[[str, str], Any]
@@ -213,9 +213,9 @@ def test_only_a_corrective_invoice_is_evidence_of_a_refund(body: Body) -> None:
 def test_a_variant_takes_state_name_and_end_of_sale_from_its_product(body: Body) -> None:
     product, row = Field(body("scayle", "product")), Field(body("scayle", "variant"))
 
-    in_germany = wire.variant(row, product, "nb", "de")
-    in_austria = wire.variant(row, product, "nb", "AT")
-    in_france = wire.variant(row, product, "nb", "FR")
+    in_germany = catalogue.variant(row, product, "nb", "de")
+    in_austria = catalogue.variant(row, product, "nb", "AT")
+    in_france = catalogue.variant(row, product, "nb", "FR")
 
     assert (in_germany.sku, in_germany.product_id) == ("JKT-NVY-M", "300")
     assert (in_germany.name, in_france.name) == ("Jacke", "Jacke")
@@ -268,7 +268,7 @@ def test_no_body_makes_anything_but_a_shape_or_a_named_field(body: Body, data: A
         st.sampled_from(
             [
                 ("order.shipped", wire.order),
-                ("product", lambda raw: wire.variant(Field(raw), Field(raw), "nb", "DE")),
+                ("product", lambda raw: catalogue.variant(Field(raw), Field(raw), "nb", "DE")),
                 ("invoices", lambda raw: [*map(wire.invoice, wire.entities(Field(raw)))]),
                 (
                     "stocks",
