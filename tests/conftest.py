@@ -8,10 +8,18 @@ from typing import Any
 import pytest
 from django.conf import settings
 
+from tests import template
+
 
 def pytest_configure() -> None:
     # Real password hashing takes a tenth of a second per user, on purpose.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
+    """Extends pytest-django's own: test databases are copies of one that was migrated once."""
+    template.use()
 
 
 def _is_this_machine(host: object) -> bool:
