@@ -39,6 +39,7 @@ def use() -> None:
 def _digest() -> str:
     """Another template for other migrations, ours or an installed package's."""
     content = hashlib.sha256((ROOT / "requirements.lock").read_bytes())
+    content.update(Path(__file__).read_bytes())
     for app in sorted(apps.get_app_configs(), key=lambda one: one.label):
         for file in sorted((Path(app.path) / "migrations").glob("*.py")):
             content.update(file.name.encode() + file.read_bytes())
@@ -56,6 +57,10 @@ def _make(server: psycopg.Connection, name: str, known: set[str]) -> None:
         cwd=ROOT,
         env={**os.environ, "DATABASE_URL": address},
         check=True,
+    )
+    # Closed to everybody, autovacuum too: a database that somebody is in cannot be copied.
+    server.execute(
+        sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(unfinished))
     )
     # Renamed when complete, so that an interrupted run leaves nothing half made.
     server.execute(
