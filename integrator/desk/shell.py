@@ -94,6 +94,7 @@ def _entries(request: HttpRequest, roles: frozenset[str], late: int) -> list[Ent
         entry("queue.see", "home", "Today", "file"),
         *_queues(request, roles),
         entry("order.see", "orders", "Orders", "order"),
+        entry("order.see", "monitors", "Still owed", "file"),
         entry("connection.see", "connections", "Connections", "pulse"),
         entry("configuration.change", "admin:index", "Set-up", "map"),
     ]

@@ -36,6 +36,7 @@ EXPECTED = {
     "orders": "order.see",
     "order": "order.see",
     "find": "order.see",
+    "monitors": "order.see",
     "connections": "connection.see",
     "connection_switch": "connection.change",
     "steps": "connection.see",
