@@ -39,6 +39,17 @@ DIFFERENCE_PAID = Action(
     ),
     approval=True,
 )
+REPLACEMENT_PAID = Action(
+    key="replacement_paid",
+    label="I paid it",
+    says="Records the payment with your reference as proof. A second person must agree.",
+    verb="refund.decide",
+    fields=(
+        Field("reference", "Reference of the payment"),
+        Field("note", "How it was paid", "note"),
+    ),
+    approval=True,
+)
 
 EXCHANGE_NO_STOCK = CaseKind(
     code="EXCHANGE_NO_STOCK",
@@ -193,6 +204,22 @@ EXCHANGE_ORDER_CANCELLED = CaseKind(
     ladder=("OPERATIONS",),
     alert=True,
 )
+EXCHANGE_RETURNED = CaseKind(
+    code="EXCHANGE_RETURNED",
+    owner="FINANCE",
+    severity=2,
+    due_hours=24,
+    title="Return {rma}: a replacement came back, {amount} is owed",
+    happened="{sku} of order {order} replaced a unit of order {original}, and came back.",
+    means="{shop} would pay what the replacement cost there, which is nothing or a part.",
+    todo="Pay {amount} to the customer, then note the reference here.",
+    otherwise="The customer gets nothing back.",
+    closes_when="it is recorded as paid",
+    actions=(REPLACEMENT_PAID,),
+    evidence=("rma", "sku", "amount", "order", "original"),
+    ladder=("CONTROLLER",),
+)
+
 KINDS = (
     EXCHANGE_NO_STOCK,
     EXCHANGE_DATA_MISSING,
@@ -204,4 +231,5 @@ KINDS = (
     EXCHANGE_STALLED,
     EXCHANGE_CHANGED_LATE,
     EXCHANGE_ORDER_CANCELLED,
+    EXCHANGE_RETURNED,
 )

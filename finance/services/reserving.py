@@ -69,11 +69,13 @@ def refund_reserve(
     """Create a refund of units and reserve its amount on the order and them, under row lock.
 
     ``evidence_before`` are the corrective invoices the order already has, ``billing_before`` what
-    its billing says before sending: they prove nothing about this one. UnableToRefund when more
-    would go back than was paid.
+    its billing says before sending: they prove nothing about this one. ``order_id`` only where the
+    money was paid for another order than the one the return is of. UnableToRefund when more would
+    go back than was paid.
     """
     assert shares, "a refund without units"
-    order_id = order_id if return_record is None else return_record.order_id
+    if order_id is None and return_record is not None:
+        order_id = return_record.order_id
     assert order_id is not None, "a refund without an order"
     total = sum(share.amount_minor for share in shares)
     refund = _create(

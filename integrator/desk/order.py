@@ -30,8 +30,9 @@ from integrator.models import (
     Transition,
 )
 from integrator.roles import Role
-from returns.models import Inspection, Return, ReturnItem
-from returns.states import Custody
+from returns.models import Exchange, Inspection, Return, ReturnItem
+from returns.services.exchanges import waits_for
+from returns.states import Custody, ExchangeStatus
 
 PAGE = 50
 ROWS = 400  # of one order; more than this is an accident, and the newest are shown
@@ -135,6 +136,10 @@ def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
         "customer": order.customer if may(request, "personal.see") else None,
         "items": _items(items, units),
         "returns": _returns(units, times, movements, known, at),
+        "exchanges": _exchanges(order),
+        "made_for": Exchange.objects.select_related("order", "return_record")
+        .filter(exchange_order=order)
+        .first(),
         "refunds": [_figures(refund) for refund in refunds],
         "movements": movements,
         "open_steps": [one for one in steps if one.job.state not in _ENDED],
@@ -199,6 +204,36 @@ def _returns(
         )
         panel["units"].append(rails.unit_of(unit, times=times, movements=movements, at=at))
     return list(found.values())
+
+
+_EXCHANGE_SYMBOLS = {
+    ExchangeStatus.REQUESTED: "wait",
+    ExchangeStatus.RESERVED: "wait",
+    ExchangeStatus.ORDERED: "wait",
+    ExchangeStatus.RELEASED: "wait",
+    ExchangeStatus.SHIPPED: "ok",
+    ExchangeStatus.REFUSED: "bad",
+    ExchangeStatus.CANCELLED: "idle",
+}
+
+
+def _exchanges(order: Order) -> list[dict[str, Any]]:
+    """What goes out instead of money: how far, under which number, and what it waits for."""
+    rows = (
+        Exchange.objects.filter(order=order)
+        .select_related("return_record", "exchange_order")
+        .prefetch_related("items")
+        .order_by("return_record_id", "number")
+    )
+    return [
+        {
+            "row": row,
+            "pieces": ", ".join(one.sku_code for one in row.items.all()),
+            "symbol": _EXCHANGE_SYMBOLS[ExchangeStatus(row.status)],
+            "waits_for": waits_for(row),
+        }
+        for row in rows
+    ]
 
 
 def _items(items: list[OrderItem], units: list[ReturnItem]) -> list[tuple[OrderItem, str, str]]:

@@ -16,6 +16,7 @@ from finance.amounts import worked_out
 from finance.evidence import missing_evidence
 from finance.models import Refund
 from finance.states import RefundStatus
+from fulfilment.shapes import OrderKind
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, Nothing
 from integrator.engine.shapes import Call
 from integrator.engine.work import Work
@@ -195,6 +196,8 @@ def _is_paid(item: ReturnItem) -> bool:
         return True
     if item.order_item is None or item.resolution == Resolution.EXCHANGE:
         return False
+    if item.order_item.order.kind == OrderKind.EXCHANGE:
+        return False  # it cost nothing there, and is worth what it replaced
     return not worked_out(item.order_item, item.deductions)[0]
 
 

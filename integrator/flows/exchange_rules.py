@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from finance.amounts import spread
 from fulfilment.shapes import AddressSeen, DraftUnit, OrderDraft, OrderSeen
 from integrator.engine.errors import Refused
 from integrator.platforms.scayle import CONTRACT
@@ -104,18 +105,6 @@ def _units(exchange: Exchange) -> list[DraftUnit]:
 def _tax_rate(exchange: Exchange) -> str:
     item = exchange.return_item
     return item.order_item.tax_rate if item is not None and item.order_item is not None else ""
-
-
-def spread(amount: int, weights: list[int]) -> list[int]:
-    """``amount`` over ``weights`` without losing a cent: largest remainder, first ones first."""
-    whole = sum(weights)
-    if not whole:
-        return [amount, *[0] * (len(weights) - 1)]
-    shares = [amount * weight // whole for weight in weights]
-    by_rest = sorted(range(len(weights)), key=lambda at: (-(amount * weights[at] % whole), at))
-    for place in by_rest[: amount - sum(shares)]:
-        shares[place] += 1
-    return shares
 
 
 def _missing(exchange: Exchange, fields: list[str], where: str) -> Refused:

@@ -13,7 +13,7 @@ from finance.models import Refund
 from finance.services import Share, facts_of
 from finance.states import Executor, RefundStatus
 from fulfilment.models import Order
-from fulfilment.shapes import InvoiceSeen, OrderSeen, UnitStatus
+from fulfilment.shapes import InvoiceSeen, OrderKind, OrderSeen, UnitStatus
 from integrator.engine import mappings
 from integrator.engine.errors import Misconfigured, Refused
 from integrator.engine.money import money_text
@@ -71,7 +71,11 @@ def ready_units(
     items = list(
         record.items.filter(blocked_by="", money__in=PAYABLE, order_item__isnull=False)
         .select_related(
-            "sku", "order_item__sku", "order_item__parent__sku", "return_record__connection"
+            "sku",
+            "order_item__sku",
+            "order_item__parent__sku",
+            "order_item__order",
+            "return_record__connection",
         )
         .order_by("id")
     )
@@ -86,6 +90,8 @@ def ready_units(
         if missing_evidence(item, method, verdicts.get(item.pk), values):
             continue
         word = _known(record, MappingKind.RESOLUTION, item.resolution, item.resolution_word)
+        if item.order_item is not None and item.order_item.order.kind == OrderKind.EXCHANGE:
+            continue  # worth what it replaced, not what it cost: refund_replacement
         if word != Resolution.EXCHANGE and unit_gets_goods(item):
             continue  # goods are on their way for it: EXCHANGE_CHANGED_LATE asks a person
         ready.append(Ready(item, Resolution(word), tuple(item.deductions)))

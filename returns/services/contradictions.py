@@ -6,6 +6,7 @@ Nothing here writes to the order: its price, customer and address are the shop's
 from __future__ import annotations
 
 from fulfilment.models import Order
+from fulfilment.shapes import OrderKind
 from integrator.engine import cases
 from integrator.engine.cases import About
 from integrator.engine.money import money_text
@@ -24,6 +25,8 @@ def price_contradiction(item: ReturnItem, unit: ReturnUnitSeen) -> list[tuple[st
         return []  # it is held for not being part of the order at all
     if sold.parent_id is not None and abs(sold.paid_minor - unit.paid_minor) <= ROUNDING_MINOR:
         return []  # both split the bundle's price, and round in their own way
+    if sold.order.kind == OrderKind.EXCHANGE:
+        return []  # it was sent for another unit: its own price says nothing about its worth
     ours = money_text(sold.paid_minor, sold.order.currency)
     theirs = money_text(unit.paid_minor, unit.currency)
     return [] if ours == theirs else [("price", ours, theirs)]

@@ -12,6 +12,7 @@ from fulfilment.shapes import AddressSeen, OrderKind, UnitStatus
 from fulfilment.states import OrderStatus
 from integrator.engine import cases, jobs, links
 from integrator.engine.cases import About
+from integrator.engine.money import money_text
 from integrator.engine.states import Trace, move
 from integrator.models import Job, JobState
 from returns import exchange_cases as kinds
@@ -55,7 +56,7 @@ def exchange_facts(exchange: Exchange) -> dict[str, str]:
         "rma": exchange.return_record.external_id,
         "order": exchange.order.number,
         "sku": exchange.pieces,
-        "amount": f"{abs(exchange.difference_minor) / 100:.2f} {exchange.currency}",
+        "amount": money_text(abs(exchange.difference_minor), exchange.currency),
         "exchange_order": made.number if made is not None else "(none yet)",
         "platform": exchange.connection.name,
         "shop": exchange.order.connection.name,

@@ -14,7 +14,10 @@ from django.test.utils import CaptureQueriesContext
 
 from finance.states import RefundStatus
 from fulfilment.models import Order
+from fulfilment.shapes import OrderKind
+from integrator.engine.states import move
 from integrator.models import Connection, JobState
+from returns.models import Exchange, ExchangeItem
 from returns.states import Custody
 from tests.desk import factories
 
@@ -257,3 +260,35 @@ def test_an_order_that_is_not_there_is_a_page_with_a_search(as_: Callable[[str],
 
     assert response.status_code == 404
     assert 'role="search"' in response.content.decode()
+
+
+@pytest.mark.requirement("R032")
+def test_a_replacement_is_shown_with_its_order_difference_and_what_it_waits_for(
+    order: Order, at: datetime, as_: Callable[[str], Client]
+) -> None:
+    rma = factories.return_of(order, "RMA3271840", at)
+    made = factories.order("100482913-X1", at, units=(("4068-PET-L", "Jacket L", 1500),))
+    Order.objects.filter(pk=made.pk).update(kind=OrderKind.EXCHANGE)
+    exchange = Exchange.objects.create(
+        connection=rma.connection,
+        return_record=rma,
+        return_item=rma.items.first(),
+        order=order,
+        number=1,
+        key="EXC-RMA3271840-1",
+        difference_minor=1500,
+        currency="EUR",
+        requested_at=at,
+    )
+    ExchangeItem.objects.create(exchange=exchange, place=1, sku_code="4068-PET-L")
+    trace = factories.trace(at)
+    move(exchange, "difference", "OPEN", reason="It costs more", trace=trace)
+    changes = {"exchange_order_id": made.pk, "ordered_at": at}
+    move(exchange, "status", "ORDERED", reason="It is there", trace=trace, **changes)
+
+    page = words(as_("carla").get(f"/orders/{order.pk}/").content.decode())
+    for said in ("EXC-RMA3271840-1", "4068-PET-L", "100482913-X1", "EUR 15.00", "not paid yet"):
+        assert said in page
+    assert "Ordered waits for the payment" in page
+    other = words(as_("carla").get(f"/orders/{made.pk}/").content.decode())
+    assert "No sale: it replaces a unit of order 100482913" in other

@@ -339,6 +339,22 @@ def exchange_order_cancelled(stage: Stage) -> Story:
     return story
 
 
+def exchange_returned(stage: Stage) -> Story:
+    """The replacement arrived, did not fit either, and came back for money."""
+    story = _exchanged(stage)
+    made = next(row for row in stage.books("scayle")["orders"] if row["imported"])
+    case = stage.case("EXCHANGE_RELEASE_BY_HAND")
+    stage.decide(case, "exchange_released", by=stage.omar, data={"reference": "WMS-1"})
+    stage.act("scayle", "send_imported", order_id=made["id"])
+    stage.settle()
+    stage.hands_in(story.rma)
+    stage.arrives(story.rma)
+    stage.warehouse_checks(story.rma)
+    story.rma = stage.comes_back(made)
+    stage.warehouse_checks(story.rma)
+    return story
+
+
 def refund_refused(stage: Stage) -> Story:
     stage.breaks("scayle", RETURN_ITEMS, "error", status=422, times=1)
     return _inspected(stage, stage.sold(SKU))
@@ -487,6 +503,7 @@ CAUSES: Mapping[str, Callable[[Stage], Story]] = {
         exchange_stalled,
         exchange_changed_late,
         exchange_order_cancelled,
+        exchange_returned,
         complete_failed,
         refund_refused,
         refund_in_doubt,

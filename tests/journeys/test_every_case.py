@@ -380,6 +380,18 @@ def more_allowed(stage: Stage, story: Story, case: Case, key: str) -> None:
     done(stage, story)
 
 
+def replacement_paid(stage: Stage, story: Story, case: Case, key: str) -> None:
+    """Worth what it replaced, booked on the original order, and never paid by the shop."""
+    price = story.order["items"][0]["paid"]
+    assert case.facts["amount"] == f"{price / 100:.2f} EUR"
+    press(stage, case, key, reference="BANK-5")
+    stage.passes(minutes=6, step=3)
+    assert stage.order(story.order).refunded_minor == price
+    assert stage.books("scayle")["refunds"] == []
+    assert stage.books("scayle")["returns"] == []
+    done(stage, story)
+
+
 ENDS: Mapping[tuple[str, str], End] = {
     ("JOB_FAILED", "try_again"): just_close,
     ("JOB_FAILED", "give_up"): just_close,
@@ -446,6 +458,7 @@ ENDS: Mapping[tuple[str, str], End] = {
     ("EXCHANGE_CHANGED_LATE", "fixed_there"): exchanged,
     ("EXCHANGE_CHANGED_LATE", "not_an_error"): exchanged,
     ("EXCHANGE_ORDER_CANCELLED", "exchange_refuse"): not_sent,
+    ("EXCHANGE_RETURNED", "replacement_paid"): replacement_paid,
     ("COMPLETE_FAILED", "try_again"): goes_on,
     ("COMPLETE_FAILED", "give_up"): done_there,
     ("REFUND_REFUSED", "try_again"): goes_on,
