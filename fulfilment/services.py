@@ -20,7 +20,7 @@ from fulfilment.models import (
     StockLevel,
     StockMovement,
 )
-from fulfilment.shapes import BundleSeen, OrderSeen, Progress, StockSeen, UnitStatus
+from fulfilment.shapes import BundleSeen, OrderSeen, Progress, StockSeen, UnitSeen, UnitStatus
 from fulfilment.states import ORDER_MOVES, Bucket, OrderStatus
 from integrator.engine import cases, links
 from integrator.engine.money import money_text
@@ -96,7 +96,7 @@ def _order_create(connection: Connection, seen: OrderSeen, trace: Trace) -> Orde
         source_updated_at=seen.updated_at,
         read_at=trace.at,
     )
-    _items_create(order, seen)
+    _items_create(order, seen.units)
     links.bind(
         connection=connection,
         external_kind="order",
@@ -143,9 +143,9 @@ def _address(seen: OrderSeen) -> Address | None:
     )
 
 
-def _items_create(order: Order, seen: OrderSeen) -> None:
+def _items_create(order: Order, units: Sequence[UnitSeen]) -> None:
     retailer = order.connection.retailer
-    codes = sorted({unit.sku for unit in seen.units})
+    codes = sorted({unit.sku for unit in units})
     Sku.objects.bulk_create(
         [Sku(retailer=retailer, code=code) for code in codes], ignore_conflicts=True
     )
@@ -166,14 +166,19 @@ def _items_create(order: Order, seen: OrderSeen) -> None:
             cancelled_at=unit.cancelled_at,
             returned_at=unit.returned_at,
         )
-        for unit in seen.units
+        for unit in units
     )
 
 
 def _items_update(order: Order, seen: OrderSeen) -> None:
+    """Follow the shop's word on each unit. One that was added to the order later is taken over."""
     units = {unit.external_id: unit for unit in seen.units}
+    items = list(order.items.select_related("parent"))
+    known_ids = {item.external_id for item in items}
+    if added := [unit for unit in seen.units if unit.external_id not in known_ids]:
+        _items_create(order, added)
     changed = []
-    for item in order.items.select_related("parent"):
+    for item in items:
         unit = units.get(item.line_id)
         if unit is None:
             continue

@@ -18,6 +18,8 @@ from django.db import transaction
 
 from fulfilment.models import Location
 from integrator.engine import choices, limits, mappings, secrets
+from integrator.engine.errors import Misconfigured
+from integrator.engine.money import EXPONENTS
 from integrator.engine.states import Trace
 from integrator.models import Connection, Cursor, MappingKind, Retailer
 from integrator.models import Mapping as MappingRow
@@ -68,7 +70,16 @@ def _retailer(content: Mapping[str, Any], said: list[str]) -> Retailer:
         raise UnableToConfigure("[retailer] is missing")
     slug = _take(table, "slug", "retailer")
     wanted = {name: _take(table, name, "retailer") for name in ("name", "timezone", "currency")}
+    if wanted["currency"] not in EXPONENTS:
+        raise UnableToConfigure(
+            f"retailer.currency {wanted['currency']!r} is no currency of ISO 4217"
+        )
     retailer, created = Retailer.objects.get_or_create(slug=slug, defaults=wanted)
+    if retailer.currency != wanted["currency"]:
+        # Amounts are kept in it: the same figures would suddenly mean something else.
+        raise UnableToConfigure(
+            f"retailer.currency is {retailer.currency} and cannot be changed any more"
+        )
     if created:
         said.append(f"retailer {slug}: added")
     _update(retailer, wanted, f"retailer {slug}", said)
@@ -164,12 +175,20 @@ def _secrets(row: Connection, table: Mapping[str, Any], where: str, said: list[s
                 f"{where}.secrets.{name}: the environment has no variable {variable}"
             )
         wanted[name] = os.environ[variable]
-    if not wanted or secrets.read(row) == wanted:
+    if not wanted or _known_secrets(row) == wanted:
         return False
     row.secrets = secrets.seal(wanted)
     row.save(update_fields=["secrets"])
     said.append(f"connection {row.slug}: credentials {', '.join(sorted(wanted))} set")
     return True
+
+
+def _known_secrets(row: Connection) -> dict[str, str] | None:
+    """None when no key of ours opens them: they are then set anew, which is what mends it."""
+    try:
+        return secrets.read(row)
+    except Misconfigured:
+        return None
 
 
 def _budgets(row: Connection, table: Mapping[str, Any], where: str, said: list[str]) -> None:

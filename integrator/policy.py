@@ -22,13 +22,11 @@ VERBS: Mapping[str, frozenset[str]] = {
     "order.see": frozenset(_ALL),
     "connection.see": frozenset(_ALL),
     "personal.see": frozenset({Role.CX, Role.OPERATIONS, Role.FINANCE, Role.CONTROLLER}),
-    "payload.see": frozenset({Role.ADMIN}),
     # Working on cases
     "case.work": frozenset({*_TEAMS, Role.CONTROLLER, Role.ADMIN}),
     "case.solve": frozenset({*_TEAMS, Role.CONTROLLER, Role.ADMIN}),
     "job.retry": frozenset({*_TEAMS, Role.ADMIN}),
     "job.cancel": frozenset({*_TEAMS, Role.ADMIN}),
-    "record.read_again": frozenset({*_TEAMS, Role.ADMIN}),
     # What changes stock or money
     "mapping.change": frozenset({Role.OPERATIONS, Role.ADMIN}),
     "disposition.record": frozenset({Role.OPERATIONS}),
@@ -37,14 +35,12 @@ VERBS: Mapping[str, frozenset[str]] = {
     "exchange.release": frozenset({Role.OPERATIONS}),
     "doubt.decide": frozenset({Role.OPERATIONS, Role.FINANCE}),
     "refund.decide": frozenset({Role.FINANCE}),
-    "refund.confirm": frozenset({Role.FINANCE, Role.CONTROLLER}),
     "approval.decide": frozenset({Role.CONTROLLER, Role.FINANCE, Role.OPERATIONS}),
     "loss.accept": frozenset({Role.FINANCE}),
     # Setting up
     "connection.change": frozenset({Role.ADMIN}),
     "configuration.change": frozenset({Role.ADMIN}),
     "people.change": frozenset({Role.ADMIN}),
-    "audit.see": frozenset({Role.AUDITOR, Role.CONTROLLER, Role.ADMIN}),
 }
 
 # Pairs nobody may hold together: who asks for money must not be the one who agrees to it.

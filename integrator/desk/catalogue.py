@@ -64,10 +64,6 @@ def shared_codes() -> list[str]:
     return sorted(code for code, kind in CASE_KINDS.items() if kind.shared_cause)
 
 
-def flow_of(name: str) -> Flow | None:
-    return _FLOWS.get(name)
-
-
 def flow_says(name: str) -> str:
     """What a flow does, as a short sentence without its full stop."""
     flow = _FLOWS.get(name)
@@ -86,8 +82,3 @@ def tile_of(platform: str) -> Tile:
     if known is None:
         return OURS
     return Tile(known.tile, known.name, _LANES.get(platform, _ERP_LANE))
-
-
-def platform_name(platform: str) -> str:
-    known = PLATFORMS.get(platform)
-    return known.name if known else platform

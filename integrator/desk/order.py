@@ -103,12 +103,10 @@ def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
     items = list(OrderItem.objects.filter(order=order).select_related("sku").order_by("id"))
     units = list(_returned(order))
     refunds = list(Refund.objects.filter(order=order).order_by("id"))
-    movements = list(
-        StockMovement.objects.filter(order_id=order.pk)
-        .select_related("sku", "location")
-        .order_by("id")[:ROWS]
+    movements: list[StockMovement] = _newest(
+        StockMovement.objects.filter(order_id=order.pk).select_related("sku", "location")
     )
-    transitions = list(_newest(Transition.objects.filter(order_id=order.pk)))
+    transitions: list[Transition] = _newest(Transition.objects.filter(order_id=order.pk))
     jobs = list(Job.objects.filter(order_id=order.pk).order_by("-id")[:ROWS])
     case_events = list(
         CaseEvent.objects.filter(case__order_id=order.pk)
@@ -166,7 +164,7 @@ def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
 _ENDED = (JobState.DONE, JobState.CANCELLED)
 
 
-def _newest(rows: Any) -> list[Transition]:
+def _newest(rows: Any) -> list[Any]:
     """The newest rows, oldest first."""
     return list(reversed(rows.order_by("-id")[:ROWS]))
 

@@ -45,7 +45,6 @@ CHOICES: Mapping[str, Any] = {
     # parcel.
     "exchange_hours": {"dispatch": 0.5, "unpaid": 72, "draft": 24},
     "exchange_ship_working_days": 2,
-    "tolerance_minor": {"EUR": 1},
     # When the shop is told what became of returned units: "at once", "every 15 minutes",
     # "daily at 18:00" (the retailer's clock).
     "status_posting": "every 15 minutes",
@@ -66,6 +65,12 @@ def check(values: Mapping[str, Any]) -> dict[str, Any]:
     if unknown:
         raise UnableToSetPolicy(f"policy.{unknown[0]} is not a choice")
     full = {**CHOICES, **values}
+    missing = sorted(set(CHOICES["refund_evidence"]) ^ set(full["refund_evidence"]))
+    if missing:
+        raise UnableToSetPolicy(
+            f"policy.refund_evidence.{missing[0]}: name each of "
+            f"{', '.join(CHOICES['refund_evidence'])}, and nothing else"
+        )
     for method, needed in full["refund_evidence"].items():
         wrong = [one for one in needed if one not in EVIDENCE]
         if wrong or not needed:

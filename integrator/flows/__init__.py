@@ -42,7 +42,7 @@ from integrator.flows import (
     tell_exchange,
     watch_exchanges,
 )
-from integrator.flows.alert import CASE_KINDS
+from integrator.flows.kinds import CASE_KINDS
 
 ROUTES: Routes = {
     # What platforms tell us

@@ -5,20 +5,15 @@ from __future__ import annotations
 from django.conf import settings
 from django.core.mail import send_mail
 
-from finance import cases as finance_cases
-from fulfilment import cases as fulfilment_cases
 from integrator.engine import cases
 from integrator.engine.errors import Transient
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, Nothing, each
 from integrator.engine.money import money_text
 from integrator.engine.work import Work
+from integrator.flows.kinds import CASE_KINDS
 from integrator.models import Case, CaseEvent
 from integrator.roles import Role
-from returns import cases as returns_cases
 
-CASE_KINDS = cases.by_code(
-    [*cases.KINDS, *fulfilment_cases.KINDS, *returns_cases.KINDS, *finance_cases.KINDS]
-)
 QUEUE = "mail"
 
 

@@ -26,7 +26,6 @@ DAILY_SETTINGS = {
     for slug, platform in PLATFORMS.items()
     if platform.dialect.daily_limit_setting
 }
-SLOTS_PER_QUEUE = 1  # a slow platform then delays only itself
 NUDGE_EVERY_SECONDS = 1.0
 WAIT_FOR_SLOT_SECONDS = 1.0
 
@@ -94,27 +93,24 @@ def _worker(queue: str) -> worker.Worker:
 
 @contextmanager
 def _slot(queue: str) -> Iterator[bool]:
-    """One of the queue's slots, as a lock that dies with the process."""
-    keys = [crc32(f"{queue}/{slot}".encode()) for slot in range(SLOTS_PER_QUEUE)]
-    taken = None
+    """The queue's one slot, as a lock that dies with the process: a slow platform delays only
+    itself.
+    """
+    key = crc32(f"{queue}/0".encode())
     until = time.monotonic() + WAIT_FOR_SLOT_SECONDS
-    with database.cursor() as cursor:
-        while taken is None:
-            for key in keys:
-                cursor.execute("SELECT pg_try_advisory_lock(7310, %s::bigint::bit(32)::int)", [key])
-                if cursor.fetchone()[0]:
-                    taken = key
-                    break
-            if taken is None:
-                if time.monotonic() >= until:
-                    break
-                time.sleep(0.1)
+    while not (taken := _locked("pg_try_advisory_lock", key)) and time.monotonic() < until:
+        time.sleep(0.1)
     try:
-        yield taken is not None
+        yield taken
     finally:
-        if taken is not None:
-            with database.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(7310, %s::bigint::bit(32)::int)", [taken])
+        if taken:
+            _locked("pg_advisory_unlock", key)
+
+
+def _locked(function: str, key: int) -> bool:
+    with database.cursor() as cursor:
+        cursor.execute(f"SELECT {function}(7310, %s::bigint::bit(32)::int)", [key])
+        return bool(cursor.fetchone()[0])
 
 
 __all__ = ["QUEUES", "drain", "nudge", "tick", "wake"]

@@ -30,7 +30,7 @@ class Connection(models.Model):
     """One account of a retailer at one platform.
 
     ``secrets`` is a MultiFernet token. ``callback_token_hash`` is the SHA-256 of the unguessable
-    part of the callback address. ``version`` grows with every change, so caches notice.
+    part of the callback address. ``version`` grows with every change of it.
     """
 
     RECORD_KIND: ClassVar = "connection"

@@ -12,15 +12,15 @@ from django.db.models import BigIntegerField, Func, Value
 from integrator.models.states import BORN, Moves
 
 
-def append_only(*, routed: bool = False, erasable: bool = False) -> list[pgtrigger.Trigger]:
+def append_only(*, routed: bool = False) -> list[pgtrigger.Trigger]:
     """Rows may be added and nothing else.
 
-    ``routed`` allows the one exception: ``routed_at`` may be set once. ``erasable`` allows DELETE,
-    for rows that hold personal data.
+    ``routed`` allows the one exception: ``routed_at`` may be set once.
     """
-    triggers: list[pgtrigger.Trigger] = [_no_truncate()]
-    if not erasable:
-        triggers.append(pgtrigger.Protect(name="no_delete", operation=pgtrigger.Delete))
+    triggers: list[pgtrigger.Trigger] = [
+        _no_truncate(),
+        pgtrigger.Protect(name="no_delete", operation=pgtrigger.Delete),
+    ]
     if routed:
         triggers.append(
             pgtrigger.Protect(

@@ -128,8 +128,20 @@ def test_nobody_pays_until_somebody_said_who() -> None:
         ({"refund_amount_owner": None}, "policy.refund_amount_owner"),
         ({"stock_evidence": "hope"}, "policy.stock_evidence"),
         ({"exchange_trigger": ""}, "policy.exchange_trigger"),
-        ({"refund_evidence": {"SHIPPED": ["inspectd"]}}, "policy.refund_evidence.SHIPPED"),
-        ({"refund_evidence": {"KEPT": []}}, "policy.refund_evidence.KEPT"),
+        (
+            {"refund_evidence": {"SHIPPED": ["inspectd"], "KEPT": ["approved"]}},
+            "policy.refund_evidence.SHIPPED",
+        ),
+        (
+            {"refund_evidence": {"SHIPPED": ["approved"], "KEPT": []}},
+            "policy.refund_evidence.KEPT",
+        ),
+        ({"refund_evidence": {"SHIPPED": ["approved"]}}, "policy.refund_evidence.KEPT"),
+        (
+            {"refund_evidence": {"SHIPPED": ["approved"], "KEPT": ["approved"], "SENT": ["x"]}},
+            "policy.refund_evidence.SENT",
+        ),
+        ({"tolerance_minor": {"EUR": 1}}, "policy.tolerance_minor"),
     ],
 )
 def test_a_wrong_choice_is_named(values: dict[str, Any], named: str) -> None:

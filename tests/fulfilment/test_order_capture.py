@@ -33,6 +33,16 @@ def test_the_same_reading_again_changes_nothing(db: None) -> None:
     assert (Link.objects.count(), Sku.objects.count()) == (1, 1)
 
 
+def test_a_unit_added_to_the_order_later_is_taken_over(db: None) -> None:
+    capture(order_seen(900))
+
+    order = capture(order_seen(900, 700, minutes=5))
+
+    assert list(order.items.order_by("id").values_list("paid_minor", flat=True)) == [900, 700]
+    assert order.paid_minor == 1600
+    assert not Case.objects.exists()
+
+
 def test_buyers_without_an_id_are_not_one_person(db: None) -> None:
     """The check for a stranger's return rests on the buyer's e-mail."""
     shop = connection()

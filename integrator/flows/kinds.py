@@ -1,0 +1,12 @@
+"""Every case kind of the product by its code: the engine's and the departments'."""
+
+from __future__ import annotations
+
+from finance import cases as finance_cases
+from fulfilment import cases as fulfilment_cases
+from integrator.engine import cases
+from returns import cases as returns_cases
+
+CASE_KINDS = cases.by_code(
+    [*cases.KINDS, *fulfilment_cases.KINDS, *returns_cases.KINDS, *finance_cases.KINDS]
+)
