@@ -39,9 +39,11 @@ def record_happened(work: Work, _: None) -> Evidence:
 def record_did_not(work: Work, _: None) -> Evidence:
     """It was not sent: it may run again, and looks first whether somebody paid meanwhile."""
     case = the_case(work)
-    settled = case.job is not None and jobs.settle_doubt(
-        case.job, happened=False, at=work.at, evidence={}
-    )
+    job = case.job
+    if job is not None and job.sent_at is not None and job.sent_at > _decision(work).at:
+        # It was sent once more since they looked: their word is about the call before.
+        return {"nothing": "it was sent again after this was decided"}
+    settled = job is not None and jobs.settle_doubt(job, happened=False, at=work.at, evidence={})
     _close(case, work, "Two people saw that it did not happen")
     return {"settled": settled}
 

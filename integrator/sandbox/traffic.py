@@ -16,8 +16,11 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
+
+from integrator.sandbox.stories import STORIES, Deed, Story, other_size
 
 logger = logging.getLogger(__name__)
 
@@ -25,8 +28,6 @@ _TIMEOUT_SECONDS = 10.0
 _AWAY_SECONDS = 2.0
 _RETURN_RATE = 0.7
 _REFILL = 200
-# Each takes a SKU off sale for good, and there are forty.
-_DISCONTINUED_MOST = 4
 
 Row = dict[str, Any]
 Send = Callable[[str, Row], Row]
@@ -88,21 +89,13 @@ _DEMO_RULES: list[Row] = [
 ]
 MIXES: dict[str, list[Row]] = {"none": [], "demo": _DEMO_RULES}
 
-# Every third return of the demo mix is one of these, dealt like cards, so that each is met within a
-# minute or two; the other returns go through clean.
-STORIES = (
-    "unmapped_location",
-    "unknown_resolution",
-    "discontinued",
-    "tampered_price",
-    "unknown_order",
-    "wrong_customer",
-    "not_in_parcel",
-    "damaged",
-    "corrected",
-    "refund_by_hand",
-)
-_STORY_RATE = 0.34
+# Every third return of the demo mix is a story, dealt like cards, so that each is met within a few
+# minutes; the other returns go through clean.
+_STORY_RATE = 0.4
+CLEAN = Story("nothing goes wrong")
+# How often the warehouse sends exchange orders, and how long people have to release one before.
+_WAREHOUSE_SECONDS = 20.0
+_EXCHANGE_SECONDS = 300
 
 
 class SandboxAway(Exception):
@@ -175,6 +168,7 @@ class Traffic:
         self._deck: list[str] = []
         self.told: Counter[str] = Counter()
         self._plan(0.0, self._shop)
+        self._plan(_WAREHOUSE_SECONDS, self._send_what_was_ordered)
 
     def _plan(self, due: float, run: Callable[[float], None]) -> None:
         heapq.heappush(self._steps, _Step(due, next(self._numbers), run))
@@ -266,32 +260,48 @@ class Traffic:
         if self._mix != "demo" or self._random.random() >= _STORY_RATE:
             return ""
         if not self._deck:
-            self._deck = self._random.sample(STORIES, len(STORIES))
-        story = self._deck.pop()
-        if story == "discontinued" and self.told[story] >= _DISCONTINUED_MOST:
-            return ""
-        self.told[story] += 1
-        return story
+            self._deck = self._random.sample(list(STORIES), len(STORIES))
+        return self._deck.pop()
 
     def _ask_to_return(self, order: Row, at: float) -> None:
-        story = self._story()
-        wish: Row = {"order_id": order["id"], "reason": self._reason()}
+        name = self._story()
+        story = STORIES.get(name, CLEAN)
+        wish = story.wish(order, self._random)
+        spent = story.most is not None and self.told[name] >= story.most
+        if wish is None or spent:
+            # Not for this order: the card goes back, the return goes through clean.
+            self._deck[:0] = [] if spent else [name]
+            name, story, wish = "", CLEAN, {}
+        if name:
+            self.told[name] += 1
+        wish = self._usual_wish(order, clean=not name) | wish
+        rma = self._act("returngo", story.action, **wish)
+        self._do(story.asked, rma, at)
+        self._soon(at, 1, 4, lambda then: self._approve(rma, story, then))
+
+    def _usual_wish(self, order: Row, *, clean: bool) -> Row:
         units = [item["id"] for item in order["items"] if not item["cancelled"]]
+        wish: Row = {"order_id": order["id"], "reason": self._reason()}
         wish["units"] = self._random.sample(units, self._random.randint(1, len(units)))
         dice = self._random.random()
-        if story == "unknown_resolution":
-            wish["resolution"] = "KeepAndDonate"
-        elif story == "" and dice < 0.1:
+        if clean and dice < 0.1:
             wish["resolution"] = "RefundToStoreCredit"
-        elif story == "" and dice < 0.2:
+        elif clean and dice < 0.2:
             wish["units"] = [self._exchange(order, wish["units"][0])]
-        elif story == "" and dice < 0.25:
+        elif clean and dice < 0.25:
             wish["return_fee"] = 250
-        action = story if story in {"unknown_order", "wrong_customer"} else "request_return"
-        rma = self._act("returngo", action, **wish)
-        if story == "tampered_price":
-            self._act("returngo", "tamper", rma_id=rma["id"], amount=2000)
-        self._soon(at, 1, 4, lambda then: self._approve(rma, story, then))
+        return wish
+
+    def _do(self, deeds: tuple[Deed, ...], rma: Row, at: float) -> None:
+        for deed in deeds:
+            values = deed.values(rma)
+            if deed.after == (0, 0):
+                self._act(deed.platform, deed.action, **values)
+            else:
+                self._soon(at, *deed.after, partial(self._done_later, deed, values))
+
+    def _done_later(self, deed: Deed, values: Row, _: float) -> None:
+        self._act(deed.platform, deed.action, **values)
 
     def _reason(self) -> str:
         return self._random.choice(("Too small", "Too big", "Not as pictured", "Changed my mind"))
@@ -299,52 +309,35 @@ class Traffic:
     def _exchange(self, order: Row, item_id: int) -> Row:
         """The same article in another size; a bundle has none and is simply returned."""
         sku = next(item["sku"] for item in order["items"] if item["id"] == item_id)
-        if sku.startswith("SET-"):
-            return {"item_id": item_id}
-        style, _, size = sku.rpartition("-")
-        other = self._random.choice([each for each in ("S", "M", "L", "XL") if each != size])
-        return {"item_id": item_id, "exchange_sku": f"{style}-{other}"}
+        wanted = other_size(sku, self._random)
+        return {"item_id": item_id} | ({"exchange_sku": wanted} if wanted else {})
 
-    def _approve(self, rma: Row, story: str, at: float) -> None:
-        if story == "" and self._random.random() < 0.05:
+    def _approve(self, rma: Row, story: Story, at: float) -> None:
+        if story is CLEAN and self._random.random() < 0.05:
             self._act("returngo", "reject", rma_id=rma["id"])
             return
         self._act("returngo", "approve", rma_id=rma["id"])
         self._soon(at, 1, 4, lambda then: self._send_parcel(rma, story, then))
 
-    def _send_parcel(self, rma: Row, story: str, at: float) -> None:
+    def _send_parcel(self, rma: Row, story: Story, at: float) -> None:
         self._act("returngo", "ship_parcel", rma_id=rma["id"])
-        if story == "refund_by_hand":
-            self._act("scayle", "refund_by_hand", order_id=rma["order_id"])
-        self._soon(at, 3, 8, lambda then: self._receive(rma, story, then))
+        self._do(story.sent, rma, at)
+        self._soon(at, 5, 10, lambda then: self._receive(rma, story, then))
 
-    def _receive(self, rma: Row, story: str, at: float) -> None:
+    def _receive(self, rma: Row, story: Story, at: float) -> None:
         self._act("returngo", "receive", rma_id=rma["id"])
-        if story == "discontinued":
-            self._act("scayle", "discontinue_sku", sku=rma["items"][0]["sku"])
+        self._do(story.received, rma, at)
         self._soon(at, 2, 6, lambda then: self._inspect(rma, story, then))
 
-    def _inspect(self, rma: Row, story: str, at: float) -> None:
-        outcome: Row = {"rma_id": rma["id"]}
-        if story == "unmapped_location":
-            outcome["location"] = "WH-9"
-        elif story == "damaged":
-            outcome |= {"restockable": False, "reason": "Stained"}
-        elif story == "not_in_parcel":
-            outcome |= {"returned": False, "reason": "Box was empty"}
-        self._act("returngo", "validate_all", **outcome)
-        if story == "corrected":
-            self._soon(at, 4, 10, lambda _: self._correct(rma))
+    def _inspect(self, rma: Row, story: Story, at: float) -> None:
+        self._act("returngo", "validate_all", rma_id=rma["id"], **story.verdict)
+        self._do(story.inspected, rma, at)
 
-    def _correct(self, rma: Row) -> None:
-        self._act(
-            "returngo",
-            "correct_validation",
-            rma_id=rma["id"],
-            item_id=rma["items"][0]["id"],
-            restockable=False,
-            reason="Zip is broken",
-        )
+    # The warehouse
+
+    def _send_what_was_ordered(self, at: float) -> None:
+        self._act("scayle", "send_imported_due", seconds=_EXCHANGE_SECONDS)
+        self._plan(at + _WAREHOUSE_SECONDS, self._send_what_was_ordered)
 
 
 def main() -> None:

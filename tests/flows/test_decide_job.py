@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from integrator.engine import clock, decisions
+from finance.cases import IT_WAS_NOT_PAID
+from integrator.engine import cases, clock, decisions
 from integrator.engine.cases import GIVE_UP
 from integrator.engine.worker import Worker
 from integrator.flows import ROUTES
@@ -48,3 +49,23 @@ def test_what_only_waits_is_given_up_and_its_case_closes(at: datetime) -> None:
     job.refresh_from_db()
     case.refresh_from_db()
     assert (job.state, case.state) == (JobState.CANCELLED, CaseState.SOLVED)
+
+
+@pytest.mark.django_db
+def test_a_word_about_the_call_before_frees_no_later_doubt(at: datetime) -> None:
+    """Two people said that it was not sent. Then it was sent again, and that answer was lost."""
+    job = factories.job(
+        "refund",
+        at,
+        record=("return", 1),
+        state=JobState.IN_DOUBT,
+        sent_at=at + timedelta(seconds=20),
+    )
+    case = factories.case("REFUND_IN_DOUBT", at, record=("return", 1), job_id=job.pk)
+
+    cases.decided(case, IT_WAS_NOT_PAID, data={}, trace=factories.trace(at), by=None)
+    Worker(ROUTES, threads=0).round(["local"])
+
+    job.refresh_from_db()
+    case.refresh_from_db()
+    assert (job.state, case.state) == (JobState.IN_DOUBT, CaseState.OPEN)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from integrator.sandbox.traffic import STORIES, ActRefused, SandboxAway, Traffic
+from integrator.sandbox.stories import STORIES
+from integrator.sandbox.traffic import ActRefused, SandboxAway, Traffic
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Bench
@@ -67,7 +68,7 @@ def test_the_demo_mix_tells_every_story_while_most_returns_go_well(
 ) -> None:
     traffic = Traffic("", rate=1.0, mix="demo", seed=1, send=line)
 
-    _run(bench, traffic, 420)
+    _run(bench, traffic, 600)
 
     assert set(traffic.told) == set(STORIES)
     returns = len(bench.books("returngo")["rmas"])

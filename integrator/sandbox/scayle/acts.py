@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from integrator.sandbox.acting import Act, Wish
@@ -227,6 +227,36 @@ def send_imported(world: World, wish: Wish, at: datetime) -> dict[str, Any]:
     return report.order_row(order)
 
 
+def send_imported_due(world: World, wish: Wish, at: datetime) -> dict[str, Any]:
+    """The warehouse sends every imported order that is ``seconds`` old: told by then, we assume.
+
+    What costs more than came back stays until the shopper has paid the difference.
+    """
+    old = at - timedelta(seconds=wish.number("seconds"))
+    unpaid = {
+        str(row.rma_id)
+        for row in world.returngo.transactions.values()
+        if row.type == "InvoicePayment" and row.status != "Success"
+    }
+    sent = []
+    for order in list(world.scayle.orders.values()):
+        if order.imported is None or order.created_at > old:
+            continue
+        asked_for = str((order.imported.get("legacyCustomData") or {}).get("rma", ""))
+        is_open = any(not item.shipped_at and not item.cancelled_at for item in order.items)
+        if is_open and asked_for not in unpaid:
+            send_imported(world, Wish({"order_id": order.id}), at)
+            sent.append(order.id)
+    return {"sent": sent}
+
+
+def new_event(world: World, wish: Wish, at: datetime) -> dict[str, Any]:
+    """SCAYLE announces something nobody has heard of yet: new events appear monthly."""
+    order = find_order(world, wish)
+    events.emit_as(world, "order-confirmed", "order-gift-wrapped", {"id": order.id}, at)
+    return {"id": order.id}
+
+
 def cancel_order(world: World, wish: Wish, at: datetime) -> dict[str, Any]:
     """A shopper or an agent cancels the units that have not left."""
     order = find_order(world, wish)
@@ -318,7 +348,9 @@ ACTS: dict[str, Act] = {
     "place_order": place_order,
     "ship_order": ship_order,
     "send_imported": send_imported,
+    "send_imported_due": send_imported_due,
     "cancel_order": cancel_order,
+    "new_event": new_event,
     "refund_by_hand": refund_by_hand,
     "discontinue_sku": discontinue_sku,
     "restore_sku": restore_sku,

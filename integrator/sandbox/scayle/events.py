@@ -40,11 +40,16 @@ EVENTS = (
 
 
 def emit(world: World, event: str, payload: dict[str, Any], at: datetime) -> None:
+    emit_as(world, event, event, payload, at)
+
+
+def emit_as(world: World, event: str, said: str, payload: dict[str, Any], at: datetime) -> None:
+    """To everybody who subscribed to ``event``, under the name ``said``."""
     envelope = {
         "key": world.uuid(),
         "meta": {"tenantKey": "nb", "xRequestId": f"r-{world.uuid()[:8]}"},
         "occurredAt": bodies.stamp(at),
-        "type": event,
+        "type": said,
         "version": 1,
         "payload": payload,
     }
