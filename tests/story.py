@@ -353,8 +353,11 @@ class Stage:
 
 
 @contextmanager
-def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    """A stage at nine in the morning, everybody at work, nothing sold yet."""
+def opened(monkeypatch: pytest.MonkeyPatch, *, seed: int = 1) -> Iterator[Stage]:
+    """A stage at nine in the morning, everybody at work, nothing sold yet.
+
+    The platforms' dice, their faults among them, fall as ``seed`` says.
+    """
     monkeypatch.setenv("SCAYLE_ACCESS_TOKEN", "sandbox-scayle-key")
     monkeypatch.setenv("RETURNGO_API_KEY", "sandbox-returngo-key")
     monkeypatch.setattr(settings, "ALERT_EMAILS", ["alerts@demo-sport.test"])
@@ -362,7 +365,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     monkeypatch.setattr(callbacks, "close_old_connections", lambda: None)
     prefix = f"http://127.0.0.1:{settings.SANDBOX_PORT}/"
     with time_machine.travel(START, tick=False) as clock:
-        sandbox = Sandbox(1, lambda: datetime.now(UTC))
+        sandbox = Sandbox(seed, lambda: datetime.now(UTC))
         wire = Wire(sandbox, lambda: datetime.now(UTC), clock.shift)
         http.mount(prefix, wire)
         # Faults are the point of many stories, and writing out a traceback takes seconds.

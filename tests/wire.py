@@ -56,6 +56,8 @@ class Wire(BaseAdapter):
     pass_seconds: Callable[[float], None]
     calls: list[Called] = field(default_factory=list)
     traps: list[Trap] = field(default_factory=list)
+    # What else happens in the house while a call is on its way, and while its answer is.
+    meanwhile: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -73,6 +75,7 @@ class Wire(BaseAdapter):
         platform, path = _platform(parts.path)
         patience = timeout[1] if isinstance(timeout, tuple) else float(timeout)
         self.pass_seconds(CALL_SECONDS)
+        self.meanwhile()
         self._spring(str(request.method), path, after=False)
         status: int | None = None
         try:
@@ -92,6 +95,7 @@ class Wire(BaseAdapter):
             raise requests.ConnectionError(ProtocolError("closed without an answer")) from fault
         finally:
             self.calls.append(Called(platform, str(request.method), path, status, self.now()))
+            self.meanwhile()
         self._spring(str(request.method), path, after=True)
         return response
 

@@ -1,0 +1,292 @@
+"""What happens at the platforms, drawn by a seed, and ways in which we may come to hear of it.
+
+A history is fixed before anything runs: no act in it depends on what we do. ``Telling`` plays it on
+a stage; two of them differ only in the order, number and time of what we hear and when we look.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from fulfilment.models import StockMovement
+from integrator.flows import tasks
+from integrator.models import Case, CaseState
+from returns.models import Return, ReturnItem
+from tests.proofs.storm import EFFECT_SECONDS, InTurn
+from tests.story import Row, Stage, opened
+
+SKUS = ("JKT-NVY-M", "TEE-BLK-L", "SHT-OXF-S")
+RESTOCK: Row = {"returned": True, "restockable": True}
+QUARANTINE: Row = {"returned": True, "restockable": False}
+MISSING: Row = {"returned": False}
+# Lost for ever is only what a later reading can make up for. How a payment ended is said in its
+# callback alone, so that one may come late, twice and out of order, but it comes.
+FAULTS: tuple[Row, ...] = (
+    *(
+        {"platform": "scayle", "endpoint": "POST /variants/{variant}/stocks", **fault}
+        for fault in (
+            {"fault": "drop_after", "probability": 0.2},
+            {"fault": "error", "status": 503, "probability": 0.2},
+            {"fault": "visible_after", "seconds": 70, "probability": 0.2},
+        )
+    ),
+    {"platform": "scayle", "endpoint": "payment-refund", "fault": "callback_duplicate"},
+    {"platform": "*", "endpoint": "*", "fault": "callback_duplicate", "probability": 0.25},
+    {"platform": "*", "endpoint": "*", "fault": "callback_reorder", "probability": 0.3},
+    {"platform": "*", "endpoint": "*", "fault": "callback_suppress", "probability": 0.3},
+    {"platform": "*", "endpoint": "*", "fault": "callback_delay", "seconds": 900},
+)
+
+
+@dataclass(frozen=True)
+class Act:
+    """One act at a platform. ``which`` is the order or the return it is about, by its number."""
+
+    verb: str
+    which: int
+    values: tuple[Any, ...] = ()
+
+
+@dataclass
+class Draft:
+    """A return as the one who draws a history imagines it."""
+
+    units: int
+    step: str = "Requested"
+    verdicts: dict[int, Row] = field(default_factory=dict)
+
+
+def drawn(seed: int, steps: int) -> list[Act]:
+    """So many acts, each possible whatever we have done meanwhile."""
+    dice = Random(f"{seed}:history")
+    acts: list[Act] = []
+    free: dict[int, list[int]] = {}
+    drafts: list[Draft] = []
+    while len(acts) < steps:
+        going = [one for one in drafts if one.step != "Over"]
+        if len(going) < 3 and not any(free.values()):
+            skus = tuple(dice.choice(SKUS) for _ in range(dice.randint(1, 3)))
+            free[len(free)] = list(range(len(skus)))
+            acts.append(Act("sell", len(free) - 1, skus))
+        elif len(going) < 4 and any(free.values()):
+            order = dice.choice([one for one, places in free.items() if places])
+            count = dice.randint(1, len(free[order]))
+            acts.append(Act("request", order, tuple(free[order][:count])))
+            free[order] = free[order][count:]
+            drafts.append(Draft(count))
+        elif dice.random() < 0.15:
+            acts.append(Act("buy", 0, (dice.choice(SKUS),)))
+        else:
+            number = dice.choice([place for place, one in enumerate(drafts) if one.step != "Over"])
+            acts.append(_next_act(dice, number, drafts[number]))
+    return acts
+
+
+def _next_act(dice: Random, number: int, draft: Draft) -> Act:
+    if draft.step == "Requested":
+        return _moved(draft, number, "approve" if dice.random() < 0.85 else "reject")
+    if draft.step == "Ended":
+        return _moved(draft, number, "reopen" if dice.random() < 0.7 else "over")
+    if draft.step == "Approved":
+        return _moved(draft, number, "ship_parcel" if dice.random() < 0.85 else "cancel")
+    if draft.step == "Shipped":
+        return _moved(draft, number, "receive")
+    place = dice.choice([one for one in range(draft.units) if one not in draft.verdicts])
+    outcome = dice.choices([RESTOCK, QUARANTINE, MISSING], [5, 3, 1])[0]
+    draft.verdicts[place] = outcome
+    if len(draft.verdicts) == draft.units:
+        draft.step = "Over"
+    return Act("validate", number, (place, tuple(outcome.items())))
+
+
+_THEN = {
+    "approve": "Approved",
+    "reject": "Ended",
+    "cancel": "Ended",
+    "reopen": "Requested",
+    "over": "Over",
+    "ship_parcel": "Shipped",
+    "receive": "Received",
+}
+
+
+def _moved(draft: Draft, number: int, verb: str) -> Act:
+    draft.step = _THEN[verb]
+    return Act(verb, number)
+
+
+# --- telling it ----------------------------------------------------------------------------------
+
+
+@dataclass
+class Telling:
+    """One way of coming to hear of a history."""
+
+    stage: Stage
+    dice: Random
+    orders: list[Row] = field(default_factory=list)
+    rmas: list[Row] = field(default_factory=list)
+    # What shoppers are about to buy: between two of our calls, if there are any, or at the end.
+    wanted: list[str] = field(default_factory=list)
+
+    def play(self, history: Sequence[Act]) -> None:
+        for act in history:
+            getattr(self, f"_{act.verb}")(act)
+            self._meanwhile()
+            self.nothing_is_oversold()
+        while self.wanted:
+            self.stage.shop_sells(self.wanted.pop())
+        self._calm()
+        self.nothing_is_oversold()
+
+    def _meanwhile(self) -> None:
+        """Between two acts: nothing; or callbacks come; or we work; or the clock goes on."""
+        drawn = self.dice.random()
+        if drawn < 0.4:
+            return
+        self.stage.clock.shift(self.dice.choice((1, 20, 70)))
+        self.stage.sandbox.tick()
+        self.stage.deliver()
+        if drawn < 0.6:
+            return
+        self.stage.work()
+        if drawn < 0.75:
+            self.stage.clock.shift(self.dice.choice((60, 200, 400)))
+            tasks.tick()  # sweeps look for what we were not told
+            self.stage.work()
+
+    def _calm(self) -> None:
+        for _ in range(10):
+            self.stage.clock.shift(400)
+            self.stage.sandbox.tick()
+            self.stage.deliver()
+            tasks.tick()
+            self.stage.work()
+            self.stage.clock.shift(EFFECT_SECONDS)
+
+    def nothing_is_oversold(self) -> None:
+        """What shoppers can buy lies checked on a shelf, at every moment."""
+        for row in self.stage.sandbox.world.scayle.stock.values():
+            assert row.sellable <= row.truth, (
+                f"{row.sku}: {row.sellable} on sale, {row.truth} are there"
+            )
+
+    def buys_meanwhile(self) -> None:
+        """Shoppers do not wait for our calls: not between reading a figure and writing it."""
+        if self.wanted and self.dice.random() < 0.3:
+            self.stage.shop_sells(self.wanted.pop())
+
+    # --- the acts ---
+
+    def _sell(self, act: Act) -> None:
+        self.orders.append(self.stage.ships(self.stage.shop_sells(*act.values)))
+
+    def _buy(self, act: Act) -> None:
+        self.wanted.append(act.values[0])
+
+    def _request(self, act: Act) -> None:
+        order = self.orders[act.which]
+        units = [order["items"][place]["id"] for place in act.values]
+        wish = {"order_id": order["id"], "units": units}
+        self.rmas.append(self.stage.act("returngo", "request_return", **wish))
+
+    def _validate(self, act: Act) -> None:
+        place, outcome = act.values
+        self.stage.checks_only(self.rmas[act.which], place, **dict(outcome))
+
+    def _reopen(self, act: Act) -> None:
+        self.stage.act("returngo", "reopen", rma_id=self.rmas[act.which]["id"], status="Pending")
+
+    def _over(self, act: Act) -> None:
+        """It stays ended."""
+
+    def _simply(self, act: Act) -> None:
+        self.stage.act("returngo", act.verb, rma_id=self.rmas[act.which]["id"])
+
+    _approve = _reject = _cancel = _ship_parcel = _receive = _simply
+
+
+@contextmanager
+def told(monkeypatch: pytest.MonkeyPatch, seed: int, way: int) -> Iterator[Telling]:
+    """A stage of its own for one telling; the database is as before when it is over."""
+    random.seed(f"{seed}:{way}")
+    block = transaction.atomic()
+    # As with the transaction of the test itself, calls may be made inside.
+    block._from_testcase = True  # type: ignore[attr-defined]
+    with block, opened(monkeypatch, seed=seed) as stage:
+        stage.worker = InTurn()
+        stage.sandbox.world.effect_delay = EFFECT_SECONDS
+        stage.sandbox.world.switchboard._random = Random(f"{seed}:{way}:faults")
+        stage.sandbox.add_faults(*FAULTS)
+        telling = Telling(stage, Random(f"{seed}:{way}:telling"))
+        stage.wire.meanwhile = telling.buys_meanwhile
+        yield telling
+        transaction.set_rollback(True)
+
+
+# --- how it ends ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class End:
+    """Where everything is when nothing moves any more, by the platforms' own numbers."""
+
+    balances: dict[str, dict[str, int]]
+    on_sale: dict[str, int]
+    refunded: dict[int, int]  # by returned item: the shop numbers its units as they are sold
+    units: dict[str, tuple[str, str]]
+    rmas: dict[int, str]
+    cases: list[tuple[str, str]]
+
+
+def end_of(telling: Telling) -> End:
+    world = telling.stage.sandbox.world
+    lines = {
+        int(item.shop_line_item_id): item.id
+        for rma in world.returngo.rmas.values()
+        for item in rma.items
+    }
+    refunded: Counter[int] = Counter()
+    for refund in world.scayle.refunds:
+        amounts = {item.id: item.paid for item in world.scayle.orders[refund.order_id].items}
+        for unit in refund.item_ids:
+            refunded[lines[unit]] += amounts[unit]
+    return End(
+        balances=_balances(),
+        on_sale={row.sku: row.sellable for row in world.scayle.stock.values() if row.sku in SKUS},
+        refunded=dict(refunded),
+        units={one.external_id: (one.custody, one.money) for one in ReturnItem.objects.all()},
+        rmas={rma.id: rma.status for rma in world.returngo.rmas.values()},
+        cases=sorted(
+            (one.kind, _name(one)) for one in Case.objects.exclude(state=CaseState.SOLVED)
+        ),
+    )
+
+
+def _balances() -> dict[str, dict[str, int]]:
+    """Per returned unit the buckets that do not sum up to zero."""
+    names = dict(ReturnItem.objects.values_list("pk", "external_id"))
+    held: dict[str, Counter[str]] = {name: Counter() for name in names.values()}
+    for one in StockMovement.objects.all():
+        held[names[one.return_item_id]][one.from_bucket] -= one.quantity
+        held[names[one.return_item_id]][one.to_bucket] += one.quantity
+    return {
+        unit: {bucket: n for bucket, n in buckets.items() if n} for unit, buckets in held.items()
+    }
+
+
+def _name(case: Case) -> str:
+    if case.record_kind == "return_item":
+        return str(ReturnItem.objects.get(pk=case.record_id).external_id)
+    if case.record_kind == "return":
+        return str(Return.objects.get(pk=case.record_id).external_id)
+    return case.record_kind

@@ -1,0 +1,186 @@
+"""What people do about cases: they look into the payers' books first, and only then decide.
+
+Nobody here reads our own figures to find out whether a customer was paid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from finance.models import RefundItem
+from integrator.engine import decisions
+from integrator.flows import CASE_KINDS
+from integrator.models import Approval, ApprovalState, Case, CaseState
+from integrator.roles import Role
+from returns.models import ReturnItem
+from tests.story import Stage
+
+Answer = tuple[str, dict[str, Any]] | None
+TEAMS = {
+    Role.CX: ("carla",),
+    Role.OPERATIONS: ("omar",),
+    Role.FINANCE: ("fiona", "fred"),
+    Role.CONTROLLER: ("conrad",),
+    Role.ADMIN: ("ada",),
+}
+
+
+@dataclass(frozen=True)
+class Payment:
+    """What one payer paid the customer for one unit of an order, in minor units."""
+
+    unit: int
+    amount: int
+    by: str
+    reference: str
+
+
+@dataclass
+class People:
+    """Everybody at work. ``bank`` is the bank's own book of what they paid by hand."""
+
+    stage: Stage
+    dice: Random
+    bank: list[Payment] = field(default_factory=list)
+    # The transactions ReturnGO paid itself. What we reported to it as paid was paid by others.
+    paid_there: set[int] = field(default_factory=set)
+    pressed: int = 0
+    pressed_twice: int = 0
+
+    def work_off(self) -> None:
+        """Every open case gets an answer, some of them from two people in the same second."""
+        for case in Case.objects.exclude(state=CaseState.SOLVED).order_by("id"):
+            if self.dice.random() < 0.2:
+                continue  # nobody has time for it now
+            answer = self.answer(case)
+            if answer is not None:
+                self._press(case, *answer)
+
+    def _press(self, case: Case, key: str, data: dict[str, Any]) -> None:
+        """On the case's page; half of the time two people have the page open and both press."""
+        team = TEAMS[Role(CASE_KINDS[case.kind].owner)]
+        both = self.dice.random() < 0.5
+        self.pressed += 1
+        self.pressed_twice += both
+        seen = case.events.filter(kind__in=decisions.DECISIVE).order_by("-id").first()
+        form = {"version": "" if seen is None else seen.pk, "note": "seen", **data}
+        for name in (team[0], team[-1]) if both else team[:1]:
+            self.stage.posts(self.stage.people[name], "case_act", case.pk, key, **form)
+            self.stage.clock.shift(1)
+        # The second person answers whatever was asked.
+        for asked in Approval.objects.filter(record_id=case.pk, state=ApprovalState.ASKED):
+            self.stage.posts(self.stage.conrad, "case_agree", case.pk, asked.pk, answer="agree")
+            self.stage.clock.shift(1)
+
+    # --- what they see, and what they make of it -------------------------------------------------
+
+    def answer(self, case: Case) -> Answer:
+        """The button, and what is typed beside it. None: it waits for something to happen."""
+        known = {
+            "REFUND_IN_DOUBT": self._doubt,
+            "REFUND_REFUSED": self._refused,
+            "REFUND_FAILED": self._pay,
+            "REFUND_BY_HAND": self._pay,
+            "REFUND_NOT_RECORDED": self._pay,
+            "REFUNDED_PAST_US": self._past_us,
+            "REFUND_MORE_THAN_PAID": lambda case: ("give_up", {}),
+            "UNIT_RETURNED_TWICE": self._twice,
+            "NOT_IN_PARCEL": lambda case: ("not_an_error", {}),
+            "SOT_VIOLATION": lambda case: ("not_an_error", {}),
+        }
+        if case.kind in known:
+            return known[case.kind](case)
+        keys = {action.key for action in CASE_KINDS[case.kind].actions}
+        return ("try_again", {}) if "try_again" in keys else None
+
+    def _doubt(self, case: Case) -> Answer:
+        units = self.units(case)
+        taken = {row.item_id for row in self.stage.sandbox.world.scayle.returns}
+        if units and units <= taken:
+            return "it_happened", {"reference": "seen in the Panel"}
+        return "it_did_not_happen", {}
+
+    def _refused(self, case: Case) -> Answer:
+        if self.dice.random() < 0.5 and not self.units(case) & set(self.paid()):
+            return "try_again", {}
+        return self._pay(case)
+
+    def _past_us(self, case: Case) -> Answer:
+        """Did the correction in the Panel pay these units, or something else?"""
+        if self.units(case) <= set(self.paid()):
+            return self._pay(case)
+        return "pay_anyway", {}
+
+    def _twice(self, case: Case) -> Answer:
+        """The second return of a unit is cancelled where it was made."""
+        rma = self.stage.sandbox.world.returngo.rmas[int(case.facts["rma"])]
+        if rma.status in ("Pending", "Approved", "Received", "Validated"):
+            self.stage.act("returngo", "cancel", rma_id=rma.id)
+        return "fixed_there", {}
+
+    def _pay(self, case: Case) -> Answer:
+        """Give the reference of the payment; where nobody has paid yet, pay from the bank."""
+        references = []
+        for unit in sorted(self.units(case)):
+            payment = self.paid().get(unit) or self._pay_from_bank(unit)
+            references.append(payment.reference)
+        return "paid_by_hand", {"reference": " ".join(references)[:100]}
+
+    def _pay_from_bank(self, unit: int) -> Payment:
+        payment = Payment(unit, self._worth(unit), "bank", f"BANK-{len(self.bank) + 1}")
+        self.bank.append(payment)
+        return payment
+
+    # --- the books they look into ----------------------------------------------------------------
+
+    def units(self, case: Case) -> set[int]:
+        """The units of the order a case is about, as the shop numbers them."""
+        kept = case.job.kept if case.job is not None else {}
+        refund = case.record_id if case.record_kind == "refund" else kept.get("refund")
+        parts = RefundItem.objects.filter(refund=refund) if refund else RefundItem.objects.none()
+        found = set(parts.values_list("order_item__external_id", flat=True))
+        if not found:
+            items = ReturnItem.objects.filter(pk__in=kept.get("units", []))
+            found = set(items.values_list("order_item__external_id", flat=True))
+        return {int(one) for one in found}
+
+    def paid(self) -> dict[int, Payment]:
+        """Every unit that somebody has paid, and by which payment."""
+        return {payment.unit: payment for payment in self.payments()}
+
+    def payments(self) -> Iterator[Payment]:
+        """Every payment of every payer, by unit: a unit that is here twice was paid twice."""
+        sold = self.stage.sandbox.world.scayle.orders
+        for refund in self.stage.sandbox.world.scayle.refunds:
+            if refund.executed:
+                amounts = {item.id: item.paid for item in sold[refund.order_id].items}
+                for unit in refund.item_ids:
+                    yield Payment(unit, amounts[unit], refund.by, f"SCAYLE-{refund.id}")
+        yield from self.bank
+        for row in self.stage.sandbox.world.returngo.transactions.values():
+            if row.id in self.paid_there and row.status == "Success":
+                (unit,) = row.item_ids
+                line = self.stage.sandbox.world.returngo.rmas[row.rma_id].item(unit)
+                assert line is not None
+                yield Payment(int(line.shop_line_item_id), row.amount, "returngo", f"RG-{row.id}")
+
+    def _worth(self, unit: int) -> int:
+        """What the unit cost, less the fees its return was agreed with."""
+        world = self.stage.sandbox.world
+        (paid,) = (
+            item.paid
+            for order in world.scayle.orders.values()
+            for item in order.items
+            if item.id == unit
+        )
+        returned = (
+            item
+            for rma in world.returngo.rmas.values()
+            for item in rma.items
+            if item.shop_line_item_id == str(unit)
+        )
+        first = next(returned)
+        return paid - first.restocking_fee - first.return_fee - first.shipment_fee

@@ -1,0 +1,96 @@
+"""The judge of a storm. It believes the books of those who pay, and compares ours with them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from django.db.models import Sum
+
+from finance.models import LedgerEntry
+from finance.states import Account
+from integrator.models import Attempt, Case, CaseEvent, CaseState, Job, JobState
+from tests.proofs.people import Payment
+from tests.proofs.storm import Storm
+
+RETURN_ITEMS = "/fulfillment/return-items"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    paid: int
+    doubts: int
+    twice: list[Payment]
+    forgotten: set[int]
+    without_reason: list[Payment]
+    sent_again: list[int]
+    doubts_open: list[str]
+    owed: list[str]
+    ledger_minor: int
+    books_minor: int
+    clearing_minor: int
+
+
+def judge(storm: Storm) -> Verdict:
+    payments = list(storm.people.payments())
+    often = Counter(payment.unit for payment in payments)
+    due = units_due(storm)
+    doubtful = doubtful_jobs()
+    return Verdict(
+        paid=len(due & set(often)),
+        doubts=len(doubtful),
+        twice=[one for one in payments if often[one.unit] > 1],
+        forgotten=due - set(often) - in_front_of_finance(storm),
+        without_reason=[
+            one for one in payments if one.unit not in due and one.by in ("return-items", "bank")
+        ],
+        sent_again=[
+            row["item_id"] for row in storm.stage.books("scayle")["returns"] if row["repeat"]
+        ],
+        doubts_open=[f"{job}: {job.state}" for job in doubtful if not is_resolved(job)],
+        owed=storm.owed(),
+        ledger_minor=balance(Account.PAYER),
+        books_minor=sum(one.amount for one in payments if one.unit in due),
+        clearing_minor=balance(Account.REFUNDS_OWED),
+    )
+
+
+def units_due(storm: Storm) -> set[int]:
+    """Units that lay in their parcel, as the inspectors wrote down at ReturnGO."""
+    return {
+        int(item["shop_line_item_id"])
+        for rma in storm.stage.books("returngo")["rmas"]
+        for item in rma["items"]
+        if item["validation"]["at"] is not None and item["validation"]["returned"]
+    }
+
+
+def in_front_of_finance(storm: Storm) -> set[int]:
+    cases = Case.objects.filter(owner="FINANCE").exclude(state=CaseState.SOLVED)
+    return {unit for case in cases for unit in storm.people.units(case)}
+
+
+def doubtful_jobs() -> list[Job]:
+    """Refunds whose call had left when nobody could say any more what had become of it."""
+    tries = Attempt.objects.filter(job__flow="refund", outcome="IN_DOUBT").select_related("job")
+    return list({one.job_id: one.job for one in tries if _left(one)}.values())
+
+
+def _left(attempt: Attempt) -> bool:
+    return any(call["path"].endswith(RETURN_ITEMS) for call in attempt.calls)
+
+
+def is_resolved(job: Job) -> bool:
+    """By a look-up that found it, or by people; a doubt of now must be a case of finance."""
+    if job.state == JobState.IN_DOUBT:
+        return job.cases.filter(owner="FINANCE").exclude(state=CaseState.SOLVED).exists()
+    found = Attempt.objects.filter(job=job, outcome="DONE").exists()
+    return found or CaseEvent.objects.filter(case__job=job, kind="DECIDED").exists()
+
+
+def balance(account: Account) -> int:
+    def total(side: str) -> int:
+        rows = LedgerEntry.objects.filter(**{side: account})
+        return rows.aggregate(sum=Sum("amount_minor"))["sum"] or 0
+
+    return total("to_account") - total("from_account")
