@@ -199,6 +199,104 @@ LEAVE_AS_PAID = Action(
     fields=(Field("note", "Why it stays", "note"),),
     approval=True,
 )
+PAID_GOODS = Action(
+    key="paid_goods",
+    label="It paid for goods",
+    says="Counts them as paid back, so that no return pays them again. A second person must agree.",
+    verb="refund.decide",
+    fields=(
+        Field("amount", "Amount that was paid", "money"),
+        Field("skus", "Article numbers, with commas; empty for the whole order", required=False),
+        Field("note", "What you saw", "note"),
+    ),
+    approval=True,
+)
+PAID_SOMETHING_ELSE = Action(
+    key="paid_something_else",
+    label="It was for something else",
+    says="Books the amount as goodwill. Returns are paid all the same. A second person must agree.",
+    verb="refund.decide",
+    fields=(
+        Field("amount", "Amount that was paid", "money"),
+        Field("note", "What it was for", "note"),
+    ),
+    approval=True,
+)
+PAID_IN_SHOP = CaseKind(
+    code="PAID_IN_SHOP",
+    owner="FINANCE",
+    severity=3,
+    due_hours=8,
+    title="Somebody paid back money for order {order} in {platform}",
+    happened="{platform} shows {signs}, which no refund of ours explains.",
+    means="The customer has money that our books do not know of.",
+    todo="Look in {platform} what was paid. Say which goods it paid for, or that it was not goods.",
+    otherwise="The next return of this order is held and asks the same.",
+    closes_when="a refund of ours explains it",
+    actions=(PAID_GOODS, PAID_SOMETHING_ELSE),
+    evidence=("order", "signs"),
+    ladder=("CONTROLLER",),
+)
+_GOODWILL_FIELDS = (
+    Field("reference", "Reference of the payment"),
+    Field("note", "How it was paid", "note"),
+)
+NO_GOODWILL = Action(
+    key="not_an_error",
+    label="No goodwill",
+    says="Closes the request. Nothing is paid.",
+    verb="case.solve",
+    fields=(Field("note", "Why not", "note"),),
+)
+GOODWILL = CaseKind(
+    code="GOODWILL",
+    owner="FINANCE",
+    severity=1,
+    due_hours=24,
+    title="Goodwill of {amount} for order {order}",
+    happened="{who} asks for {amount} as goodwill. The reason is in the notes.",
+    means="Of {paid} paid, {back} went back so far. This would be a gift on top.",
+    todo="Pay it and give the reference, or say no.",
+    otherwise="The customer hears nothing.",
+    closes_when="the payment is recorded",
+    actions=(
+        Action(
+            key="goodwill_paid",
+            label="I paid it",
+            says="Records the goodwill with your reference.",
+            verb="refund.decide",
+            fields=_GOODWILL_FIELDS,
+        ),
+        NO_GOODWILL,
+    ),
+    evidence=("order", "amount", "who", "paid", "back"),
+    ladder=("CONTROLLER",),
+)
+GOODWILL_OVER_LIMIT = CaseKind(
+    code="GOODWILL_OVER_LIMIT",
+    owner="FINANCE",
+    severity=2,
+    due_hours=24,
+    title="Goodwill of {amount} for order {order} needs two people",
+    happened="{who} asks for {amount} as goodwill. The reason is in the notes.",
+    means="It is above the limit, or more than the {paid} paid would go back ({back} so far).",
+    todo="Pay it and give the reference; a second person confirms it. Or say no.",
+    otherwise="The customer hears nothing.",
+    closes_when="the payment is recorded",
+    actions=(
+        Action(
+            key="goodwill_paid",
+            label="I paid it",
+            says="Records the goodwill with your reference. A second person must agree.",
+            verb="refund.decide",
+            fields=_GOODWILL_FIELDS,
+            approval=True,
+        ),
+        NO_GOODWILL,
+    ),
+    evidence=("order", "amount", "who", "paid", "back"),
+    ladder=("CONTROLLER",),
+)
 CORRECTION_AFTER_REFUND = CaseKind(
     code="CORRECTION_AFTER_REFUND",
     owner="FINANCE",
@@ -261,6 +359,9 @@ KINDS = (
     REFUND_MORE_THAN_PAID,
     REFUND_EXECUTOR_MISSING,
     REFUNDED_PAST_US,
+    PAID_IN_SHOP,
+    GOODWILL,
+    GOODWILL_OVER_LIMIT,
     CORRECTION_AFTER_REFUND,
     REFUND_NOT_MIRRORED,
     SYSTEMS_DIFFER,

@@ -36,6 +36,7 @@ VERBS: Mapping[str, frozenset[str]] = {
     "doubt.decide": frozenset({Role.OPERATIONS, Role.FINANCE}),
     "refund.decide": frozenset({Role.FINANCE}),
     "approval.decide": frozenset({Role.CONTROLLER, Role.FINANCE, Role.OPERATIONS}),
+    "goodwill.ask": frozenset({Role.CX, Role.FINANCE}),
     "loss.accept": frozenset({Role.FINANCE}),
     # Setting up
     "connection.change": frozenset({Role.ADMIN}),

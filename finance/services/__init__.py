@@ -2,6 +2,7 @@
 
 from finance.services.books import period_for
 from finance.services.corrections import refund_paid_twice, return_review, unit_contradicted
+from finance.services.goodwill import goodwill_ask
 from finance.services.refunds import (
     facts_of,
     refund_by_hand,
@@ -24,6 +25,7 @@ __all__ = [
     "Share",
     "UnableToRefund",
     "facts_of",
+    "goodwill_ask",
     "open_refund",
     "period_for",
     "refund_by_hand",

@@ -157,6 +157,7 @@ def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
         ],
         "shipments": list(Shipment.objects.filter(order=order).order_by("id")),
         "head": _head(order, units, refunds),
+        "may_ask_goodwill": may(request, "goodwill.ask"),
         "known": known,
     }
 

@@ -30,6 +30,11 @@ CHOICES: Mapping[str, Any] = {
     "refund_executor_otherwise": None,
     # A bundle none of whose components has a price: hold its returns, or split it in equal parts.
     "bundle_price_fallback": "hold",
+    # Is shipping paid back when everything came back: "never" or "full_returns". None until chosen:
+    # the first full return then waits for the choice.
+    "shipping_refund": None,
+    # Goodwill up to this, per currency in minor units, is one person's decision. Else two decide.
+    "goodwill_limit_minor": {},
     # Whose figure counts when they differ.
     "refund_amount_owner": "payer",
     # What makes a unit sellable again.
@@ -81,6 +86,7 @@ def check(values: Mapping[str, Any]) -> dict[str, Any]:
         "refund_executor": ("scayle", "returns_platform", "manual", None),
         "refund_executor_otherwise": ("returns_platform", "manual", None),
         "bundle_price_fallback": ("hold", "equal"),
+        "shipping_refund": ("never", "full_returns", None),
         "refund_amount_owner": ("payer", "returns_platform", "erp"),
         "stock_evidence": ("inspected", "goods_in"),
         "exchange_trigger": ("approved", "received", "inspected"),
@@ -90,6 +96,9 @@ def check(values: Mapping[str, Any]) -> dict[str, Any]:
         if full[name] not in options:
             words = ", ".join(str(option) for option in options if option)
             raise UnableToSetPolicy(f"policy.{name} must be one of {words}")
+    limits = full["goodwill_limit_minor"]
+    if not all(isinstance(limit, int) and limit >= 0 for limit in limits.values()):
+        raise UnableToSetPolicy("policy.goodwill_limit_minor must be whole minor units by currency")
     if not batches.is_rule(full["status_posting"]):
         raise UnableToSetPolicy(
             'policy.status_posting must be "at once", "every n minutes" or "daily at hh:mm"'

@@ -13,6 +13,7 @@ from integrator.engine.flow import LOCAL, Routes, flows_of
 from integrator.engine.timer import Every
 from integrator.flows import (
     alert,
+    book_past_us,
     capture_order,
     collect_statuses,
     compare_scayle_returngo,
@@ -27,10 +28,12 @@ from integrator.flows import (
     free_exchange,
     mirror_refund,
     pay_by_hand,
+    pay_goodwill,
     place_exchange,
     post_statuses,
     refund,
     refund_replacement,
+    refund_shipping,
     release_exchange,
     restock,
     retake_returns,
@@ -97,8 +100,10 @@ ROUTES: Routes = {
     "refund.status:RECORDED": [
         complete_return.FLOW,
         mirror_refund.FLOW,
+        refund_shipping.FLOW,
         collect_statuses.FLOW,
     ],
+    "return_item.money:RECORDED": [complete_return.FLOW],
     "refund.status:SETTLED": [collect_statuses.FLOW],
     "batch_item.state:DUE": [post_statuses.FLOW],
     "exchange.status:REQUESTED": [place_exchange.FLOW],
@@ -135,6 +140,9 @@ ROUTES: Routes = {
     "decided:replacement_paid": [refund_replacement.PAID],
     "decided:paid_by_hand": [pay_by_hand.FLOW],
     "decided:pay_anyway": [pay_by_hand.PAY_ANYWAY],
+    "decided:paid_goods": [book_past_us.FLOW],
+    "decided:paid_something_else": [book_past_us.ELSE],
+    "decided:goodwill_paid": [pay_goodwill.FLOW],
     "decided:settle_difference": [settle_difference.FLOW],
     "decided:leave_as_paid": [settle_difference.LEAVE],
     # What must be told at once

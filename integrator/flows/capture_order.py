@@ -19,6 +19,7 @@ from integrator.engine.errors import Malformed
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, each, only_reads
 from integrator.engine.work import Work
 from integrator.flows import platforms
+from integrator.flows.past_us import look, needs_invoices
 from integrator.flows.read_bundles import read_bundles
 from integrator.flows.retake_returns import retake_held
 from integrator.models import Message
@@ -49,7 +50,7 @@ def _aim(fact: Fact) -> Aim:
 
 
 def call(work: Work) -> Reading:
-    """Read the order, what its bundles consist of, and invoices while a refund waits for proof."""
+    """Read the order, what its bundles consist of, and its invoices where something went back."""
     message = Message.objects.select_related("connection").get(pk=work.job.record_id)
     client = platforms.scayle(work, message.connection)
     seen = client.order(message.resource_id)
@@ -57,7 +58,8 @@ def call(work: Work) -> Reading:
         connection=message.connection, external_id=message.resource_id
     ).first()
     waiting = open_refund(known.pk) if known is not None else None
-    invoices = client.invoices(message.resource_id) if waiting is not None else ()
+    asked = waiting is not None or needs_invoices(seen)
+    invoices = client.invoices(message.resource_id) if asked else ()
     bundles = read_bundles(work, client, message.connection, seen)
     return Reading(seen, invoices, _notices(work, message, waiting), bundles)
 
@@ -101,6 +103,7 @@ def record(work: Work, reading: Reading) -> Evidence:
         retake_held(order, work=work)
     said: Evidence = {"order": order.number, "status": reading.order.raw_status}
     said["refund"] = _prove_refund(work, order, reading)
+    said["past_us"] = look(work, order, reading.order, reading.invoices)
     exchange = exchange_find(
         retailer_id=message.connection.retailer_id, reference=reading.order.reference
     )
@@ -142,6 +145,9 @@ def _prove_refund(work: Work, order: Order, reading: Reading) -> str:
     )
     if proof is None:
         return "no proof yet"
+    if said_failed:
+        # What the shop had failed to pay was paid there by hand: that explains the correction.
+        proof["explains"] = [one.external_id for one in reading.invoices if one.is_by_hand]
     refund_recorded(
         refund,
         evidence=proof,

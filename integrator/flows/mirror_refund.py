@@ -41,11 +41,14 @@ class Wanted:
 
 def aim(facts: Sequence[Fact]) -> dict[int, Aim]:
     """Every recorded refund of an order of which something was paid past the shop."""
-    refunds = Refund.objects.filter(pk__in={fact.record_id for fact in facts})
+    refunds = Refund.objects.filter(pk__in={fact.record_id for fact in facts}).exclude(
+        executor=Executor.MANUAL, evidence__has_key="explains"
+    )
     rows = refunds.values_list("pk", "order_id", "order__connection_id", "executor")
     past = set(
         Refund.objects.filter(order__refunds__in=refunds, status__in=PROVED)
         .exclude(executor=Executor.SCAYLE)
+        .exclude(evidence__has_key="explains")  # the shop itself paid it
         .values_list("order_id", flat=True)
     )
     found = {

@@ -34,6 +34,7 @@ from integrator.engine.shapes import Call
 from integrator.engine.work import Work
 from integrator.flows import platforms
 from integrator.flows.capture_order import order_lane
+from integrator.flows.past_us import tie_paid_units
 from integrator.flows.refund_listed import TOPIC, take_listed, version_of
 from integrator.flows.refund_rules import (
     Group,
@@ -129,6 +130,9 @@ def call(work: Work) -> Sent | Nothing:
 def _begin(work: Work, record: Return) -> Sent | Nothing:
     """Look who pays, or has paid; set aside what others pay; send what SCAYLE pays."""
     values = work.policy(record.connection.retailer_id).values
+    tied = tie_paid_units(work, record.pk)
+    if tied and not ready_units(record, values):
+        return Nothing("it was paid back in the shop before it came")
     if not ready_units(record, values) and not _is_about_money(work):
         return Nothing("no unit has all its evidence yet")
     seen = platforms.returngo(work, record.connection).rma(record.external_id)

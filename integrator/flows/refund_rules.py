@@ -14,7 +14,7 @@ from finance.services import Share, facts_of
 from finance.states import Executor, RefundStatus
 from fulfilment.models import Order
 from fulfilment.shapes import InvoiceSeen, OrderKind, OrderSeen, UnitStatus
-from integrator.engine import mappings
+from integrator.engine import cases, mappings
 from integrator.engine.errors import Misconfigured, Refused
 from integrator.engine.money import money_text
 from integrator.engine.work import Work
@@ -259,6 +259,13 @@ def refuse_if_paid_past_us(
         return
     with work.step():
         work.keep(corrections=strange)
+        cases.close_by_fact(
+            trace=work.trace,
+            reason="It is asked about with a return now",
+            kinds=[kinds.PAID_IN_SHOP],
+            record_kind="order",
+            record_id=order.pk,
+        )
     raise Refused(
         "a correction was written there by hand",
         case=kinds.REFUNDED_PAST_US,

@@ -5,6 +5,7 @@ No decisions.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +22,12 @@ from integrator.engine import clock
 register = template.Library()
 
 SYMBOLS = frozenset({"ok", "wait", "bad", "doubt", "idle", "pause"})
+
+
+@register.filter
+def fee_name(key: str) -> str:
+    """A platform's name of a fee as words: returnFee → return fee."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", key).replace("_", " ").lower()
 
 
 @register.simple_tag

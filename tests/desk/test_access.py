@@ -35,6 +35,7 @@ EXPECTED = {
     "case_cancel": "case.work",
     "orders": "order.see",
     "order": "order.see",
+    "order_goodwill": "goodwill.ask",
     "find": "order.see",
     "monitors": "order.see",
     "connections": "connection.see",
@@ -49,7 +50,10 @@ EXPECTED = {
     "partner_returngo_order": PUBLIC,
 }
 PREFIXES = {"account_": PUBLIC, "mfa_": PUBLIC, "admin:": SETUP}
-POSTS = {name for name in EXPECTED if name.startswith("case_")} | {"connection_switch"}
+POSTS = {name for name in EXPECTED if name.startswith("case_")} | {
+    "connection_switch",
+    "order_goodwill",
+}
 
 
 def _addresses() -> Iterator[tuple[str, URLPattern]]:

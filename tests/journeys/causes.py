@@ -410,6 +410,30 @@ def refunded_past_us(stage: Stage) -> Story:
     return Story(order, rma)
 
 
+def paid_in_shop(stage: Stage) -> Story:
+    order = stage.sold(SKU)
+    stage.act("scayle", "refund_by_hand", order_id=order["id"])
+    stage.settle()
+    return Story(order, {})
+
+
+def goodwill(stage: Stage) -> Story:
+    order = stage.sold(SKU)
+    _asks(stage, order, "5.00")
+    return Story(order, {})
+
+
+def goodwill_over_limit(stage: Stage) -> Story:
+    order = stage.sold(SKU)
+    _asks(stage, order, "50.00")
+    return Story(order, {})
+
+
+def _asks(stage: Stage, order: Row, amount: str) -> None:
+    page = stage.order(order).pk
+    stage.posts(stage.carla, "order_goodwill", page, amount=amount, note="It came late")
+
+
 def correction_after_refund(stage: Stage) -> Story:
     """A fee appears on a unit that was paid already; the other unit keeps the return open."""
     order = stage.sold(SKU, "TEE-BLK-L")
@@ -513,6 +537,9 @@ CAUSES: Mapping[str, Callable[[Stage], Story]] = {
         refund_more_than_paid,
         refund_executor_missing,
         refunded_past_us,
+        paid_in_shop,
+        goodwill,
+        goodwill_over_limit,
         correction_after_refund,
         refund_not_mirrored,
         systems_differ,

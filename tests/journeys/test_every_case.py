@@ -359,6 +359,24 @@ def not_sent(stage: Stage, story: Story, case: Case, key: str) -> None:
     done(stage, story)
 
 
+def booked_for_goods(stage: Stage, story: Story, case: Case, key: str) -> None:
+    paid = story.order["items"][0]["paid"]
+    press(stage, case, key, amount=f"{paid / 100:.2f}")
+    assert stage.order(story.order).refunded_minor == paid
+
+
+def booked_as_gift(stage: Stage, story: Story, case: Case, key: str) -> None:
+    press(stage, case, key, amount="10.00")
+    assert stage.order(story.order).refunded_minor == 0
+    assert Refund.objects.get().subject == "goodwill"
+
+
+def gift_paid(stage: Stage, story: Story, case: Case, key: str) -> None:
+    press(stage, case, key, reference="GIFT-1")
+    refund = Refund.objects.get()
+    assert (refund.subject, refund.executed_minor) == ("goodwill", case.money_minor)
+
+
 def difference_settled(stage: Stage, story: Story, case: Case, key: str) -> None:
     press(stage, case, key, reference="BANK-9")
     assert stage.order(story.order).refunded_minor == story.order["items"][0]["paid"] - 250
@@ -477,6 +495,12 @@ ENDS: Mapping[tuple[str, str], End] = {
     ("REFUND_EXECUTOR_MISSING", "try_again"): payer_named,
     ("REFUNDED_PAST_US", "paid_by_hand"): paid_outside,
     ("REFUNDED_PAST_US", "pay_anyway"): paid_all_the_same,
+    ("PAID_IN_SHOP", "paid_goods"): booked_for_goods,
+    ("PAID_IN_SHOP", "paid_something_else"): booked_as_gift,
+    ("GOODWILL", "goodwill_paid"): gift_paid,
+    ("GOODWILL", "not_an_error"): just_close,
+    ("GOODWILL_OVER_LIMIT", "goodwill_paid"): gift_paid,
+    ("GOODWILL_OVER_LIMIT", "not_an_error"): just_close,
     ("CORRECTION_AFTER_REFUND", "settle_difference"): difference_settled,
     ("CORRECTION_AFTER_REFUND", "leave_as_paid"): just_close,
     ("CORRECTION_AFTER_REFUND", "not_an_error"): just_close,

@@ -91,6 +91,8 @@ class Command(BaseCommand):
                 continue
             executor = policy.values["refund_executor"]
             yield executor is not None, f"{retailer}: refunds are paid by {executor or 'nobody'}"
+            shipping = choices.choice(policy, "shipping_refund")
+            yield shipping is not None, f"{retailer}: shipping is paid back: {shipping or 'unsaid'}"
 
     def _locations(self) -> Iterator[Finding]:
         """Every place counted by a shop must have its partner there: there is no default place."""

@@ -1,0 +1,44 @@
+"""Goodwill, asked for on the order's page. Finance decides; nothing is paid from here."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.views.decorators.http import require_POST
+
+from finance.services import goodwill_ask
+from fulfilment.models import Order
+from integrator.desk import words
+from integrator.desk.auth import DeskRequest, needs, trace_of
+from integrator.desk.case_forms import NOTE_MAX
+from integrator.engine import choices
+
+
+@require_POST
+@needs("goodwill.ask")
+def ask(request: DeskRequest, order_id: int) -> HttpResponse:
+    """Put an amount and a reason in front of finance."""
+    order = get_object_or_404(Order.objects.select_related("connection__retailer"), pk=order_id)
+    note = words.typed(request.POST.get("note", ""))[:NOTE_MAX]
+    try:
+        amount = words.minor_of(words.typed(request.POST.get("amount", "")), order.currency)
+    except words.UnableToRead as error:
+        messages.warning(request, f"Goodwill: {error}")
+        return redirect("order", order_id)
+    if amount <= 0 or not note:
+        messages.warning(request, "Goodwill: say how much, and why in one sentence")
+        return redirect("order", order_id)
+    policy = choices.current(order.connection.retailer)
+    with transaction.atomic():
+        goodwill_ask(
+            order,
+            amount_minor=amount,
+            limits=choices.choice(policy, "goodwill_limit_minor"),
+            note=note,
+            by=request.user,
+            trace=trace_of(request),
+        )
+    messages.success(request, "Finance has it now")
+    return redirect("order", order_id)

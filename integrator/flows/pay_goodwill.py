@@ -1,0 +1,57 @@
+"""Goodwill was paid: a gift of ours, with a refund, an account and a second person of its own."""
+
+from __future__ import annotations
+
+from finance.models import Refund
+from finance.services import refund_recorded, refund_reserve_whole
+from finance.states import Subject
+from fulfilment.models import Order
+from integrator.engine import cases
+from integrator.engine.flow import Evidence, Flow, each
+from integrator.engine.work import Work
+from integrator.flows.decide_job import aim_case, the_case
+from integrator.flows.refund_rules import payer_of
+from integrator.models import Case, CaseEvent, CaseState
+
+
+def record(work: Work, _: None) -> Evidence:
+    case = the_case(work)
+    if case.state == CaseState.SOLVED:
+        return {"nothing": "it is paid already"}
+    reference = str(CaseEvent.objects.get(pk=work.job.fact).data["reference"])
+    order = Order.objects.select_related("connection").get(pk=case.record_id)
+    policy = work.policy(order.connection.retailer_id)
+    trace = work.trace.by(work.job.actor)
+    refund = refund_reserve_whole(
+        order_id=order.pk,
+        subject=Subject.GOODWILL,
+        amount_minor=case.money_minor,
+        executor=payer_of(policy.values, "refund_executor_otherwise", "goodwill is paid past it"),
+        policy_version=policy.version,
+        trace=trace,
+    )
+    refund = Refund.objects.select_related("order__connection__retailer", "return_record").get(
+        pk=refund.pk
+    )
+    refund_recorded(
+        refund,
+        evidence={"by_hand": reference, "decided_by": work.job.actor},
+        executed_minor=case.money_minor,
+        is_derived=False,
+        reference=reference,
+        trace=trace,
+        reason="Goodwill was paid",
+    )
+    cases.solve(
+        case, resolution=Case.Resolution.FIXED_HERE, trace=trace, reason=f"Paid: {reference}"
+    )
+    return {"refund": refund.pk, "reference": reference}
+
+
+FLOW = Flow(
+    name="goodwill_paid",
+    says="Record the goodwill that was paid",
+    aim=each(aim_case),
+    record=record,
+    priority=15,
+)

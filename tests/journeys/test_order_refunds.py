@@ -1,0 +1,194 @@
+"""Refunds of an order as a whole: shipping, goodwill, and what the shop paid by hand itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.exceptions import PermissionDenied
+
+from finance.models import LedgerEntry, Refund
+from integrator.models import Case
+from tests.story import Row, Stage
+
+SKU = "TEE-BLK-L"
+OTHER = "JKT-NVY-M"
+RETURN_ITEMS = "POST /fulfillment/return-items"
+
+
+def decide(stage: Stage, kind: str, key: str, **data: Any) -> None:
+    stage.decide(stage.case(kind), key, by=stage.fiona, second=stage.conrad, data=data)
+    stage.passes(minutes=4, step=2)
+
+
+def account(name: str) -> int:
+    rows = LedgerEntry.objects.filter(from_account=name).values_list("amount_minor", flat=True)
+    return sum(rows)
+
+
+# --- shipping ------------------------------------------------------------------------------------
+
+
+def test_shipping_goes_back_when_everything_came_back(stage: Stage) -> None:
+    stage.configure(shipping_refund="full_returns")
+    order = stage.sold(SKU)
+    shipping = order["total"] - order["items"][0]["paid"]
+    assert shipping > 0
+    stage.warehouse_checks(stage.comes_back(order))
+    stage.passes(minutes=4, step=2)
+
+    case = stage.case("REFUND_BY_HAND")
+    assert (case.money_minor, case.facts["what"]) == (shipping, "shipping")
+    decide(stage, "REFUND_BY_HAND", "paid_by_hand", reference="BANK-4")
+
+    subjects = Refund.objects.filter(status="RECORDED").values_list("subject", "number")
+    assert sorted(subjects) == [("item", 1), ("shipping", 1)]
+    assert stage.order(order).refunded_minor == order["total"]
+    assert stage.order_there(order)["billing_log"][-1]["code"] == "billing_refunded"
+    assert stage.open_cases() == []
+    assert "0 differences" in stage.compare()
+
+
+@pytest.mark.parametrize(
+    ("rule", "units"), [("never", (SKU,)), ("full_returns", (SKU, SKU))], ids=["never", "in part"]
+)
+def test_shipping_stays_paid_otherwise(stage: Stage, rule: str, units: tuple[str, ...]) -> None:
+    stage.configure(shipping_refund=rule)
+    order = stage.sold(*units)
+    stage.warehouse_checks(stage.comes_back(order, 0))
+    stage.passes(minutes=4, step=2)
+    assert [one.subject for one in Refund.objects.all()] == ["item"]
+    assert stage.open_cases() == []
+
+
+def test_shipping_waits_for_a_choice_that_nobody_has_made(stage: Stage) -> None:
+    stage.configure(shipping_refund=None)
+    order = stage.sold(SKU)
+    stage.warehouse_checks(stage.comes_back(order))
+    stage.passes(minutes=4, step=2)
+    assert stage.open_cases() == ["REFUND_EXECUTOR_MISSING"]
+    assert "shipping_refund" in stage.case("REFUND_EXECUTOR_MISSING").facts["error"]
+
+
+# --- goodwill ------------------------------------------------------------------------------------
+
+
+def asks(stage: Stage, order: Row, amount: str, *, by: str = "carla") -> None:
+    person = getattr(stage, by)
+    stage.posts(person, "order_goodwill", stage.order(order).pk, amount=amount, note="Late parcel")
+
+
+@pytest.mark.requirement("R015")
+def test_goodwill_is_asked_by_service_and_paid_by_finance(stage: Stage) -> None:
+    order = stage.sold(SKU)
+    for person in ("omar", "ada", "nobody"):
+        with pytest.raises(PermissionDenied):
+            asks(stage, order, "5.00", by=person)
+    asks(stage, order, "5.00")
+    case = stage.case("GOODWILL")
+    with pytest.raises(PermissionDenied):
+        stage.decide(case, "goodwill_paid", by=stage.carla, data={"reference": "G-1"})
+    stage.decide(case, "goodwill_paid", by=stage.fiona, data={"reference": "G-1"})
+    stage.passes(minutes=4, step=2)
+
+    refund = Refund.objects.get()
+    assert (refund.subject, refund.number, refund.executed_minor) == ("goodwill", 1, 500)
+    assert account("GOODWILL") == 500
+    assert stage.order(order).refunded_minor == 0  # a gift never stands in the way of a refund
+    assert "G-1" not in stage.order_there(order)["billing_log"][0]["reason"]
+    assert refund.key in stage.order_there(order)["billing_log"][0]["reason"]
+    stage.warehouse_checks(stage.comes_back(order))
+    assert len(stage.refunds_there(order)) == 1
+
+
+def test_goodwill_above_the_limit_or_above_what_was_paid_takes_two(stage: Stage) -> None:
+    order = stage.sold(SKU)
+    asks(stage, order, "10.01")
+    case = stage.case("GOODWILL_OVER_LIMIT")
+    stage.decide(case, "goodwill_paid", by=stage.fiona, data={"reference": "G-2"})
+    assert not Refund.objects.exists()  # asked, and nobody has agreed
+    decide(stage, "GOODWILL_OVER_LIMIT", "goodwill_paid", reference="G-2")
+    assert Refund.objects.get().executed_minor == 1001
+
+    stage.warehouse_checks(stage.comes_back(order))
+    stage.passes(minutes=4, step=2)
+    asks(stage, order, "9.00")  # within the limit, but more than was ever paid would go back
+    assert stage.case("GOODWILL_OVER_LIMIT").money_minor == 900
+
+
+# --- refunded by hand in the shop ----------------------------------------------------------------
+
+
+@pytest.mark.requirement("R058")
+def test_a_refund_by_hand_in_the_shop_is_found_and_its_return_is_not_paid_again(
+    stage: Stage,
+) -> None:
+    order = stage.sold(SKU, OTHER)
+    unit = order["items"][0]
+    stage.act("scayle", "refund_by_hand", order_id=order["id"], item_ids=[unit["id"]])
+    stage.settle()
+    assert stage.open_cases() == ["PAID_IN_SHOP"]
+
+    decide(stage, "PAID_IN_SHOP", "paid_goods", amount=f"{unit['paid'] / 100:.2f}", skus=SKU)
+    assert stage.open_cases() == []
+    rma = stage.comes_back(order, 0)
+    stage.warehouse_checks(rma)
+
+    assert [row["by"] for row in stage.refunds_there(order)] == ["hand"]
+    assert RETURN_ITEMS not in stage.calls()
+    assert stage.unit(rma).money == "RECORDED"
+    assert stage.rma_there(rma)["status"] == "Done"
+    # The other unit was not paid: its return takes the usual way, and asks nobody.
+    stage.warehouse_checks(stage.comes_back(order, 1))
+    assert [row["by"] for row in stage.refunds_there(order)] == ["hand", "return-items"]
+    assert stage.open_cases() == []
+    assert "0 differences" in stage.compare()
+
+
+def test_one_with_a_return_under_way_is_tied_to_it(stage: Stage) -> None:
+    order = stage.sold(SKU)
+    rma = stage.comes_back(order)
+    stage.act("scayle", "refund_by_hand", order_id=order["id"])
+    stage.settle()
+    paid = order["items"][0]["paid"]
+    decide(stage, "PAID_IN_SHOP", "paid_goods", amount=f"{paid / 100:.2f}")
+    stage.warehouse_checks(rma)
+
+    assert Refund.objects.get().return_record == stage.returned(rma)
+    assert RETURN_ITEMS not in stage.calls()
+    assert stage.rma_there(rma)["status"] == "Done"
+    assert stage.open_cases() == []
+
+
+def test_one_for_something_else_does_not_stop_the_return(stage: Stage) -> None:
+    order = stage.sold(SKU)
+    stage.act("scayle", "refund_by_hand", order_id=order["id"], amount=100)
+    stage.settle()
+    decide(stage, "PAID_IN_SHOP", "paid_something_else", amount="1.00")
+    stage.warehouse_checks(stage.comes_back(order))
+
+    assert [row["by"] for row in stage.refunds_there(order)] == ["hand", "return-items"]
+    assert stage.open_cases() == []
+    assert account("GOODWILL") == 100
+
+
+def test_the_sweep_finds_one_whose_callback_was_lost(stage: Stage) -> None:
+    order = stage.sold(SKU)
+    stage.breaks("scayle", "*", "callback_suppress")
+    stage.act("scayle", "refund_by_hand", order_id=order["id"])
+    stage.sandbox.world.scayle.orders[order["id"]].updated_at = stage.now()
+    stage.settle()
+    stage.mended()
+    stage.passes(minutes=12, step=4)
+    assert stage.open_cases() == ["PAID_IN_SHOP"]
+
+
+def test_an_amount_that_cannot_be_is_not_booked_and_the_case_says_so(stage: Stage) -> None:
+    order = stage.sold(SKU)
+    stage.act("scayle", "refund_by_hand", order_id=order["id"])
+    stage.settle()
+    decide(stage, "PAID_IN_SHOP", "paid_goods", amount="9999.00")
+    assert stage.open_cases() == ["PAID_IN_SHOP"]
+    assert not Refund.objects.exists()
+    notes = Case.objects.get(kind="PAID_IN_SHOP").events.filter(kind="NOTED")
+    assert any("Not booked" in one.note.text for one in notes if one.note)
