@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from django.db.models.functions import Coalesce
+
 from finance.cases import PAID_IN_SHOP, SYSTEMS_DIFFER
 from finance.models import Difference, Reconciliation, Refund, RefundItem
 from finance.states import REFUND_OPEN, RefundStatus
@@ -170,7 +172,10 @@ def _paid_units(order_ids: list[int]) -> dict[int, set[str]]:
         executor="scayle",
         status__in=[RefundStatus.SENT, RefundStatus.RECORDED, RefundStatus.SETTLED],
         items__is_live=True,
-    ).values_list("order_id", "items__order_item__external_id")
+    ).values_list(
+        "order_id",
+        Coalesce("items__order_item__parent__external_id", "items__order_item__external_id"),
+    )
     told: dict[int, set[str]] = {}
     for order_id, unit in rows:
         told.setdefault(order_id, set()).add(unit)

@@ -303,6 +303,10 @@ class Stage:
         assert len(found) == 1, f"{len(found)} open {kind}; open are {self.open_cases()}"
         return found[0]
 
+    def some_case(self, kind: str) -> Case:
+        """The oldest open case of a kind, where there may be several."""
+        return Case.objects.filter(kind=kind).exclude(state=CaseState.SOLVED).order_by("id")[0]
+
     def owed(self) -> list[str]:
         """Promises that are not kept yet."""
         rows = Job.objects.exclude(state__in=["DONE", "CANCELLED"])

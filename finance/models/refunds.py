@@ -92,6 +92,35 @@ class Refund(models.Model):
         return str(Subject(kind).label) if kind in Subject.values else self.subject
 
 
+# The shop can take a bundle back whole, once. What it cannot take back is paid past it, in parts,
+# and from then on never by the shop: whatever the programs say, the database holds it.
+_BUNDLE_WHOLE_OR_PARTS = """
+    SELECT whole.id, whole.bundle_refund, whole.paid_minor INTO bundle
+      FROM fulfilment_orderitem unit
+      JOIN fulfilment_orderitem whole
+        ON whole.id = COALESCE(unit.parent_id, CASE WHEN unit.is_bundle THEN unit.id END)
+     WHERE unit.id = NEW.order_item_id;
+    IF NOT FOUND THEN
+        RETURN NEW;
+    END IF;
+    SELECT executor INTO payer FROM finance_refund WHERE id = NEW.refund_id;
+    IF (payer = 'scayle') <> (bundle.bundle_refund = 'WHOLE') OR bundle.bundle_refund = 'NONE' THEN
+        RAISE EXCEPTION 'bundle % is refunded % and cannot be paid by %', bundle.id,
+            bundle.bundle_refund, payer USING ERRCODE = 'check_violation';
+    END IF;
+    SELECT COALESCE(sum(other.amount_minor), 0) INTO others
+      FROM finance_refunditem other
+      JOIN fulfilment_orderitem unit ON unit.id = other.order_item_id
+     WHERE other.is_live AND other.id <> NEW.id
+       AND (unit.id = bundle.id OR unit.parent_id = bundle.id);
+    IF others + NEW.amount_minor > bundle.paid_minor THEN
+        RAISE EXCEPTION 'more would go back for bundle % than was paid for it', bundle.id
+              USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+"""
+
+
 class RefundItem(models.Model):
     """The part of a refund that is for one unit.
 
@@ -125,7 +154,15 @@ class RefundItem(models.Model):
                     END IF;
                     RETURN NEW;
                 """,
-            )
+            ),
+            pgtrigger.Trigger(
+                name="bundle_whole_or_parts",
+                operation=pgtrigger.Insert | pgtrigger.Update,
+                when=pgtrigger.Before,
+                condition=pgtrigger.Q(new__is_live=True),
+                declare=[("bundle", "RECORD"), ("payer", "TEXT"), ("others", "BIGINT")],
+                func=_BUNDLE_WHOLE_OR_PARTS,
+            ),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(

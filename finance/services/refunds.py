@@ -15,6 +15,7 @@ from finance import cases as kinds
 from finance.amounts import said, spread
 from finance.models import Refund, RefundItem
 from finance.services.books import post
+from finance.services.bundles import bundles_freed
 from finance.services.reserving import amount_free, origin_of
 from finance.states import REFUND_OPEN, Account, Executor, RefundStatus, Subject
 from fulfilment.models import Order, OrderItem
@@ -51,6 +52,7 @@ def refund_refused(refund: Refund, *, trace: Trace, reason: str) -> None:
     for item in _units(refund):
         move(item, "money", Money.REFUSED, reason=reason, trace=trace)
     refund.items.update(is_live=False)
+    bundles_freed(refund, trace=trace, reason=reason)
     post(
         refund,
         "freed",

@@ -12,6 +12,7 @@ from finance import cases as kinds
 from finance.amounts import said
 from finance.models import Refund, RefundItem
 from finance.services.books import post
+from finance.services.bundles import bundles_of, bundles_paid, left_of
 from finance.states import REFUND_OPEN, Account, Executor, Subject
 from fulfilment.models import Order, OrderItem
 from integrator.engine.errors import Refused
@@ -92,6 +93,8 @@ def refund_reserve(
         way=way,
         trace=trace,
     )
+    if bundles_paid([share.order_item_id for share in shares], executor=executor, trace=trace):
+        raise _too_much(refund.order, return_record, total)
     RefundItem.objects.bulk_create(
         RefundItem(
             refund=refund,
@@ -195,6 +198,8 @@ def _hold_amount(
             raise _too_much(order, return_record, total)
         held.refunded_minor += share.amount_minor
         held.save(update_fields=["refunded_minor"])
+    if any(left_of(one) < 0 for one in bundles_of(share.order_item_id for share in shares)):
+        raise _too_much(order, return_record, total)
     order.refunded_minor += total
     order.save(update_fields=["refunded_minor"])
 

@@ -189,10 +189,6 @@ class OrderItem(models.Model):
                 name="order_item_component_has_basis",
             ),
             models.CheckConstraint(
-                condition=Q(is_bundle=False) | Q(refunded_minor=0),
-                name="order_item_bundle_refunded_by_units",
-            ),
-            models.CheckConstraint(
                 condition=Q(refunded_minor__gte=0) & Q(refunded_minor__lte=F("paid_minor")),
                 name="order_item_refunded_at_most_paid",
             ),

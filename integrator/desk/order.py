@@ -15,6 +15,8 @@ from django.views.decorators.http import require_safe
 from finance.models import Refund
 from finance.states import REFUND_OPEN, RefundStatus, Subject
 from fulfilment.models import Order, OrderItem, Shipment, StockMovement
+from fulfilment.shapes import ShareBasis
+from fulfilment.shares import RULE
 from fulfilment.states import OrderStatus
 from integrator.desk import catalogue, directory, rails, timeline, words
 from integrator.desk.auth import DeskRequest, may, needs
@@ -132,7 +134,7 @@ def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
         "tile": known.tile(order.connection_id),
         "connection_name": known.name(order.connection_id),
         "customer": order.customer if may(request, "personal.see") else None,
-        "items": _items(items, units),
+        "items": _items(order, items, units),
         "returns": _returns(units, times, movements, known, at),
         "exchanges": _exchanges(order),
         "made_for": Exchange.objects.select_related("order", "return_record")
@@ -235,20 +237,43 @@ def _exchanges(order: Order) -> list[dict[str, Any]]:
     ]
 
 
-def _items(items: list[OrderItem], units: list[ReturnItem]) -> list[tuple[OrderItem, str, str]]:
-    """Each ordered unit with a symbol and where it is, in words."""
+def _items(
+    order: Order, items: list[OrderItem], units: list[ReturnItem]
+) -> list[tuple[OrderItem, str, str, str]]:
+    """Each ordered unit with a symbol, where it is, and how its share of a bundle's price was
+    worked out, in words; a bundle's components under it.
+    """
     back = {unit.order_item_id: unit for unit in units if unit.custody != Custody.CLOSED}
-    listed = []
+    parts: dict[int | None, list[OrderItem]] = {}
     for item in items:
+        parts.setdefault(item.parent_id, []).append(item)
+    ordered = [one for line in parts.get(None, []) for one in (line, *parts.get(line.pk, []))]
+    bundles = {item.pk: item for item in parts.get(None, [])}
+    listed = []
+    for item in ordered:
+        bundle = bundles.get(item.parent_id or 0)
+        share = "" if bundle is None else _share(order, item, bundle, parts[bundle.pk])
         unit = back.get(item.pk)
         if unit is not None:
             said = f"return {unit.return_record.external_id}: {unit.get_custody_display().lower()}"
-            listed.append((item, "wait", said))
+            listed.append((item, "wait", said, share))
         else:
             symbol = "ok" if item.shipped_at else "idle"
             said = item.get_platform_status_display().lower()
-            listed.append((item, "doubt" if item.platform_status == "UNKNOWN" else symbol, said))
+            symbol = "doubt" if item.platform_status == "UNKNOWN" else symbol
+            listed.append((item, symbol, said, share))
     return listed
+
+
+def _share(order: Order, item: OrderItem, bundle: OrderItem, parts: list[OrderItem]) -> str:
+    """``64.90 × 24.90 / 74.70, by their prices on their own``: how the share came about."""
+    paid = words.number_of(bundle.paid_minor, order.currency)
+    basis = ShareBasis(item.share_basis)
+    if basis == ShareBasis.EQUAL or item.catalogue_minor is None:
+        return f"{paid} / {len(parts)}, {RULE[basis]}"
+    price = words.number_of(item.catalogue_minor, order.currency)
+    whole = sum(one.catalogue_minor or 0 for one in parts)
+    return f"{paid} × {price} / {words.number_of(whole, order.currency)}, {RULE[basis]}"
 
 
 def _figures(refund: Refund) -> Figures:

@@ -96,12 +96,12 @@ def _wanted(refund: Refund) -> Wanted:
         .annotate(back=Sum("amount_minor"))
     )
     units: dict[str, list[OrderItem]] = {}
-    lines = OrderItem.objects.filter(order=order, is_bundle=False).select_related("parent")
+    lines = OrderItem.objects.filter(order=order).select_related("parent")
     for unit in lines.order_by("id"):
-        units.setdefault((unit.parent or unit).external_id, []).append(unit)
+        units.setdefault(unit.line_id, []).append(unit)
     states = []
     for key, parts in units.items():
-        paid = sum(one.paid_minor for one in parts)
+        paid = sum(one.paid_minor for one in parts if one.parent is None)
         went_back = sum(proved_by_unit.get(one.pk, 0) for one in parts)
         if went_back:
             states.append((key, Billing.REFUNDED if went_back >= paid else Billing.PARTLY_REFUNDED))

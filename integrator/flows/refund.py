@@ -275,17 +275,11 @@ def _send_late(work: Work, record: Return, refund: Refund) -> None:
 
 def _send(work: Work, refund: Refund) -> None:
     """One call for all units. A proven refusal frees the amount; anything unclear keeps it."""
-    parts = refund.items.select_related("order_item", "return_item__return_record")
-    units = [
-        ReturnedUnit(
-            key=part.order_item.external_id,
-            received_at=work.at,
-            reason=f"return {refund.return_record.external_id}"
-            if refund.return_record
-            else "return",
-        )
-        for part in parts
-    ]
+    parts = refund.items.select_related("order_item__parent").order_by("id")
+    said = f"return {refund.return_record.external_id}" if refund.return_record else "return"
+    # The components of a whole bundle are one unit there: the bundle's line.
+    keys = dict.fromkeys(part.order_item.line_id for part in parts)
+    units = [ReturnedUnit(key=key, received_at=work.at, reason=said) for key in keys]
     client = platforms.scayle(work, refund.order.connection)
     try:
         client.return_items(units)

@@ -12,8 +12,9 @@ from finance.evidence import missing_evidence
 from finance.models import Refund
 from finance.services import Share, facts_of
 from finance.states import Executor, RefundStatus
-from fulfilment.models import Order
+from fulfilment.models import Order, OrderItem
 from fulfilment.shapes import InvoiceSeen, OrderKind, OrderSeen, UnitStatus
+from fulfilment.states import BundleRefund
 from integrator.engine import cases, mappings
 from integrator.engine.errors import Misconfigured, Refused
 from integrator.engine.money import money_text
@@ -24,7 +25,7 @@ from returns.cases import REFUND_MODE_UNKNOWN
 from returns.models import Inspection, Return, ReturnItem
 from returns.services.exchanges import unit_gets_goods
 from returns.shapes import DeductionSeen, Method, MoneyStatus, Resolution, ReturnSeen
-from returns.states import Money
+from returns.states import Custody, Money
 
 PAYABLE = (Money.NONE, Money.PROPOSED, Money.REFUSED)
 
@@ -133,20 +134,55 @@ def _less_fees(
 def group_ready(ready: Sequence[Ready], values: Mapping[str, Any]) -> list[Group]:
     """The table of who pays, whole: ready units by payer and way. Exchanges are paid by nobody."""
     found: dict[tuple[Executor, Resolution], tuple[list[Ready], str]] = {}
+    whole = _whole_bundles(ready)
     for one in ready:
         if one.resolution == Resolution.EXCHANGE:
             continue
-        executor, why = _payer(one, values)
+        executor, why = _payer(one, values, whole)
         found.setdefault((executor, one.resolution), ([], why))[0].append(one)
     return [
         Group(executor, way, tuple(units), why) for (executor, way), (units, why) in found.items()
     ]
 
 
-def _payer(one: Ready, values: Mapping[str, Any]) -> tuple[Executor, str]:
+def _whole_bundles(ready: Sequence[Ready]) -> set[int]:
+    """Bundles that come back whole at once, all to be paid in full, nothing of them before.
+
+    Only these the shop can take back. A component that cost nothing must be back too.
+    """
+    whole = set()
+    found: dict[OrderItem, list[Ready]] = {}
+    for one in ready:
+        unit = one.item.order_item
+        if unit is not None and (unit.is_bundle or unit.parent is not None):
+            found.setdefault(unit.parent or unit, []).append(one)
+    for bundle, ones in found.items():
+        bundle.refresh_from_db(fields=["bundle_refund"])
+        plain = all(one.resolution == Resolution.REFUND and not one.deductions for one in ones)
+        if plain and bundle.bundle_refund == BundleRefund.NONE and _is_all_of(bundle, ones):
+            whole.add(bundle.pk)
+    return whole
+
+
+def _is_all_of(bundle: OrderItem, ones: Sequence[Ready]) -> bool:
+    here = {one.item.order_item_id for one in ones}
+    if bundle.pk in here:
+        return True
+    free = bundle.components.filter(
+        paid_minor=0,
+        return_items__return_record=ones[0].item.return_record_id,
+        return_items__blocked_by="",
+        return_items__custody=Custody.INSPECTED,
+    )
+    return set(bundle.components.values_list("pk", flat=True)) <= here | set(
+        free.values_list("pk", flat=True)
+    )
+
+
+def _payer(one: Ready, values: Mapping[str, Any], whole: set[int]) -> tuple[Executor, str]:
     """SCAYLE pays whole units at its own price and nothing else. No payer has a default."""
     executor = payer_of(values, "refund_executor", "a refund is due")
-    why = _not_expressible(one)
+    why = _not_expressible(one, whole)
     if executor != Executor.SCAYLE:
         return executor, f"refunds are paid by the {executor.label.lower()}"
     if not why:
@@ -154,14 +190,16 @@ def _payer(one: Ready, values: Mapping[str, Any]) -> tuple[Executor, str]:
     return payer_of(values, "refund_executor_otherwise", why), why
 
 
-def _not_expressible(one: Ready) -> str:
+def _not_expressible(one: Ready, whole: set[int]) -> str:
     """Why the shop's own call cannot pay this unit; empty when it can."""
     if one.resolution == Resolution.STORE_CREDIT:
         return "store credit is promised"
     if one.deductions:
         return "a fee is deducted"
-    if one.item.sku is not None and one.item.sku.is_composite:
-        return "it is part of a bundle"
+    unit = one.item.order_item
+    assert unit is not None
+    if (unit.is_bundle or unit.parent_id) and (unit.parent_id or unit.pk) not in whole:
+        return "only a part of the bundle came back"
     return ""
 
 
@@ -209,9 +247,7 @@ def refuse_if_unclear(ready: Sequence[Ready], seen: ReturnSeen) -> None:
 def refuse_if_returned_there(record: Return, payable: Sequence[Ready], order: OrderSeen) -> None:
     """A unit the shop has as returned already was paid by hand there: nobody pays it again."""
     there = {unit.external_id for unit in order.units if unit.status == UnitStatus.RETURNED}
-    twice = [
-        one for one in payable if one.item.order_item and one.item.order_item.external_id in there
-    ]
+    twice = [one for one in payable if one.item.order_item and one.item.order_item.line_id in there]
     if twice:
         raise Refused(
             f"the shop shows {len(twice)} of these units as returned already",
@@ -245,8 +281,8 @@ def refuse_if_paid_meanwhile(work: Work, record: Return, refund: Refund) -> None
 def is_returned_there(refund: Refund, seen: OrderSeen) -> bool:
     """Every unit of a refund is booked as returned at the shop: it took our call."""
     status = {unit.external_id: unit.status for unit in seen.units}
-    keys = refund.items.values_list("order_item__external_id", flat=True)
-    return all(status.get(key) == UnitStatus.RETURNED for key in keys)
+    units = refund.items.select_related("order_item__parent")
+    return all(status.get(unit.order_item.line_id) == UnitStatus.RETURNED for unit in units)
 
 
 def refuse_if_paid_past_us(
