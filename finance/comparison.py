@@ -30,6 +30,7 @@ from integrator.models import (
 )
 from integrator.models.states import JOB_OPEN
 from returns.models import Return, ReturnItem
+from returns.queries import misplaced_units
 from returns.shapes import PlatformStatus, ReturnSummary
 from returns.states import ReturnStatus
 
@@ -300,6 +301,7 @@ def _compare_returns(
         .exclude(blocked_by="")
         .values_list("return_record_id", flat=True)
     )
+    misplaced = misplaced_units([one.pk for one in known.values()])
     for one in seen:
         tally.compared += 1
         ours = known.get(one.external_id)
@@ -316,18 +318,17 @@ def _compare_returns(
         if ours.read_at > settled or ours.order_id in busy or ours.pk in held:
             tally.pending += 1
             continue
-        tally.ask(connection, "return", one.external_id, "status")
+        tally.ask(connection, "return", one.external_id, "status", "stock")
+        about = (connection, "return", ours.pk, one.external_id, ours.order_id)
+        for lost in misplaced.get(ours.pk, []):
+            tally.add(Differs(*about, *lost.difference))
         done_here = ours.status == ReturnStatus.COMPLETED
-        if (
-            done_here == (one.status == PlatformStatus.DONE)
-            and ours.platform_word == one.raw_status
-        ):
+        same_word = ours.platform_word == one.raw_status
+        if same_word and done_here == (one.status == PlatformStatus.DONE):
             continue
         word = ours.get_status_display()
-        says = (
-            f"return {one.external_id}: {word.lower()} here, {one.raw_status} at {connection.name}"
-        )
-        about = (connection, "return", ours.pk, one.external_id, ours.order_id)
+        theirs = f"{one.raw_status} at {connection.name}"
+        says = f"return {one.external_id}: {word.lower()} here, {theirs}"
         tally.add(Differs(*about, "status", word, one.raw_status, says))
 
 

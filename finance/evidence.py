@@ -11,7 +11,7 @@ from typing import Any
 from fulfilment.shapes import Billing, InvoiceSeen, OrderSeen, UnitStatus
 from returns.models import ReturnItem
 from returns.shapes import Method
-from returns.states import Custody, Disposition
+from returns.states import NOT_KEPT, Custody
 
 _REACHED = {
     "approved": (
@@ -31,9 +31,9 @@ def missing_evidence(
 ) -> list[str]:
     """Which evidence the policy asks for and the unit does not have yet. Empty: the refund may go.
 
-    A unit that was not in the parcel never has enough.
+    A unit that was not in the parcel, or goes back to the customer, never has enough.
     """
-    if disposition == Disposition.NOT_RETURNED:
+    if disposition in NOT_KEPT:
         return ["in the parcel"]
     needed: Sequence[str] = policy["refund_evidence"][method.value]
     return [one for one in needed if item.custody not in _REACHED[one]]

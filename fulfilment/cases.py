@@ -28,6 +28,54 @@ EQUAL_PARTS = Action(
     fields=(Field("note", "Why that is fair", "note"),),
     leaves=True,
 )
+QUARANTINE_UNIT = Action(
+    key="quarantine_unit",
+    label="Set it aside",
+    says="Books the unit as not for sale, and takes it off sale if it is on sale.",
+    verb="disposition.record",
+    fields=(
+        Field("location", "Where it lies", "choice", choices="location"),
+        Field("note", "Why", "note"),
+    ),
+    leaves=True,
+)
+SEND_BACK_UNIT = Action(
+    key="send_back_unit",
+    label="It goes back to the customer",
+    says="Takes the unit out of our stock, and off sale if it is on sale.",
+    verb="disposition.record",
+    fields=(Field("note", "Why", "note"),),
+    leaves=True,
+)
+KEEP_UNIT = Action(
+    key="keep_unit",
+    label="Keep it as it is",
+    says="Nothing is booked differently. Your name stays with it.",
+    verb="disposition.record",
+    fields=(Field("note", "Why", "note"),),
+)
+WRITE_OFF_UNIT = Action(
+    key="write_off_unit",
+    label="Write it off",
+    says="Takes the unit out of our stock for good. A second person must agree.",
+    verb="disposition.record",
+    fields=(Field("note", "Why it is worth nothing", "note"),),
+    leaves=True,
+    approval=True,
+)
+COUNT_AS = Action(
+    key="count_as",
+    label="Count it as another article",
+    says="Takes it out of the old article and puts it on sale as the one you name. "
+    "A second person must agree.",
+    verb="disposition.record",
+    fields=(
+        Field("sku", "SKU it is sold as from now on", choices="sku"),
+        Field("note", "Why it is the same", "note"),
+    ),
+    leaves=True,
+    approval=True,
+)
 
 ORDER_DOES_NOT_ADD_UP = CaseKind(
     code="ORDER_DOES_NOT_ADD_UP",
@@ -92,12 +140,12 @@ RESTOCK_FAILED = CaseKind(
     owner="OPERATIONS",
     severity=2,
     due_hours=2,
-    title="{sku} was checked and is fine, but is not back on sale",
-    happened="Putting 1 × {sku} back on sale was refused: {error}",
-    means="The unit lies in the warehouse and cannot be bought.",
+    title="{sku} was checked, but the shop's stock does not show it yet",
+    happened="Changing how many {sku} the shop may sell was refused: {error}",
+    means="The shop counts the unit as it did before it was checked.",
     todo="Mend what {platform} complains about, then try again.",
-    otherwise="The unit stays unsold and counts as received.",
-    closes_when="the unit is back on sale",
+    otherwise="A good unit stays unsold, or one that is not good stays on sale.",
+    closes_when="the unit is booked where its verdict says",
     actions=(TRY_AGAIN, GIVE_UP),
     evidence=("sku", "error"),
 )
@@ -106,12 +154,13 @@ RESTOCK_IN_DOUBT = CaseKind(
     owner="OPERATIONS",
     severity=3,
     due_hours=2,
-    title="We are not sure whether {sku} was put back on sale",
-    happened="The shop did not answer when 1 × {sku} was added, and its figure has changed since.",
-    means="Adding it again could put a unit on sale that is not there.",
-    todo="Count {sku} in {platform}. If the unit is missing there, try again.",
-    otherwise="The unit stays counted as received, not as sellable.",
-    closes_when="the unit is back on sale",
+    title="We are not sure whether the shop's stock of {sku} was changed",
+    happened="The shop did not answer when we changed its figure of {sku} to {target}. "
+    "It shows {seen} now.",
+    means="Changing it again could put a unit on sale that is not there.",
+    todo="Count {sku} in {platform}. If its figure is still the old one, try again.",
+    otherwise="The unit stays counted here as it was before.",
+    closes_when="the unit is booked where its verdict says",
     actions=(TRY_AGAIN, GIVE_UP),
     evidence=("sku", "target", "seen"),
     alert=True,
@@ -122,13 +171,15 @@ SKU_DISCONTINUED = CaseKind(
     severity=1,
     due_hours=8,
     title="{sku} came back, but is no longer sold",
-    happened="1 × {sku} was checked and is fine. The shop no longer sells this article.",
-    means="The unit was not added to any stock. The customer's refund is not held up.",
-    todo="Put the article on sale again in {platform} and try again, or take the unit out by hand.",
-    otherwise="It stays as one unit nobody can buy.",
-    closes_when="the unit is back on sale",
-    actions=(TRY_AGAIN, GIVE_UP),
-    evidence=("sku",),
+    happened="{quantity} × {sku} was checked and is fine. The shop no longer sells this article.",
+    means="It was not added to any stock. The customer's refund is not held up.",
+    todo="Count it as another article, set it aside or write it off. "
+    "If {platform} sells it again, try again.",
+    otherwise="It stays among the units nobody can buy.",
+    closes_when="the unit is booked where its verdict says",
+    actions=(TRY_AGAIN, COUNT_AS, QUARANTINE_UNIT, WRITE_OFF_UNIT),
+    evidence=("sku", "quantity"),
+    ladder=("CONTROLLER",),
 )
 STOCK_AUTHORITY_MISSING = CaseKind(
     code="STOCK_AUTHORITY_MISSING",
@@ -144,6 +195,37 @@ STOCK_AUTHORITY_MISSING = CaseKind(
     actions=(TRY_AGAIN,),
     evidence=("location", "authority"),
     shared_cause=True,
+)
+OVERSELL_RISK = CaseKind(
+    code="OVERSELL_RISK",
+    owner="OPERATIONS",
+    severity=3,
+    due_hours=2,
+    title="More of {sku} is sold than is there: {missing} missing",
+    happened="Open orders want more {sku} than are confirmed as sellable. They are {orders}.",
+    means="Not every customer can get what they bought. Customer service sees the orders too.",
+    todo="Count {sku}. Bring stock, or have the orders that cannot be filled cancelled "
+    "in {platform}.",
+    otherwise="The warehouse finds out when it packs, and the customer after that.",
+    closes_when="what is confirmed is enough for the open orders",
+    actions=(FIXED_THERE,),
+    evidence=("sku", "missing", "orders"),
+    ladder=("CX", "ADMIN"),
+    alert=True,
+)
+ORDER_OVERSOLD = CaseKind(
+    code="ORDER_OVERSOLD",
+    owner="CX",
+    severity=3,
+    due_hours=4,
+    title="Order {order} may not be filled: {sku} is sold out",
+    happened="{sku} was sold to order {order}, and no unit may be left for it.",
+    means="Operations is looking for one. The customer does not know yet.",
+    todo="Ask operations. If there is none, tell the customer and cancel it in {platform}.",
+    otherwise="The customer waits for goods that do not come.",
+    closes_when="there are enough units, or the order has left or is cancelled",
+    actions=(FIXED_THERE,),
+    evidence=("order", "sku"),
 )
 STATUS_NOT_POSTED = CaseKind(
     code="STATUS_NOT_POSTED",
@@ -170,4 +252,6 @@ KINDS = (
     SKU_DISCONTINUED,
     STOCK_AUTHORITY_MISSING,
     STATUS_NOT_POSTED,
+    OVERSELL_RISK,
+    ORDER_OVERSOLD,
 )

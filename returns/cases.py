@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fulfilment.cases import KEEP_UNIT, QUARANTINE_UNIT, SEND_BACK_UNIT
 from integrator.engine.cases import (
     FIXED_THERE,
     GIVE_UP,
@@ -203,26 +204,27 @@ RETURN_WENT_BACK = CaseKind(
     due_hours=4,
     title="Return {rma} went back from {ours} to {theirs}",
     happened="{platform} now shows {theirs}. We had already taken it to {ours}.",
-    means="What was already booked was not undone.",
-    todo="See why it was reopened. If stock or money must change, tell operations or finance.",
+    means="What was booked and paid was not undone.",
+    todo="See why it was reopened. A changed verdict is taken over by itself; "
+    "if nothing changes, mark it as done there again.",
     otherwise="Our record stays ahead of {platform}.",
     closes_when="{platform} shows the later state again",
     actions=(FIXED_THERE, NOT_AN_ERROR),
     evidence=("rma", "ours", "theirs"),
 )
-INSPECTION_CORRECTED = CaseKind(
-    code="INSPECTION_CORRECTED",
+CANCELLED_WITH_GOODS = CaseKind(
+    code="CANCELLED_WITH_GOODS",
     owner="OPERATIONS",
-    severity=3,
-    due_hours=2,
-    title="The verdict on {sku} was changed after it was booked",
-    happened="Return {rma}: {sku} was “{before}” and is now “{after}”.",
-    means="Stock was booked on the first verdict.",
-    todo="Take the unit to the right place, and correct the shop's stock if needed.",
-    otherwise="A unit may be on sale that should not be, or the other way round.",
-    closes_when="somebody has settled it",
-    actions=(NOT_AN_ERROR,),
-    evidence=("rma", "sku", "before", "after"),
+    severity=2,
+    due_hours=8,
+    title="Return {rma} is {theirs}, but {sku} is here",
+    happened="{platform} shows the return as {theirs}. The unit had arrived: {where}.",
+    means="No money goes out for it. What is booked in stock was not undone.",
+    todo="Say what becomes of the unit: keep it, set it aside, or send it back.",
+    otherwise="A unit that may belong to the customer stays in our stock.",
+    closes_when="the return is opened again",
+    actions=(KEEP_UNIT, QUARANTINE_UNIT, SEND_BACK_UNIT),
+    evidence=("rma", "sku", "where", "theirs"),
 )
 RESOLUTION_BY_HAND = CaseKind(
     code="RESOLUTION_BY_HAND",
@@ -266,7 +268,7 @@ KINDS = (
     VALIDATED_WITHOUT_DISPOSITION,
     NOT_IN_PARCEL,
     RETURN_WENT_BACK,
-    INSPECTION_CORRECTED,
+    CANCELLED_WITH_GOODS,
     RESOLUTION_BY_HAND,
     COMPLETE_FAILED,
     *EXCHANGE_KINDS,

@@ -24,7 +24,8 @@ CUSTODY_MOVES: Moves = {
     Custody.AUTHORISED: (Custody.IN_TRANSIT, Custody.RECEIVED, Custody.CLOSED),
     Custody.IN_TRANSIT: (Custody.RECEIVED, Custody.CLOSED),
     Custody.RECEIVED: (Custody.INSPECTED, Custody.CLOSED),
-    Custody.INSPECTED: (Custody.CLOSED,),
+    # Back to received: the verdict was corrected to "not in the parcel", or was taken back.
+    Custody.INSPECTED: (Custody.RECEIVED, Custody.CLOSED),
     Custody.CLOSED: (Custody.REQUESTED,),  # the returns platform reopened it
 }
 
@@ -76,11 +77,27 @@ RETURN_MOVES: Moves = {
 
 
 class Disposition(TextChoices):
-    """What the inspection decided for a unit."""
+    """What was decided for a unit: by an inspection, or by a person here."""
 
-    RESTOCK = "RESTOCK", "Back on sale"
-    QUARANTINE = "QUARANTINE", "Not for sale"
-    NOT_RETURNED = "NOT_RETURNED", "Not in the parcel"
+    RESTOCK = "RESTOCK", "Back on sale"  # fit for sale: the only one that raises what is sellable
+    QUARANTINE = "QUARANTINE", "Not for sale"  # it is here, and is not sold
+    NOT_RETURNED = "NOT_RETURNED", "Not in the parcel"  # it never came
+    SENT_BACK = "SENT_BACK", "Back to the customer"  # it came and leaves again: a person said so
+    WRITTEN_OFF = "WRITTEN_OFF", "Written off"  # two people agreed that it is worth nothing
+
+
+NOT_KEPT = (Disposition.NOT_RETURNED, Disposition.SENT_BACK)  # nothing of it stays with us
+
+# A verdict is never changed: a correction is another one.
+VERDICT_MOVES: Moves = {
+    BORN: (
+        Disposition.RESTOCK,
+        Disposition.QUARANTINE,
+        Disposition.NOT_RETURNED,
+        Disposition.SENT_BACK,
+        Disposition.WRITTEN_OFF,
+    ),
+}
 
 
 class ExchangeStatus(TextChoices):

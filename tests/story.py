@@ -239,9 +239,9 @@ class Stage:
     def refunds_there(self, order: Row) -> list[Row]:
         return [row for row in self.books("scayle")["refunds"] if row["order_id"] == order["id"]]
 
-    def stock_there(self, sku: str) -> Row:
+    def stock_there(self, sku: str, warehouse: str = "WH-HAM") -> Row:
         rows = self.books("scayle")["stock"]
-        return next(row for row in rows if (row["sku"], row["warehouse"]) == (sku, "WH-HAM"))
+        return next(row for row in rows if (row["sku"], row["warehouse"]) == (sku, warehouse))
 
     def sellable(self, sku: str) -> int:
         return int(self.stock_there(sku)["sellable"])

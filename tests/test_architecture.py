@@ -78,7 +78,8 @@ EDGES = (
     "integrator/engine/limits.py",
     "integrator/engine/work.py",
     "integrator/flows/tasks.py",
-    "integrator/flows/restock.py",  # the instant before a read must be taken right there
+    "integrator/flows/show_in_transit.py",  # the instant before we count
+    "integrator/flows/shop_stock.py",  # the instant between two looks must be taken right there
     "integrator/management/",
     "integrator/api/",
     "integrator/desk/",

@@ -40,11 +40,15 @@ class Called:
 
 @dataclass
 class Trap:
-    """Kills the worker at the next call of this kind, before or after the platform acted."""
+    """Kills the worker at a call of this kind, before or after the platform acted.
+
+    ``skips`` says how many such calls it lets pass first.
+    """
 
     method: str
     path: str
     after: bool
+    skips: int = 0
 
 
 @dataclass
@@ -125,6 +129,9 @@ class Wire(BaseAdapter):
     def _spring(self, method: str, path: str, *, after: bool) -> None:
         for trap in self.traps:
             if (trap.method, trap.path, trap.after) == (method, path, after):
+                if trap.skips:
+                    trap.skips -= 1
+                    continue
                 self.traps.remove(trap)
                 raise Death(f"{method} {path}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 import pghistory
+import pgtrigger
 from django.db import models
 from django.db.models import F, Q
 
@@ -85,7 +86,11 @@ class Location(models.Model):
 
 
 class StockLevel(models.Model):
-    """The sellable figure of one SKU at one location as a platform last confirmed it to us."""
+    """The sellable figure of one SKU at one location as a platform last confirmed it to us.
+
+    ``counted_at`` is the instant the figure is true for: sales up to then are in it. ``short`` are
+    units that had been sold when they turned out not to be sellable: no figure is below zero.
+    """
 
     connection = models.ForeignKey(Connection, on_delete=models.PROTECT)
     sku = models.ForeignKey(Sku, on_delete=models.PROTECT)
@@ -94,6 +99,8 @@ class StockLevel(models.Model):
     sent = models.IntegerField(null=True)
     confirmed = models.IntegerField(null=True)
     confirmed_at = models.DateTimeField(null=True)
+    counted_at = models.DateTimeField(null=True)
+    short = models.PositiveIntegerField(default=0)
     version = models.PositiveIntegerField(default=0)
     error = models.CharField(max_length=300, blank=True)
 
@@ -108,11 +115,31 @@ class StockLevel(models.Model):
         return f"{self.sku} at {self.location}: {self.confirmed}"
 
 
+_STARTS_WHERE_IT_IS = pgtrigger.Trigger(
+    name="starts_where_it_is",
+    operation=pgtrigger.Insert,
+    when=pgtrigger.Before,
+    declare=[("held", "text")],
+    func="""
+        SELECT to_bucket INTO held FROM fulfilment_stockmovement
+         WHERE return_item_id = NEW.return_item_id AND sku_id = NEW.sku_id
+         ORDER BY id DESC LIMIT 1;
+        IF coalesce(held, 'OUTSIDE') <> NEW.from_bucket THEN
+            RAISE EXCEPTION 'unit % is in %, not in %', NEW.return_item_id,
+                coalesce(held, 'OUTSIDE'), NEW.from_bucket;
+        END IF;
+        RETURN NEW;
+    """,
+)
+
+
 class StockMovement(models.Model):
     """A returned unit going from one bucket to another. Append-only; a correction is another one.
 
-    Into SELLABLE only with the inspection that allows it (R008, R023): the database refuses it
-    otherwise. ``key`` says which step of which unit this is, once for ever.
+    Into SELLABLE only with the inspection that allows it (R008, R023), written off only with a
+    second person's approval, and only from where the unit is, so that it is never in two places:
+    the database refuses anything else. ``key`` says which step of which unit this is, once for
+    ever.
     """
 
     RECORD_KIND: ClassVar = "stock_movement"
@@ -135,7 +162,7 @@ class StockMovement(models.Model):
     at = models.DateTimeField()
 
     class Meta:
-        triggers: ClassVar = append_only()
+        triggers: ClassVar = [*append_only(), _STARTS_WHERE_IT_IS]
         constraints: ClassVar = [
             models.CheckConstraint(condition=Q(quantity__gt=0), name="movement_quantity_positive"),
             models.CheckConstraint(
@@ -152,10 +179,9 @@ class StockMovement(models.Model):
                 | Q(location__isnull=False),
                 name="movement_shelf_needs_location",
             ),
-            models.UniqueConstraint(
-                fields=["inspection_id", "to_bucket", "sku"],
-                condition=Q(inspection_id__isnull=False),
-                name="movement_once_per_inspection",
+            models.CheckConstraint(
+                condition=~Q(to_bucket=Bucket.WRITTEN_OFF) | Q(approval_id__isnull=False),
+                name="movement_written_off_needs_approval",
             ),
         ]
         indexes: ClassVar = [

@@ -156,19 +156,25 @@ def _input(one: Field, case: Case, *, value: str, error: str) -> Input:
 
 def choices_of(one: Field, case: Case) -> tuple[tuple[str, str], ...]:
     """What may be chosen. A word with no fixed list (a reason, a SKU) is typed instead."""
+    if one.choices == "location":
+        return _locations(case)
     if one.choices != "mapping" or _asks_for_theirs(case):
         return ()
     match case.facts.get("kind_code"):
         case MappingKind.LOCATION:
-            locations = Location.objects.order_by("name").values_list("code", "name")
-            if case.connection is not None:
-                locations = locations.filter(retailer=case.connection.retailer_id)
-            return tuple((code, f"{name} ({code})") for code, name in locations)
+            return _locations(case)
         case MappingKind.RESOLUTION:
             return _of(Resolution)
         case MappingKind.METHOD:
             return _of(Method)
     return ()
+
+
+def _locations(case: Case) -> tuple[tuple[str, str], ...]:
+    locations = Location.objects.order_by("name").values_list("code", "name")
+    if case.connection is not None:
+        locations = locations.filter(retailer=case.connection.retailer_id)
+    return tuple((code, f"{name} ({code})") for code, name in locations)
 
 
 def _asks_for_theirs(case: Case) -> bool:
@@ -213,7 +219,8 @@ def _checked(one: Field, case: Case, text: str) -> tuple[Any, str]:
     if choices and text not in dict(choices):
         return "", f"{one.label}: choose one from the list"
     is_ours = one.choices == "mapping" and not _asks_for_theirs(case)
-    if is_ours and case.facts.get("kind_code") == MappingKind.SKU:
+    is_sku = is_ours and case.facts.get("kind_code") == MappingKind.SKU
+    if is_sku or one.choices == "sku":
         retailer = case.connection.retailer_id if case.connection is not None else None
         if not Sku.objects.filter(code=text, retailer=retailer).exists():
             return "", f"{one.label}: we know no SKU “{text}”"

@@ -95,6 +95,7 @@ def _entries(request: HttpRequest, roles: frozenset[str], late: int) -> list[Ent
         *_queues(request, roles),
         entry("order.see", "orders", "Orders", "order"),
         entry("order.see", "monitors", "Still owed", "file"),
+        entry("disposition.record", "off_sale", "Off sale", "stock"),
         entry("connection.see", "connections", "Connections", "pulse"),
         entry("configuration.change", "admin:index", "Set-up", "map"),
     ]

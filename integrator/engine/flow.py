@@ -87,6 +87,8 @@ class Nothing:
 class Flow:
     """One verb. ``aim`` says what a batch of facts means for it; missing facts are not for it.
 
+    A fact that concerns several lanes has one aim for each of them.
+
     - ``call(work)`` talks to platforms; no transaction is open. Without it the flow is local.
     - ``record(work, result)`` writes what follows, in one transaction with the end of the job.
     - ``probe(work)`` looks a call up that may have happened; it must not change anything there.
@@ -99,7 +101,7 @@ class Flow:
 
     name: str
     says: str
-    aim: Callable[[Sequence[Fact]], Mapping[int, Aim]]
+    aim: Callable[[Sequence[Fact]], Mapping[int, Aim | Sequence[Aim]]]
     record: Callable[[Work, Any], Evidence]
     call: Callable[[Work], Any] | None = None
     probe: Callable[[Work], Found | NotFound] | None = None

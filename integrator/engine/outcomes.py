@@ -189,7 +189,8 @@ class Outcomes:
             **about.pop("facts", {}),
             **(error.facts if error is not None else {}),
         }
-        cause = (error.cause if error is not None else "") or f"job:{job.flow}:{job.record_id}"
+        own = f"job:{job.flow}:{job.record_id}:{job.lane}"[:200]
+        cause = (error.cause if error is not None else "") or own
         if holds:
             Job.objects.filter(pk=job.pk).update(cause=cause)
         cases.open_case(

@@ -143,19 +143,19 @@ def _owed(routes: Routes, facts: Sequence[Fact]) -> list[tuple[Flow, Fact, Aim]]
     by_key: dict[str, list[Fact]] = {}
     for fact in facts:
         by_key.setdefault(fact.key, []).append(fact)
-    aims: dict[tuple[str, int], Aim] = {}
+    aims: dict[tuple[str, int], Sequence[Aim]] = {}
     asked: dict[str, tuple[Flow, list[Fact]]] = {}
     for key, group in by_key.items():
         for flow in routes.get(key, ()):
             asked.setdefault(flow.name, (flow, []))[1].extend(group)
     for name, (flow, group) in asked.items():
-        for fact_id, aim in flow.aim(group).items():
-            aims[name, fact_id] = aim
+        for fact_id, found in flow.aim(group).items():
+            aims[name, fact_id] = [found] if isinstance(found, Aim) else found
     return [
-        (flow, fact, aims[flow.name, fact.id])
+        (flow, fact, aim)
         for fact in facts
         for flow in routes.get(fact.key, ())
-        if (flow.name, fact.id) in aims
+        for aim in aims.get((flow.name, fact.id), ())
     ]
 
 
@@ -190,7 +190,7 @@ def _write_jobs(owed: Iterable[tuple[Flow, Fact, Aim]], at: datetime) -> set[str
             joined[2].append(fact.id)  # type: ignore[attr-defined]
             joined[_NOT_BEFORE] = min(joined[_NOT_BEFORE], not_before)  # type: ignore[call-overload]
             continue
-        rows[join_key or (flow.name, fact.id)] = [
+        rows[join_key or (flow.name, fact.id, aim.lane)] = [
             flow.name,
             fact.id,
             [],

@@ -12,7 +12,7 @@ from finance.services import open_refund, refund_payment_failed, refund_recorded
 from finance.states import RefundStatus
 from fulfilment.cases import ORDER_NOT_READ
 from fulfilment.models import Order
-from fulfilment.services import order_capture
+from fulfilment.services import order_capture, oversell_look_again
 from fulfilment.shapes import BundleSeen, InvoiceSeen, OrderSeen
 from integrator.engine import jobs
 from integrator.engine.errors import Malformed
@@ -101,6 +101,7 @@ def record(work: Work, reading: Reading) -> Evidence:
         return {"nothing": f"the order is {reading.order.raw_status}: not ours yet"}
     if reading.bundles:
         retake_held(order, work=work)
+    oversell_look_again(order, trace=work.trace)
     said: Evidence = {"order": order.number, "status": reading.order.raw_status}
     said["refund"] = _prove_refund(work, order, reading)
     said["past_us"] = look(work, order, reading.order, reading.invoices)

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -51,7 +51,7 @@ from integrator.flows.refund_rules import (
 from integrator.models import Message
 from integrator.platforms.scayle.client import ReturnedUnit
 from returns.cases import RESOLUTION_BY_HAND
-from returns.models import Return, ReturnItem
+from returns.models import Inspection, Return, ReturnItem
 from returns.services.exchanges import unit_gets_goods
 from returns.shapes import PlatformStatus, Resolution
 
@@ -66,12 +66,13 @@ class Sent:
 
 
 def aim(facts: Sequence[Fact]) -> dict[int, Aim]:
-    """Facts about units, or money listed for a return, make it due, once, in the order's lane."""
-    wanted = {
-        fact.id: key
-        for fact in facts
-        if (key := ("unit", fact.record_id) if fact.record_kind == "return_item" else _named(fact))
-    }
+    """Facts about units, verdicts on them, or money listed for a return, make it due, once."""
+    judged = dict(
+        Inspection.objects.filter(
+            pk__in={fact.record_id for fact in facts if fact.record_kind == "inspection"}
+        ).values_list("pk", "return_item_id")
+    )
+    wanted = {fact.id: key for fact in facts if (key := _named(fact, judged))}
     rows = ReturnItem.objects.filter(
         pk__in=[key[1] for key in wanted.values() if key[0] == "unit"],
         blocked_by="",
@@ -96,7 +97,11 @@ def aim(facts: Sequence[Fact]) -> dict[int, Aim]:
     }
 
 
-def _named(fact: Fact) -> tuple[Any, ...] | None:
+def _named(fact: Fact, judged: Mapping[int, int]) -> tuple[Any, ...] | None:
+    if fact.record_kind == "return_item":
+        return ("unit", fact.record_id)
+    if fact.record_kind == "inspection":
+        return ("unit", judged[fact.record_id]) if fact.record_id in judged else None
     if fact.record_kind != "message":
         return None
     return ("rma", fact.connection_id, str(fact.data["resource_id"]))

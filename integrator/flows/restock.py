@@ -1,252 +1,283 @@
-"""A unit was inspected: put it back on sale, or book it into quarantine.
+"""A unit was judged: make its bookings, and what the shop may sell, equal its last verdict.
 
-SCAYLE takes absolute figures guarded by ``changedAt``. The triple (read, target, changedAt) is kept
-before it is sent, ``changedAt`` being the instant before the read, and a retry sends that triple
-again, never a new sum. No path writes to two systems.
+The first verdict and every correction take the same way. Where the unit is, is the end of its
+movements; where it belongs, says the last verdict. Each step between them is one movement, written
+with the shop's confirmation of it, so that it may be stopped anywhere and goes on from there. One
+job per article, in the article's lane: a bundle has one for each component (see
+docs/decisions/0008). No path writes to two systems.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from fulfilment.cases import (
     RESTOCK_FAILED,
     RESTOCK_IN_DOUBT,
-    SKU_DISCONTINUED,
-    STOCK_AUTHORITY_MISSING,
 )
-from fulfilment.models import Location, OrderItem, Sku
-from fulfilment.services import stock_confirmed, unit_move
-from fulfilment.shapes import Sellability, StockSeen
+from fulfilment.models import Location, StockLevel, StockMovement
+from fulfilment.services import (
+    SHELVES,
+    Place,
+    oversell_report,
+    stock_confirmed,
+    unit_move,
+    unit_place,
+    unit_places,
+)
 from fulfilment.states import Bucket
-from integrator.engine import mappings
-from integrator.engine.clock import now
-from integrator.engine.errors import Misconfigured, Refused, Transient
-from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, Nothing
+from integrator.engine import cases, jobs, mappings
+from integrator.engine.errors import Transient
+from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound
 from integrator.engine.shapes import Call
 from integrator.engine.work import Work
 from integrator.flows import platforms
-from integrator.models import MappingKind
+from integrator.flows.restock_rules import (
+    Task,
+    is_there,
+    location_of,
+    pieces_counted,
+    refuse_other_authority,
+    refuse_unsellable,
+    stock_lane,
+    task_of,
+)
+from integrator.flows.shop_stock import Posted, change_figure, forget, under_way
+from integrator.models import Job, JobState, MappingKind
 from integrator.platforms.scayle.client import Scayle
-from returns.models import Inspection, ReturnItem
-from returns.states import Disposition
+from returns.models import Inspection, Return, ReturnItem
 
 
 @dataclass(frozen=True, slots=True)
-class Shelved:
-    """Where a unit goes. ``stock`` is what the shop confirmed; None when nothing is sold there."""
+class Settled:
+    """The unit is where its verdict says."""
 
-    inspection: Inspection
-    location: Location
-    bucket: Bucket
-    stock: StockSeen | None
+    place: Place
 
 
-def aim(facts: Sequence[Fact]) -> dict[int, Aim]:
-    """The unit's last verdict names the place: its stock is changed in the lane sku@place."""
-    items = {
-        item.pk: item
-        for item in ReturnItem.objects.filter(
-            pk__in={fact.record_id for fact in facts}, blocked_by=""
-        ).select_related("return_record", "order_item__order")
-    }
+def aim(facts: Sequence[Fact]) -> dict[int, list[Aim]]:
+    """One aim per article: those the unit consists of, and those it was counted as before."""
     verdicts = {
-        one.return_item_id: one
-        for one in Inspection.objects.filter(return_item__in=items).order_by("version")
+        one.pk: one
+        for one in Inspection.objects.filter(
+            pk__in={fact.record_id for fact in facts},
+            return_item__blocked_by="",
+            return_item__order_item__isnull=False,
+        )
+        .select_related("sku", "return_item__return_record")
+        .select_related("return_item__order_item__sku", "return_item__order_item__order")
+        .prefetch_related("return_item__order_item__components__sku")
     }
+    before = _counted_before([one.return_item_id for one in verdicts.values()])
     aims = {}
     for fact in facts:
-        item, verdict = items.get(fact.record_id), verdicts.get(fact.record_id)
-        if item is None or verdict is None or item.order_item is None:
+        verdict = verdicts.get(fact.record_id)
+        if verdict is None:
             continue
-        place = f"{item.return_record.connection_id}:{verdict.location_word}"
-        aims[fact.id] = Aim(
-            "return_item",
-            item.pk,
-            lane=f"stock:{item.sku_code}@{place}"[:120],
-            order_id=item.order_id,
-            connection_id=item.order_item.order.connection_id,
-        )
+        item, sold = verdict.return_item, verdict.return_item.order_item
+        assert sold is not None
+        codes = {piece.sku.code for piece in pieces_counted(sold, verdict)} | before[item.pk]
+        aims[fact.id] = [
+            Aim(
+                "return_item",
+                item.pk,
+                lane=stock_lane(sold.order.connection_id, code),
+                order_id=item.order_id,
+                connection_id=sold.order.connection_id,
+            )
+            for code in sorted(codes)
+        ]
     return aims
 
 
-def call(work: Work) -> Shelved | Nothing:
-    item = _item(work)
-    inspection = item.inspections.order_by("-version").first()
-    assert inspection is not None, "inspected without a verdict"
-    if inspection.disposition == Disposition.NOT_RETURNED:
-        return Nothing("the unit was not in the parcel")
-    location = _location(item, inspection)
-    if inspection.disposition == Disposition.QUARANTINE:
-        return Shelved(inspection, location, Bucket.QUARANTINE, None)
-    if location.authority != Location.Authority.SCAYLE:
-        raise Misconfigured(
-            f"{location} is counted by {location.get_authority_display()}",
-            case=STOCK_AUTHORITY_MISSING,
-            cause=f"authority:{location.pk}",
-            facts={"location": location.name, "authority": location.get_authority_display()},
+def _counted_before(item_ids: Sequence[int]) -> Mapping[int, set[str]]:
+    found: dict[int, set[str]] = defaultdict(set)
+    rows = StockMovement.objects.filter(return_item_id__in=item_ids)
+    for item_id, code in rows.values_list("return_item_id", "sku__code").distinct():
+        found[item_id].add(code)
+    return found
+
+
+def call(work: Work) -> Settled:
+    """Step by step to where the last verdict says; what is under way is ended first."""
+    while True:
+        task = task_of(work)
+        here = unit_place(task.item.pk, task.piece.sku.pk)
+        if under_way(work) is None and is_there(task, here):
+            return Settled(here)
+        _one_step(work, task, here)
+
+
+def _one_step(work: Work, task: Task, here: Place) -> None:
+    """One movement nearer: off the shelf it is on, then onto the one where it belongs."""
+    left = Location.objects.get(pk=here.location_id) if here.location_id else None
+    if here.bucket == Bucket.SELLABLE:
+        assert left is not None
+        _book(work, task, Bucket.RECEIVED, location=left, posted=_off_sale(work, task, left))
+    elif here.bucket == Bucket.RECEIVED and task.bucket == Bucket.SELLABLE:
+        shelf = _shelf(work, task)
+        _book(work, task, Bucket.SELLABLE, location=shelf, posted=_on_sale(work, task, shelf))
+    elif here.bucket == Bucket.RECEIVED:
+        shelf_or_none = location_of(task) if task.bucket in SHELVES else None
+        _book(work, task, task.bucket, location=shelf_or_none)
+    elif here.bucket == Bucket.IN_TRANSIT and task.bucket == Bucket.OUTSIDE:
+        _book(work, task, Bucket.OUTSIDE)
+    else:
+        _book(work, task, Bucket.RECEIVED, location=left)
+
+
+def _shelf(work: Work, task: Task) -> Location:
+    """Where it is going on sale; what is under way ends where it began."""
+    started = under_way(work)
+    return Location.objects.get(pk=started["location"]) if started else location_of(task)
+
+
+def _on_sale(work: Work, task: Task, shelf: Location) -> Posted:
+    """Nothing becomes sellable as one article while it still is as another."""
+    others = unit_places(task.item.pk)
+    pieces = {piece.sku.pk for piece in pieces_counted(task.sold, task.verdict)}
+    if any(place.bucket == Bucket.SELLABLE for pk, place in others.items() if pk not in pieces):
+        raise Transient("the unit is still on sale as another article", retry_after=5)
+    client = platforms.scayle(work, task.sold.order.connection)
+    if under_way(work) is None:
+        refuse_other_authority(shelf)
+        refuse_unsellable(work, client, task)
+    return _change(work, client, task, shelf, task.piece.quantity)
+
+
+def _off_sale(work: Work, task: Task, shelf: Location) -> Posted | None:
+    """Take the unit off sale. What the shop deleted altogether cannot be bought any more."""
+    client = platforms.scayle(work, task.sold.order.connection)
+    piece = task.piece
+    if under_way(work) is None:
+        refuse_other_authority(shelf)
+        if client.variant(piece.product_id, piece.variant_id) is None:
+            return None
+    return _change(work, client, task, shelf, -piece.quantity)
+
+
+def _change(work: Work, client: Scayle, task: Task, shelf: Location, by: int) -> Posted:
+    connection = task.sold.order.connection
+    warehouse = ""  # what is under way names its own
+    if under_way(work) is None:
+        warehouse = mappings.find_theirs(
+            connection=connection, kind=MappingKind.LOCATION, ours=shelf.code
         )
-    stock = _add_one(work, item, location)
-    return Shelved(inspection, location, Bucket.SELLABLE, stock)
-
-
-def _item(work: Work) -> ReturnItem:
-    return ReturnItem.objects.select_related(
-        "return_record__connection", "order_item__order__connection__retailer", "sku"
-    ).get(pk=work.job.record_id)
-
-
-def _location(item: ReturnItem, inspection: Inspection) -> Location:
-    """The place the platform named. Unmapped words stop here and wait; there is no default."""
-    connection = item.return_record.connection
-    code = mappings.find(
-        connection=connection, kind=MappingKind.LOCATION, theirs=inspection.location_word
+    return change_figure(
+        work,
+        client,
+        variant_id=task.piece.variant_id,
+        warehouse=warehouse,
+        by=by,
+        level=StockLevel.objects.filter(
+            connection=connection, sku=task.piece.sku, location=shelf
+        ).first(),
+        about={"verdict": task.verdict.pk, "location": shelf.pk},
     )
-    return Location.objects.get(retailer_id=connection.retailer_id, code=code)
 
 
-def _unit(item: ReturnItem) -> OrderItem:
-    assert item.order_item is not None
-    return item.order_item
-
-
-def _add_one(work: Work, item: ReturnItem, location: Location) -> StockSeen:
-    unit = _unit(item)
-    connection = unit.order.connection
-    client = platforms.scayle(work, connection)
-    warehouse = mappings.find_theirs(
-        connection=connection, kind=MappingKind.LOCATION, ours=location.code
-    )
-    if work.kept.get("target") is None:
-        _refuse_unsellable(client, unit, item)
-        _keep_target(work, client, unit, warehouse)
-    kept = work.kept
-    target, changed_at = int(kept["target"]), _changed_at(kept)
-    reply = client.post_stock(unit.variant_id, warehouse, target, changed_at)
-    # Our date on the row means that it took ours, whatever it sold since; another date means that
-    # ours was ignored. Without a date only the figure speaks.
-    took_ours = (
-        reply.quantity == target if reply.changed_at is None else reply.changed_at == changed_at
-    )
-    if took_ours:
-        return reply
-    if kept.get("doubted"):
-        with work.step():
-            # Whoever says "try again" has counted: that attempt reads and adds afresh.
-            work.keep(target=None, doubted=False)
-        raise Refused(
-            "the shop's figure changed while we were not sure",
-            case=RESTOCK_IN_DOUBT,
-            facts={
-                "sku": item.sku_code,
-                "target": kept["target"],
-                "seen": reply.quantity,
-                "platform": connection.name,
-            },
-        )
-    # The shop ignored it: the figure changed after our read. Nothing was added, so start afresh.
+def _book(
+    work: Work,
+    task: Task,
+    bucket: Bucket,
+    *,
+    location: Location | None = None,
+    posted: Posted | None = None,
+) -> None:
+    """Write one movement together with what the shop confirmed of it."""
+    item, piece, verdict = task.item, task.piece, task.verdict
     with work.step():
-        work.keep(target=None)
-    raise Transient("the stock changed while we added the unit", retry_after=2)
-
-
-def _changed_at(kept: Mapping[str, Any]) -> datetime:
-    return datetime.fromisoformat(str(kept["changed_at"]))
-
-
-def _refuse_unsellable(client: Scayle, unit: OrderItem, item: ReturnItem) -> None:
-    """A unit of an article nobody can buy must not be added anywhere."""
-    variant = client.variant(unit.product_id, unit.variant_id)
-    if variant is None or variant.sellability == Sellability.BLOCKED:
-        raise Refused(
-            f"{item.sku_code} is no longer sold",
-            case=SKU_DISCONTINUED,
-            facts={"sku": item.sku_code, "platform": unit.order.connection.name},
-        )
-
-
-def _keep_target(work: Work, client: Scayle, unit: OrderItem, warehouse: str) -> None:
-    """Decide the figure once and keep it before it is sent."""
-    moment = now()
-    before_read = moment.replace(microsecond=moment.microsecond // 1000 * 1000)  # as it is sent
-    rows = [row for row in client.stock(unit.variant_id) if row.warehouse == warehouse]
-    read = rows[0].quantity if rows else 0
-    with work.step():
-        work.keep(read=read, target=read + 1, changed_at=before_read.isoformat())
-
-
-def record(work: Work, shelved: Shelved) -> Evidence:
-    item = _item(work)
-    sku: Sku = _unit(item).sku
-    movement = unit_move(
-        step=f"shelved:{shelved.inspection.version}",
-        sku=sku,
-        return_item_id=item.pk,
-        order_id=item.order_id,
-        from_bucket=Bucket.RECEIVED,
-        to_bucket=shelved.bucket,
-        location=shelved.location,
-        inspection_id=shelved.inspection.pk,
-        reason=f"Inspected: {shelved.inspection.get_disposition_display().lower()}",
-        trace=work.trace,
-    )
-    said: Evidence = {"movement": movement.pk, "to": shelved.bucket, "at": shelved.location.code}
-    if shelved.stock is not None:
-        stock_confirmed(
-            connection=_unit(item).order.connection,
-            sku=sku,
-            location=shelved.location,
-            seen=shelved.stock,
+        Return.objects.select_for_update(no_key=True).get(pk=item.return_record_id)
+        unit_move(
+            sku=piece.sku,
+            quantity=piece.quantity,
+            return_item_id=item.pk,
+            order_id=item.order_id,
+            to_bucket=bucket,
+            location=location,
+            inspection_id=verdict.pk,
+            approval_id=verdict.approval_id,
+            reason=f"Verdict {verdict.version}: {verdict.get_disposition_display().lower()}",
             trace=work.trace,
-            sent=int(work.kept["target"]),
         )
-        said |= {"sellable": shelved.stock.quantity, "before": work.kept["read"]}
-    return said
+        if posted is None:
+            return
+        assert location is not None
+        stock_confirmed(
+            connection=task.sold.order.connection,
+            sku=piece.sku,
+            location=location,
+            seen=posted.seen,
+            trace=work.trace,
+            sent=posted.target,
+            short=posted.short,
+            counted_at=posted.counted_at,
+        )
+        forget(work)
+        work.keep(before=posted.read, sellable=posted.seen.quantity)
+
+
+def record(work: Work, settled: Settled) -> Evidence:
+    """It is where it belongs. What stopped on the way there earlier is not owed any more."""
+    item = ReturnItem.objects.get(pk=work.job.record_id)
+    stopped = Job.objects.filter(
+        flow=work.flow.name,
+        record_kind="return_item",
+        record_id=item.pk,
+        lane=work.job.lane,
+        state=JobState.PARKED,
+    ).exclude(pk=work.job.pk)
+    for job in stopped:
+        jobs.cancel(job, at=work.at, reason="a later verdict was carried out")
+        cases.close_by_fact(
+            trace=work.trace, reason="A later verdict was carried out", job_id=job.pk
+        )
+    if "sellable" in work.kept:
+        task = task_of(work)
+        oversell_report(task.sold.order.connection, task.piece.sku, trace=work.trace)
+    moves = StockMovement.objects.filter(job_id=work.job.pk).order_by("id")
+    said: Evidence = {
+        "to": settled.place.bucket,
+        "movements": list(moves.values_list("pk", flat=True)),
+    }
+    if settled.place.location_id is not None:
+        said["at"] = Location.objects.get(pk=settled.place.location_id).code
+    return said | {key: work.kept[key] for key in ("before", "sellable") if key in work.kept}
 
 
 def probe(work: Work) -> Found | NotFound:
-    """The shop's row bears our date: it arrived. Else the same triple may be sent again."""
-    item = _item(work)
-    kept = work.kept
+    """The same triple may be sent again: the shop ignores it if it has it, and shows its row."""
     with work.step():
         work.keep(doubted=True)
-    if kept.get("target") is None:
-        return NotFound(may_repeat=True)
-    inspection = item.inspections.order_by("-version").first()
-    assert inspection is not None
-    location = _location(item, inspection)
-    connection = _unit(item).order.connection
-    warehouse = mappings.find_theirs(
-        connection=connection, kind=MappingKind.LOCATION, ours=location.code
-    )
-    changed_at = _changed_at(kept)
-    for row in platforms.scayle(work, connection).stock(_unit(item).variant_id):
-        if row.warehouse == warehouse and row.changed_at == changed_at:
-            return Found(Shelved(inspection, location, Bucket.SELLABLE, row))
     return NotFound(may_repeat=True)
 
 
 def plan(item: ReturnItem) -> list[Call]:
+    code = item.sku_code
     return [
-        Call("scayle", "GET", "/variants/…/stocks", f"Read how many {item.sku_code} are on sale"),
-        Call("scayle", "POST", "/variants/…/stocks", f"Put 1 × {item.sku_code} back on sale"),
+        Call("scayle", "GET", "/variants/…/stocks", f"Read how many {code} are on sale"),
+        Call("scayle", "POST", "/variants/…/stocks", f"Change that by the returned {code}"),
     ]
 
 
 def about(item: ReturnItem) -> Mapping[str, Any]:
+    sold = item.order_item
     return {
         "money_minor": item.claimed_minor,
         "currency": item.currency,
-        "facts": {"sku": item.sku_code, "platform": _unit(item).order.connection.name},
+        "facts": {
+            "sku": item.sku_code,
+            "platform": sold.order.connection.name if sold is not None else "",
+        },
     }
 
 
 FLOW = Flow(
     name="restock",
-    says="Put the returned unit back on sale",
+    says="Put the returned unit where its verdict says",
     aim=aim,
     call=call,
     record=record,

@@ -67,7 +67,7 @@ class Job(models.Model):
     class Meta:
         triggers: ClassVar = guarded_moves("state", JOB_MOVES)
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["flow", "fact"], name="job_fact_once"),
+            models.UniqueConstraint(fields=["flow", "fact", "lane"], name="job_fact_once"),
             models.UniqueConstraint(
                 fields=["lane"], condition=Q(state__in=["RUNNING", "IN_DOUBT"]), name="job_lane_one"
             ),

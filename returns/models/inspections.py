@@ -1,23 +1,29 @@
-"""The warehouse's verdicts. Append-only: a correction is the next version."""
+"""Verdicts on returned units. Append-only: a correction is the next version."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
 from django.db import models
+from django.db.models import Q
 
+from fulfilment.models import Location, Sku
 from integrator.models.protection import append_only
 from returns.models.returns import ReturnItem
-from returns.states import Disposition
+from returns.states import VERDICT_MOVES, Disposition
 
 
 class Inspection(models.Model):
-    """One verdict on one unit.
+    """One verdict on one unit: the warehouse's, or a person's here who overrules it.
 
-    ``location_word`` is the platform's name of the place, as it said it.
+    ``location_word`` is the platform's name of the place, as it said it; ``location`` is the place
+    a person named. ``sku`` is the article a person counts the unit as, when it is not the one that
+    was sold. Every verdict is born as a fact: what follows from it is the line
+    ``inspection.disposition:…`` of ``ROUTES``.
     """
 
     RECORD_KIND: ClassVar = "inspection"
+    MOVES: ClassVar = {"disposition": VERDICT_MOVES}
 
     return_item = models.ForeignKey(
         ReturnItem, on_delete=models.PROTECT, related_name="inspections"
@@ -25,8 +31,11 @@ class Inspection(models.Model):
     version = models.PositiveSmallIntegerField()
     disposition = models.CharField(max_length=12, choices=Disposition.choices)
     location_word = models.CharField(max_length=120, blank=True)
+    location = models.ForeignKey(Location, null=True, on_delete=models.PROTECT)
+    sku = models.ForeignKey(Sku, null=True, on_delete=models.PROTECT)
     reason = models.CharField(max_length=200, blank=True)
     inspected_at = models.DateTimeField()
+    approval_id = models.BigIntegerField(null=True)
     message_id = models.BigIntegerField(null=True)
     job_id = models.BigIntegerField(null=True)
     learned_at = models.DateTimeField()
@@ -36,8 +45,16 @@ class Inspection(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["return_item", "version"], name="inspection_version_once"
-            )
+            ),
+            models.CheckConstraint(
+                condition=~Q(disposition=Disposition.WRITTEN_OFF) | Q(approval_id__isnull=False),
+                name="inspection_written_off_needs_approval",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.disposition} v{self.version}"
+
+    @property
+    def order_id(self) -> int | None:
+        return self.return_item.order_id

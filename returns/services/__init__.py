@@ -2,5 +2,13 @@
 
 from returns.services.header import return_complete, return_header
 from returns.services.taking import return_take, unit_accept
+from returns.services.verdicts import last_verdict, unit_overrule
 
-__all__ = ["return_complete", "return_header", "return_take", "unit_accept"]
+__all__ = [
+    "last_verdict",
+    "return_complete",
+    "return_header",
+    "return_take",
+    "unit_accept",
+    "unit_overrule",
+]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from fulfilment.models import Sku
-from fulfilment.services import unit_move
+from fulfilment.services import pieces_of, unit_move, unit_place
 from fulfilment.states import Bucket
 from integrator.engine.states import Trace, move
 from integrator.models import Case
 from returns import cases as kinds
-from returns.models import Inspection, ReturnItem
+from returns.models import ReturnItem
 from returns.services.reporting import close, open_for_unit
+from returns.services.verdicts import is_news, last_verdict, unit_inspect
 from returns.shapes import (
     InspectionSeen,
     Method,
@@ -18,7 +18,7 @@ from returns.shapes import (
     ReturnSeen,
     ReturnUnitSeen,
 )
-from returns.states import CUSTODY_MOVES, Custody, Disposition
+from returns.states import CUSTODY_MOVES, NOT_KEPT, Custody, Money
 
 _PATH = (
     Custody.REQUESTED,
@@ -27,49 +27,91 @@ _PATH = (
     Custody.RECEIVED,
     Custody.INSPECTED,
 )
+_ENDED = (PlatformStatus.REJECTED, PlatformStatus.CANCELLED)
+_UNPAID = (Money.NONE, Money.PROPOSED, Money.REFUSED)
+_NOT_ON_ITS_WAY = (*_UNPAID, Money.WAIVED)
 
 
 def unit_advance(item: ReturnItem, unit: ReturnUnitSeen, seen: ReturnSeen, trace: Trace) -> int:
-    """Take a unit to where its platform shows it, step by step, so that no step is skipped."""
-    target = _target(item, unit, seen)
+    """Take a unit to where its platform shows it, step by step, so that no step is skipped.
+
+    A verdict that differs from the last one is its next version, whatever the unit's status: the
+    difference is applied to stock and money like the first one was.
+    """
+    if seen.status in _ENDED:
+        return _end(item, seen, trace)
     if item.custody == Custody.CLOSED:
-        is_over = seen.status == PlatformStatus.DONE and item.return_record.completed_at is not None
-        if target == Custody.CLOSED or is_over:
-            close(kinds.RETURN_WENT_BACK, "return_item", item.pk, trace, "It caught up again")
-            return 0
-        if item.money != "NONE" or item.inspections.exists():
-            _went_back(item, seen, trace)
-            return 0
+        if not _opens_again(item, unit, seen):
+            return _after_the_end(item, unit, seen, trace)
         move(item, "custody", Custody.REQUESTED, reason="The return was reopened", trace=trace)
-    if target == Custody.CLOSED:
-        return _close_unit(item, seen, trace)
+        _close_ended(item, trace, "The return was opened again")
+    target = _target(item, unit, seen)
     here, there = _PATH.index(Custody(item.custody)), _PATH.index(target)
-    if there < here:
-        _went_back(item, seen, trace)
+    if there < here and unit.inspection is None:
+        _behind(item, seen, trace)
         return 0
     close(kinds.RETURN_WENT_BACK, "return_item", item.pk, trace, "It caught up again")
     steps = 0
     for step in _PATH[here + 1 : there + 1]:
-        if step == Custody.IN_TRANSIT and target != Custody.IN_TRANSIT:
+        if step == Custody.INSPECTED or (step == Custody.IN_TRANSIT and target != step):
             continue
-        _step(item, step, unit, seen, trace)
+        _step(item, step, seen, trace)
         steps += 1
-    if unit.inspection is not None and target == Custody.RECEIVED:
-        steps += _not_in_parcel(item, unit.inspection, seen, trace)
-    elif unit.inspection is not None and there == here:
-        steps += _corrected(item, unit.inspection, seen, trace)
+    if unit.inspection is not None:
+        steps += _judge(item, unit.inspection, seen, trace)
     _check_verdict(item, unit, seen, trace)
     return steps
 
 
+def _opens_again(item: ReturnItem, unit: ReturnUnitSeen, seen: ReturnSeen) -> bool:
+    """Whether a closed unit goes on.
+
+    One that was cancelled does when its return was reopened. One of a return that is done does only
+    when it turned up after all: it was missing, so nobody has paid for it. Everything else that
+    is done stays so, whatever status is shown: its money has moved, or it was settled otherwise.
+    """
+    if item.money not in _UNPAID:
+        return False
+    if item.return_record.completed_at is None:
+        return True
+    last = last_verdict(item)
+    return (
+        unit.inspection is not None
+        and unit.inspection.is_returned
+        and last is not None
+        and last.disposition in NOT_KEPT
+        and is_news(last, unit.inspection)
+    )
+
+
+def _after_the_end(item: ReturnItem, unit: ReturnUnitSeen, seen: ReturnSeen, trace: Trace) -> int:
+    """The unit is done here. A corrected verdict still counts; an earlier status needs a person."""
+    steps = 0
+    if unit.inspection is not None and is_news(last_verdict(item), unit.inspection):
+        unit_inspect(item, unit.inspection, trace)
+        steps = 1
+    if seen.status == PlatformStatus.DONE:
+        close(kinds.RETURN_WENT_BACK, "return_item", item.pk, trace, "It caught up again")
+    else:
+        _went_back(item, seen, trace)
+    return steps
+
+
+def _behind(item: ReturnItem, seen: ReturnSeen, trace: Trace) -> None:
+    """The platform shows an earlier step than ours.
+
+    Where only our record is ahead nobody need act: it catches up. A verdict or a payment that the
+    platform no longer shows needs a person.
+    """
+    if item.custody == Custody.INSPECTED or item.money not in _NOT_ON_ITS_WAY:
+        _went_back(item, seen, trace)
+
+
 def _target(item: ReturnItem, unit: ReturnUnitSeen, seen: ReturnSeen) -> Custody:
     """Where the platform says the unit is. A verdict counts, a status without one does not."""
-    if seen.status in (PlatformStatus.REJECTED, PlatformStatus.CANCELLED):
-        return Custody.CLOSED
     if unit.inspection is not None:
         # What was not in the parcel was not inspected: it may be found, or turn up later.
-        found = unit.inspection.is_returned or item.custody == Custody.INSPECTED
-        return Custody.INSPECTED if found else Custody.RECEIVED
+        return Custody.INSPECTED if unit.inspection.is_returned else Custody.RECEIVED
     if seen.status == PlatformStatus.REQUESTED:
         return Custody.REQUESTED
     if seen.status == PlatformStatus.UNKNOWN:
@@ -87,39 +129,56 @@ def _target(item: ReturnItem, unit: ReturnUnitSeen, seen: ReturnSeen) -> Custody
     return Custody.AUTHORISED
 
 
-def _step(
-    item: ReturnItem, step: Custody, unit: ReturnUnitSeen, seen: ReturnSeen, trace: Trace
-) -> None:
-    before = item.custody
-    if step == Custody.INSPECTED:
-        assert unit.inspection is not None
-        _found(item, trace)
-        inspection = _inspect(item, unit.inspection, trace)
-        reason = f"Checked: {inspection.get_disposition_display().lower()}"
-    else:
-        reason = f"{item.return_record.connection.name} says {seen.raw_status}"
+def _step(item: ReturnItem, step: Custody, seen: ReturnSeen, trace: Trace) -> None:
+    reason = f"{item.return_record.connection.name} says {seen.raw_status}"
     move(item, "custody", step, reason=reason, trace=trace)
-    sku = item.sku
-    assert sku is not None
     if step == Custody.IN_TRANSIT:
-        _book(item, sku, "in_transit", Bucket.OUTSIDE, Bucket.IN_TRANSIT, reason, trace)
+        _book(item, Bucket.IN_TRANSIT, (Bucket.OUTSIDE,), reason, trace)
     elif step == Custody.RECEIVED:
-        came_from = Bucket.IN_TRANSIT if before == Custody.IN_TRANSIT else Bucket.OUTSIDE
-        _book(item, sku, "received", came_from, Bucket.RECEIVED, reason, trace)
+        _book(item, Bucket.RECEIVED, (Bucket.OUTSIDE, Bucket.IN_TRANSIT), reason, trace)
 
 
-def _not_in_parcel(
-    item: ReturnItem, verdict: InspectionSeen, seen: ReturnSeen, trace: Trace
-) -> int:
-    """The parcel was opened and the unit was not there. As received it waits for CX."""
-    last = _last_verdict(item)
-    if last is not None and _says_the_same(last, verdict):
-        return 0
-    now = _inspect(item, verdict, trace)
-    if last is None or last.disposition != Disposition.NOT_RETURNED:
-        _book_first(item, f"not_in_parcel:{now.version}", Bucket.RECEIVED, Bucket.OUTSIDE, trace)
-    _open_not_in_parcel(item, verdict, seen, trace)
-    return 1
+def _book(
+    item: ReturnItem, target: Bucket, sources: tuple[Bucket, ...], reason: str, trace: Trace
+) -> None:
+    """Book every piece of the unit that is still on its way. What is further stays there."""
+    assert item.order_item is not None
+    for piece in pieces_of(item.order_item):
+        if unit_place(item.pk, piece.sku.pk).bucket in sources:
+            unit_move(
+                sku=piece.sku,
+                quantity=piece.quantity,
+                return_item_id=item.pk,
+                order_id=item.order_id,
+                to_bucket=target,
+                reason=reason,
+                trace=trace,
+            )
+
+
+def _judge(item: ReturnItem, verdict: InspectionSeen, seen: ReturnSeen, trace: Trace) -> int:
+    """Take the verdict over if it is news, and the unit's custody to what the verdict says.
+
+    A unit that was not in the parcel waits as received for CX.
+    """
+    last = last_verdict(item)
+    steps = 0
+    if is_news(last, verdict):
+        last = unit_inspect(item, verdict, trace)
+        steps = 1
+    assert last is not None
+    word = last.get_disposition_display().lower()
+    if last.disposition in NOT_KEPT and item.custody == Custody.INSPECTED:
+        reason = f"The verdict was corrected: {word}"
+        move(item, "custody", Custody.RECEIVED, reason=reason, trace=trace)
+    elif last.disposition not in NOT_KEPT and item.custody == Custody.RECEIVED:
+        move(item, "custody", Custody.INSPECTED, reason=f"Checked: {word}", trace=trace)
+        steps += 1
+    if verdict.is_returned:
+        close(kinds.NOT_IN_PARCEL, "return_item", item.pk, trace, "The verdict was corrected")
+    elif steps and item.money in _UNPAID:
+        _open_not_in_parcel(item, verdict, seen, trace)
+    return steps
 
 
 def _open_not_in_parcel(
@@ -127,84 +186,6 @@ def _open_not_in_parcel(
 ) -> None:
     reason = verdict.reason or "no reason given"
     open_for_unit(kinds.NOT_IN_PARCEL, item, seen, trace, reason=reason)
-
-
-def _found(item: ReturnItem, trace: Trace) -> None:
-    """A unit that was missing from its parcel lies on the table after all."""
-    last = _last_verdict(item)
-    if last is None:
-        return
-    _book_first(item, f"found:{last.version + 1}", Bucket.OUTSIDE, Bucket.RECEIVED, trace)
-    close(kinds.NOT_IN_PARCEL, "return_item", item.pk, trace, "The verdict was corrected")
-
-
-def _book_first(item: ReturnItem, step: str, source: Bucket, target: Bucket, trace: Trace) -> None:
-    assert item.sku is not None
-    words = "Not in the parcel" if target == Bucket.OUTSIDE else "Found after all"
-    _book(item, item.sku, step, source, target, words, trace)
-
-
-def _book(
-    item: ReturnItem, sku: Sku, step: str, source: Bucket, target: Bucket, reason: str, trace: Trace
-) -> None:
-    unit_move(
-        step=step,
-        sku=sku,
-        return_item_id=item.pk,
-        order_id=item.order_id,
-        from_bucket=source,
-        to_bucket=target,
-        reason=reason,
-        trace=trace,
-    )
-
-
-def _last_verdict(item: ReturnItem) -> Inspection | None:
-    return item.inspections.order_by("-version").first()
-
-
-def _inspect(item: ReturnItem, seen: InspectionSeen, trace: Trace) -> Inspection:
-    last = _last_verdict(item)
-    return Inspection.objects.create(
-        return_item=item,
-        version=1 if last is None else last.version + 1,
-        disposition=_disposition(seen),
-        location_word=seen.location,
-        reason=seen.reason[:200],
-        inspected_at=seen.inspected_at,
-        message_id=trace.message_id,
-        job_id=trace.job_id,
-        learned_at=trace.at,
-    )
-
-
-def _disposition(seen: InspectionSeen) -> Disposition:
-    if not seen.is_returned:
-        return Disposition.NOT_RETURNED
-    return Disposition.RESTOCK if seen.is_restockable else Disposition.QUARANTINE
-
-
-def _says_the_same(last: Inspection, seen: InspectionSeen) -> bool:
-    same = (last.disposition, last.location_word) == (_disposition(seen), seen.location)
-    return same or seen.inspected_at <= last.inspected_at
-
-
-def _corrected(item: ReturnItem, seen: InspectionSeen, found: ReturnSeen, trace: Trace) -> int:
-    """A verdict that differs from the last one is its next version; somebody must settle it."""
-    last = _last_verdict(item)
-    assert last is not None
-    if _says_the_same(last, seen):
-        return 0
-    now = _inspect(item, seen, trace)
-    open_for_unit(
-        kinds.INSPECTION_CORRECTED,
-        item,
-        found,
-        trace,
-        before=last.get_disposition_display().lower(),
-        after=now.get_disposition_display().lower(),
-    )
-    return 1
 
 
 def _check_verdict(item: ReturnItem, unit: ReturnUnitSeen, seen: ReturnSeen, trace: Trace) -> None:
@@ -217,17 +198,43 @@ def _check_verdict(item: ReturnItem, unit: ReturnUnitSeen, seen: ReturnSeen, tra
         )
 
 
-def _close_unit(item: ReturnItem, seen: ReturnSeen, trace: Trace) -> int:
-    """Rejected or cancelled. What has moved already needs a person; the rest just ends."""
-    if item.money not in ("NONE", "PROPOSED", "REFUSED") or item.custody == Custody.INSPECTED:
+def _end(item: ReturnItem, seen: ReturnSeen, trace: Trace) -> int:
+    """Rejected or cancelled. Money that has moved needs a person, and so do goods that are here."""
+    if item.money not in _NOT_ON_ITS_WAY:
         _went_back(item, seen, trace)
         return 0
+    close(kinds.RETURN_WENT_BACK, "return_item", item.pk, trace, "The return has ended")
     if Custody.CLOSED not in CUSTODY_MOVES[item.custody]:
         return 0
-    move(item, "custody", Custody.CLOSED, reason=f"The return is {seen.raw_status}", trace=trace)
-    for kind in (kinds.NOT_IN_PARCEL, kinds.AMBIGUOUS_UNIT_PRICE):
-        close(kind, "return_item", item.pk, trace, "The return has ended")
+    last = last_verdict(item)
+    is_here = item.custody == Custody.INSPECTED or (item.custody == Custody.RECEIVED and not last)
+    reason = f"The return is {seen.raw_status}"
+    if item.order_item is not None:
+        _book(item, Bucket.OUTSIDE, (Bucket.IN_TRANSIT,), reason, trace)  # it is not expected
+    move(item, "custody", Custody.CLOSED, reason=reason, trace=trace)
+    _close_ended(item, trace, "The return has ended")
+    if is_here:
+        where = last.get_disposition_display() if last is not None else "Received, not checked"
+        open_for_unit(
+            kinds.CANCELLED_WITH_GOODS,
+            item,
+            seen,
+            trace,
+            where=where.lower(),
+            theirs=seen.raw_status,
+        )
     return 1
+
+
+def _close_ended(item: ReturnItem, trace: Trace, reason: str) -> None:
+    for kind in (
+        kinds.NOT_IN_PARCEL,
+        kinds.VALIDATED_WITHOUT_DISPOSITION,
+        kinds.RESOLUTION_BY_HAND,
+        kinds.AMBIGUOUS_UNIT_PRICE,
+        kinds.CANCELLED_WITH_GOODS,
+    ):
+        close(kind, "return_item", item.pk, trace, reason)
 
 
 def unit_look_again(item: ReturnItem, unit: ReturnUnitSeen, seen: ReturnSeen, trace: Trace) -> None:

@@ -8,7 +8,7 @@ from integrator.models import Case
 from returns.cases import COMPLETE_FAILED, NOT_IN_PARCEL, RESOLUTION_BY_HAND
 from returns.models import Return, ReturnItem
 from returns.shapes import Method, Resolution
-from returns.states import Custody, Disposition, Money, ReturnStatus
+from returns.states import NOT_KEPT, Custody, Money, ReturnStatus
 
 _ORDER = (
     Custody.REQUESTED,
@@ -73,7 +73,7 @@ def _is_over(item: ReturnItem) -> bool:
     verdict = item.inspections.order_by("-version").first()
     if item.money != Money.NONE or (verdict is None and item.method != Method.KEPT):
         return False
-    if verdict is not None and verdict.disposition == Disposition.NOT_RETURNED:
+    if verdict is not None and verdict.disposition in NOT_KEPT:
         return True
     return item.resolution == Resolution.EXCHANGE or (
         Case.objects.filter(

@@ -36,6 +36,7 @@ EXPECTED = {
     "orders": "order.see",
     "order": "order.see",
     "order_goodwill": "goodwill.ask",
+    "off_sale": "order.see",
     "find": "order.see",
     "monitors": "order.see",
     "connections": "connection.see",

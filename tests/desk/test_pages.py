@@ -23,6 +23,7 @@ PAGES = (
     "/cases/{case}/?do=note",
     "/cases/?connection=1",
     "/orders/",
+    "/off-sale/",
     "/orders/{order}/",
     "/find/?q=4068",
     "/connections/?switch={connection}",

@@ -158,7 +158,9 @@ def passes(way: Callable[[], int]) -> bool:
         with undone():
             assert way() == 1
     except DatabaseError as error:
-        assert "Invalid transition" in str(error) or "Cannot insert" in str(error), error
+        # "Cannot update": rows that only ever grow in number, such as verdicts.
+        known = ("Invalid transition", "Cannot insert", "Cannot update")
+        assert any(words in str(error) for words in known), error
         return False
     return True
 

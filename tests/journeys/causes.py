@@ -159,6 +159,7 @@ def restock_in_doubt(stage: Stage) -> Story:
 
 
 def sku_discontinued(stage: Stage) -> Story:
+    stage.sold("TEE-BLK-L")  # another article that is still sold
     order = stage.sold(SKU)
     stage.act("scayle", "block_sku", sku=SKU)
     return _inspected(stage, order)
@@ -245,14 +246,11 @@ def return_went_back(stage: Stage) -> Story:
     return story
 
 
-def inspection_corrected(stage: Stage) -> Story:
-    order = stage.sold(SKU, "TEE-BLK-L")
+def cancelled_with_goods(stage: Stage) -> Story:
+    order = stage.sold(SKU)
     rma = stage.comes_back(order)
-    stage.warehouse_checks(rma, 0)
-    item = rma["items"][0]["id"]
-    wish = {"rma_id": rma["id"], "item_id": item, "restockable": False}
-    stage.act("returngo", "correct_validation", **wish)
-    stage.passes(minutes=12, step=4)
+    stage.act("returngo", "cancel", rma_id=rma["id"])
+    stage.settle()
     return Story(order, rma)
 
 
@@ -462,6 +460,27 @@ def systems_differ(stage: Stage) -> Story:
     return Story(order, {})
 
 
+def oversell_risk(stage: Stage) -> Story:
+    """The last unit is sold, and then turns out not to be fit for sale."""
+    order = stage.sold(SKU)
+    rma = stage.comes_back(order)
+    stage.act("scayle", "change_stock", sku=SKU, quantity=0)
+    stage.warehouse_checks(rma)
+    assert stage.sellable(SKU) == 1
+    sold = stage.shop_sells(SKU)
+    stage.settle()
+    wish = {"rma_id": rma["id"], "item_id": rma["items"][0]["id"], "restockable": False}
+    stage.act("returngo", "correct_validation", **wish)
+    stage.act("returngo", "reopen", rma_id=rma["id"], status="Received")
+    stage.act("returngo", "done", rma_id=rma["id"])
+    stage.settle()
+    return Story(sold, rma)
+
+
+def order_oversold(stage: Stage) -> Story:
+    return oversell_risk(stage)
+
+
 def status_not_posted(stage: Stage) -> Story:
     order = stage.sold(SKU)
     stage.breaks("scayle", STATUSES, "error", status=422)
@@ -515,7 +534,7 @@ CAUSES: Mapping[str, Callable[[Stage], Story]] = {
         validated_without_disposition,
         not_in_parcel,
         return_went_back,
-        inspection_corrected,
+        cancelled_with_goods,
         resolution_by_hand,
         exchange_no_stock,
         exchange_data_missing,
@@ -545,5 +564,7 @@ CAUSES: Mapping[str, Callable[[Stage], Story]] = {
         systems_differ,
         status_not_posted,
         calls_run_low,
+        oversell_risk,
+        order_oversold,
     )
 }

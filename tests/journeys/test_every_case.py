@@ -144,6 +144,24 @@ def stays_off_sale(stage: Stage, story: Story, case: Case, key: str) -> None:
     paid_once(stage, story)
 
 
+def unit_is(stage: Stage, story: Story, case: Case, key: str, *, way: str) -> None:
+    """Operations decides what becomes of a unit that is here; nobody is paid for it."""
+    place = {"location": "hamburg"} if key == "quarantine_unit" else {}
+    press(stage, case, key, **place)
+    assert stage.movements(story.rma)[-1] == way
+    assert stage.refunds_there(story.order) == []
+    assert stage.sellable(SKU) == stage.stock_there(SKU)["truth"]
+
+
+def discontinued(stage: Stage, story: Story, case: Case, key: str, **data: str) -> None:
+    """The unit leaves the units nobody can buy; the customer had the money all along."""
+    press(stage, case, key, **data)
+    paid_once(stage, story)
+    done(stage, story)
+    bucket = {"write_off_unit": "WRITTEN_OFF", "quarantine_unit": "QUARANTINE"}.get(key, "SELLABLE")
+    assert stage.movements(story.rma)[-1] == f"RECEIVED>{bucket}"
+
+
 def sold_again(stage: Stage, story: Story, case: Case, key: str) -> None:
     found = stage.sandbox.world.catalogue.by_sku(SKU)
     assert found is not None
@@ -295,6 +313,15 @@ def billing_mended(stage: Stage, story: Story, case: Case, key: str) -> None:
     press(stage, case, key)
 
 
+def sale_cancelled(stage: Stage, story: Story, case: Case, key: str) -> None:
+    """Nobody can fill the order, so it is cancelled: nothing is missing any more."""
+    stage.act("scayle", "cancel_order", order_id=story.order["id"])
+    press(stage, case, key)
+    stage.passes(minutes=6, step=3)
+    assert stage.open_cases() == []
+    assert stage.sellable(SKU) == stage.stock_there(SKU)["truth"] == 0
+
+
 def told_the_shop(stage: Stage, story: Story, case: Case, key: str) -> None:
     press(stage, case, key)
     stage.passes(minutes=16, step=4)  # who stops trying leaves it to the next batch
@@ -437,7 +464,9 @@ ENDS: Mapping[tuple[str, str], End] = {
     ("RESTOCK_IN_DOUBT", "try_again"): counted_and_missing,
     ("RESTOCK_IN_DOUBT", "give_up"): stays_off_sale,
     ("SKU_DISCONTINUED", "try_again"): sold_again,
-    ("SKU_DISCONTINUED", "give_up"): stays_off_sale,
+    ("SKU_DISCONTINUED", "count_as"): partial(discontinued, sku="TEE-BLK-L"),
+    ("SKU_DISCONTINUED", "quarantine_unit"): partial(discontinued, location="hamburg"),
+    ("SKU_DISCONTINUED", "write_off_unit"): discontinued,
     ("STOCK_AUTHORITY_MISSING", "try_again"): counted_by_the_shop,
     ("RETURN_NOT_READ", "try_again"): goes_on,
     ("RETURN_NOT_READ", "give_up"): goes_on,
@@ -458,7 +487,9 @@ ENDS: Mapping[tuple[str, str], End] = {
     ("NOT_IN_PARCEL", "not_an_error"): just_close,
     ("RETURN_WENT_BACK", "fixed_there"): done_again_there,
     ("RETURN_WENT_BACK", "not_an_error"): done_again_there,
-    ("INSPECTION_CORRECTED", "not_an_error"): just_close,
+    ("CANCELLED_WITH_GOODS", "keep_unit"): partial(unit_is, way="IN_TRANSIT>RECEIVED"),
+    ("CANCELLED_WITH_GOODS", "quarantine_unit"): partial(unit_is, way="RECEIVED>QUARANTINE"),
+    ("CANCELLED_WITH_GOODS", "send_back_unit"): partial(unit_is, way="RECEIVED>OUTSIDE"),
     ("RESOLUTION_BY_HAND", "fixed_there"): done_there,
     ("EXCHANGE_NO_STOCK", "try_again"): exchanged,
     ("EXCHANGE_NO_STOCK", "exchange_refuse"): not_sent,
@@ -510,6 +541,8 @@ ENDS: Mapping[tuple[str, str], End] = {
     ("SYSTEMS_DIFFER", "not_an_error"): just_close,
     ("CALLS_RUN_LOW", "allow_calls"): more_allowed,
     ("CALLS_RUN_LOW", "not_an_error"): just_close,
+    ("OVERSELL_RISK", "fixed_there"): sale_cancelled,
+    ("ORDER_OVERSOLD", "fixed_there"): sale_cancelled,
     ("STATUS_NOT_POSTED", "try_again"): told_the_shop,
     ("STATUS_NOT_POSTED", "give_up"): told_the_shop,
 }

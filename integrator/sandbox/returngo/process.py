@@ -12,6 +12,7 @@ from integrator.sandbox.returngo.books import (
     NO_SHIPMENT,
     REFUND,
     STORE_CREDIT,
+    WAREHOUSE_OF,
     Parcel,
     ReturnedItem,
     Rma,
@@ -239,11 +240,9 @@ def validate(world: World, rma: Rma, item: ReturnedItem, outcome: Validation, at
         raise Refusal(400, "rma_id", f"an RMA in {rma.status} cannot be validated")
     if item.method == NO_SHIPMENT:
         raise Refusal(400, "item_id", "an item without a shipment is never validated")
-    before = item.validation.returned and item.validation.restockable
+    _correct_truth(world, item.sku, item.validation, -1)
     item.validation = outcome
-    after = outcome.returned and outcome.restockable
-    if after != before:
-        _correct_truth(world, item.sku, 1 if after else -1)
+    _correct_truth(world, item.sku, outcome, 1)
     if not rma.inspected:
         return
     for parcel in rma.parcels:
@@ -256,9 +255,10 @@ def validate(world: World, rma: Rma, item: ReturnedItem, outcome: Validation, at
             request_refund(world, rma, each, at)
 
 
-def _correct_truth(world: World, sku: str, count: int) -> None:
+def _correct_truth(world: World, sku: str, finding: Validation, count: int) -> None:
     """A unit is fit for sale again, or is not after all: the sandbox's own count."""
     found = world.catalogue.by_sku(sku)
-    if found is not None:
+    if found is not None and finding.returned and finding.restockable:
         units = [(part, each * count) for part, each in world.scayle.units_of(found[1])]
-        world.scayle.back_on_shelf(units)
+        warehouse = WAREHOUSE_OF.get(finding.location or "", "WH-HAM")
+        world.scayle.back_on_shelf(units, warehouse)

@@ -16,9 +16,10 @@ COUNTRY = "DE"
 SHOP_COUNTRIES = {COUNTRY: 1001, "AT": 1002}
 CURRENCY = "EUR"
 MERCHANT = "main"
-WAREHOUSES = {"WH-HAM": 12}
+# The first sells; the last is attached to no shop: what is there is seen and not sold.
+WAREHOUSES = {"WH-HAM": 12, "WH-BER": 13, "RET-TRANSIT": 14}
 CARRIERS = {"DHL": 1, "UPS": 2}
-OPENING_STOCK = 200
+OPENING_STOCK = {"WH-HAM": 200, "WH-BER": 0, "RET-TRANSIT": 0}
 
 
 @dataclass
@@ -224,10 +225,10 @@ class ScayleBooks:
                         variant_id=variant.id,
                         sku=variant.sku,
                         warehouse=warehouse,
-                        quantity=OPENING_STOCK,
+                        quantity=OPENING_STOCK[warehouse],
                         changed_at=opened_at,
                         updated_at=opened_at,
-                        truth=OPENING_STOCK,
+                        truth=OPENING_STOCK[warehouse],
                     )
 
     def shelves(self) -> list[Shelf[Any, Any]]:
@@ -282,10 +283,10 @@ class ScayleBooks:
         for row in self.stock.values():
             row.blockers = [each for each in row.blockers if each.reference != reference]
 
-    def back_on_shelf(self, units: Iterable[tuple[str, int]]) -> None:
+    def back_on_shelf(self, units: Iterable[tuple[str, int]], warehouse: str = "WH-HAM") -> None:
         """Units that never left, or came back fit for sale: the truth, not SCAYLE's figure."""
         for sku, count in units:
-            row = self.stock_of(sku, next(iter(WAREHOUSES)))
+            row = self.stock_of(sku, warehouse)
             if row is not None:
                 row.truth += count
 

@@ -1,4 +1,4 @@
-"""What happens to orders and stock.
+"""What happens to orders: taken over, followed, found.
 
 Every function is one step, safe to repeat, inside a transaction.
 """
@@ -9,19 +9,9 @@ from collections.abc import Mapping, Sequence
 
 from fulfilment.bundles import bundle_reprice, bundles_capture
 from fulfilment.cases import ORDER_DOES_NOT_ADD_UP
-from fulfilment.models import (
-    Address,
-    Customer,
-    Location,
-    Order,
-    OrderItem,
-    Shipment,
-    Sku,
-    StockLevel,
-    StockMovement,
-)
-from fulfilment.shapes import BundleSeen, OrderSeen, Progress, StockSeen, UnitSeen, UnitStatus
-from fulfilment.states import ORDER_MOVES, Bucket, OrderStatus
+from fulfilment.models import Address, Customer, Order, OrderItem, Shipment, Sku
+from fulfilment.shapes import BundleSeen, OrderSeen, Progress, UnitSeen, UnitStatus
+from fulfilment.states import ORDER_MOVES, OrderStatus
 from integrator.engine import cases, links
 from integrator.engine.money import money_text
 from integrator.engine.states import Trace, born, move
@@ -298,66 +288,6 @@ def _fees(seen: OrderSeen) -> list[dict[str, object]]:
         {"category": fee.category, "key": fee.key, "amount_minor": fee.amount_minor}
         for fee in seen.fees
     ]
-
-
-def unit_move(
-    *,
-    step: str,
-    sku: Sku,
-    return_item_id: int,
-    order_id: int | None,
-    from_bucket: Bucket,
-    to_bucket: Bucket,
-    reason: str,
-    trace: Trace,
-    location: Location | None = None,
-    inspection_id: int | None = None,
-) -> StockMovement:
-    """Book one returned unit from one bucket to another, once per step of the unit.
-
-    Into SELLABLE the database demands the inspection that allows it.
-    """
-    movement, _ = StockMovement.objects.get_or_create(
-        key=f"unit:{return_item_id}:{step}",
-        defaults={
-            "sku": sku,
-            "location": location,
-            "quantity": 1,
-            "from_bucket": from_bucket,
-            "to_bucket": to_bucket,
-            "order_id": order_id,
-            "return_item_id": return_item_id,
-            "inspection_id": inspection_id,
-            "job_id": trace.job_id,
-            "message_id": trace.message_id,
-            "policy_version": trace.policy_version,
-            "actor": trace.actor,
-            "reason": reason,
-            "at": trace.at,
-        },
-    )
-    return movement
-
-
-def stock_confirmed(
-    *,
-    connection: Connection,
-    sku: Sku,
-    location: Location,
-    seen: StockSeen,
-    trace: Trace,
-    sent: int | None = None,
-) -> None:
-    """Note the sellable figure a platform has just confirmed."""
-    level, _ = StockLevel.objects.select_for_update().get_or_create(
-        connection=connection, sku=sku, location=location
-    )
-    level.confirmed = seen.quantity
-    level.confirmed_at = trace.at
-    level.wanted = level.sent = sent if sent is not None else level.sent
-    level.version += 1
-    level.error = ""
-    level.save()
 
 
 def order_find(*, retailer_id: int, external_id: str, number: str) -> Order | None:

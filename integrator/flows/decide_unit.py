@@ -1,0 +1,131 @@
+"""Operations' word on one returned unit. It is a verdict like the warehouse's: restocking obeys it.
+
+What stopped on the way to the earlier verdict is not owed any more.
+"""
+
+from __future__ import annotations
+
+from fulfilment.models import Location, Sku
+from integrator.engine import cases, jobs
+from integrator.engine.errors import Refused
+from integrator.engine.flow import Evidence, Flow, each
+from integrator.engine.work import Work
+from integrator.flows.decide_job import aim_case, the_case
+from integrator.models import Case, CaseEvent
+from returns.models import Return, ReturnItem
+from returns.services import unit_overrule
+from returns.states import Disposition
+
+
+def record_keep(work: Work, _: None) -> Evidence:
+    case = the_case(work)
+    _solve(case, work, "Kept as it is booked")
+    return {"kept": case.record_id}
+
+
+def record_quarantine(work: Work, _: None) -> Evidence:
+    code = str(_decision(work).data["location"])
+    connection = the_case(work).connection
+    assert connection is not None
+    place = Location.objects.get(retailer_id=connection.retailer_id, code=code)
+    return _overrule(work, Disposition.QUARANTINE, location=place)
+
+
+def record_send_back(work: Work, _: None) -> Evidence:
+    return _overrule(work, Disposition.SENT_BACK)
+
+
+def record_write_off(work: Work, _: None) -> Evidence:
+    return _overrule(work, Disposition.WRITTEN_OFF)
+
+
+def record_count_as(work: Work, _: None) -> Evidence:
+    """The article must be one the shop has sold before: only then do we know it there."""
+    item = ReturnItem.objects.select_related("order_item__order__connection").get(
+        pk=the_case(work).record_id
+    )
+    assert item.order_item is not None
+    code = str(_decision(work).data["sku"]).strip()
+    connection = item.order_item.order.connection
+    sku = Sku.objects.filter(
+        retailer_id=connection.retailer_id, code=code, orderitem__order__connection=connection
+    ).first()
+    if sku is None or sku == item.order_item.sku:
+        raise Refused(f"“{code}” is no other article that {connection.name} has sold")
+    return _overrule(work, Disposition.RESTOCK, sku=sku)
+
+
+def _overrule(
+    work: Work,
+    disposition: Disposition,
+    *,
+    location: Location | None = None,
+    sku: Sku | None = None,
+) -> Evidence:
+    case, decision = the_case(work), _decision(work)
+    item = ReturnItem.objects.select_related("return_record__connection").get(pk=case.record_id)
+    Return.objects.select_for_update(no_key=True).get(pk=item.return_record_id)
+    trace = work.trace.by(work.job.actor)
+    _solve(case, work, f"Decided: {disposition.label.lower()}")
+    verdict = unit_overrule(
+        item,
+        disposition=disposition,
+        reason=f"Decided by {work.job.actor.removeprefix('user:')}",
+        trace=trace,
+        location=location,
+        sku=sku,
+        approval_id=decision.data.get("approval_id"),
+    )
+    if case.job is not None:
+        jobs.cancel(case.job, at=work.at, reason=f"decided otherwise by {work.job.actor}")
+    return {"verdict": verdict.pk, "disposition": disposition}
+
+
+def _decision(work: Work) -> CaseEvent:
+    return CaseEvent.objects.get(pk=work.job.fact)
+
+
+def _solve(case: Case, work: Work, reason: str) -> None:
+    cases.solve(
+        case,
+        resolution=Case.Resolution.FIXED_HERE,
+        trace=work.trace.by(work.job.actor),
+        reason=reason,
+    )
+
+
+KEEP = Flow(
+    name="keep_unit",
+    says="Keep the unit as it is booked",
+    aim=each(aim_case),
+    record=record_keep,
+    priority=15,
+)
+QUARANTINE = Flow(
+    name="quarantine_unit",
+    says="Set the unit aside",
+    aim=each(aim_case),
+    record=record_quarantine,
+    priority=15,
+)
+SEND_BACK = Flow(
+    name="send_back_unit",
+    says="Book the unit as going back to the customer",
+    aim=each(aim_case),
+    record=record_send_back,
+    priority=15,
+)
+WRITE_OFF = Flow(
+    name="write_off_unit",
+    says="Write the unit off",
+    aim=each(aim_case),
+    record=record_write_off,
+    priority=15,
+)
+COUNT_AS = Flow(
+    name="count_as",
+    says="Count the unit as another article",
+    aim=each(aim_case),
+    record=record_count_as,
+    priority=15,
+)

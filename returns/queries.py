@@ -1,0 +1,96 @@
+"""Questions about returned units that more than one page asks. They write nothing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from django.db.models import Max, OuterRef, QuerySet, Subquery
+
+from fulfilment.models import StockMovement
+from fulfilment.states import Bucket
+from integrator.models import Job, JobState
+from returns.models import Inspection, ReturnItem
+from returns.states import Disposition
+
+
+def units_off_sale() -> QuerySet[StockMovement]:
+    """Units that were checked and are fine, and that nobody can buy: still counted as received.
+
+    Each row is the unit's last movement as one article. They are not in any figure of a shop, so
+    their number must come back to nought.
+    """
+    last_of_unit = StockMovement.objects.values("return_item_id", "sku_id").annotate(last=Max("id"))
+    verdict = (
+        Inspection.objects.filter(return_item=OuterRef("return_item_id"))
+        .order_by("-version")
+        .values("disposition")[:1]
+    )
+    return (
+        StockMovement.objects.filter(pk__in=last_of_unit.values("last"), to_bucket=Bucket.RECEIVED)
+        .annotate(verdict=Subquery(verdict))
+        .filter(verdict=Disposition.RESTOCK)
+        .select_related("sku")
+        .order_by("at", "pk")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Misplaced:
+    """A unit that is not counted where its last verdict says, in words for people."""
+
+    unit: str
+    verdict: str
+    counted: str
+
+    @property
+    def difference(self) -> tuple[str, str, str, str]:
+        """Its name, what is counted, what should be, and both in a sentence."""
+        says = f"returned unit {self.unit}: “{self.verdict}”, but counted {self.counted}"
+        return (f"stock {self.unit}", self.counted, self.verdict, says)
+
+
+def misplaced_units(return_ids: Sequence[int]) -> Mapping[int, list[Misplaced]]:
+    """By return: good units that are not on sale, and units on sale that are not good.
+
+    Without those where a person stopped the step and did it in another way.
+    """
+    verdict = (
+        Inspection.objects.filter(return_item=OuterRef("pk"))
+        .order_by("-version")
+        .values("disposition")[:1]
+    )
+    items = list(
+        ReturnItem.objects.filter(return_record__in=return_ids)
+        .annotate(verdict=Subquery(verdict))
+        .filter(verdict__isnull=False)
+        .order_by("pk")
+        .values_list("pk", "return_record_id", "external_id", "verdict")
+    )
+    moved = StockMovement.objects.filter(return_item_id__in=[row[0] for row in items])
+    places: dict[int, dict[int, str]] = defaultdict(dict)
+    for item_id, sku_id, bucket in moved.order_by("id").values_list(
+        "return_item_id", "sku_id", "to_bucket"
+    ):
+        places[item_id][sku_id] = bucket
+    given_up = set(
+        Job.objects.filter(
+            flow="restock",
+            record_kind="return_item",
+            record_id__in=[row[0] for row in items],
+            state=JobState.CANCELLED,
+            evidence__cancelled__startswith="given up",
+        ).values_list("record_id", flat=True)
+    )
+    found: dict[int, list[Misplaced]] = defaultdict(list)
+    for item_id, return_id, unit, said in items:
+        counted = {bucket for bucket in places[item_id].values() if bucket != Bucket.OUTSIDE}
+        is_good = said == Disposition.RESTOCK
+        is_right = counted == {Bucket.SELLABLE} if is_good else Bucket.SELLABLE not in counted
+        if is_right or item_id in given_up:
+            continue
+        where = ", ".join(sorted(str(Bucket(one).label).lower() for one in counted))
+        label = str(Disposition(said).label).lower()
+        found[return_id].append(Misplaced(unit, label, where or "not here"))
+    return found

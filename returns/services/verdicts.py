@@ -1,0 +1,103 @@
+"""Verdicts on units. Every one is a fact; the stock and the money follow it, not the code here."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from fulfilment.models import Location, Sku
+from integrator.engine.states import Trace, born
+from returns.models import Inspection, ReturnItem
+from returns.shapes import InspectionSeen
+from returns.states import Disposition
+
+
+def last_verdict(item: ReturnItem) -> Inspection | None:
+    return item.inspections.order_by("-version").first()
+
+
+def disposition_of(seen: InspectionSeen) -> Disposition:
+    if not seen.is_returned:
+        return Disposition.NOT_RETURNED
+    return Disposition.RESTOCK if seen.is_restockable else Disposition.QUARANTINE
+
+
+def is_news(last: Inspection | None, seen: InspectionSeen) -> bool:
+    """Whether what the platform shows differs from the last verdict and is not older than it."""
+    if last is None:
+        return True
+    same = (last.disposition, last.location_word) == (disposition_of(seen), seen.location)
+    return not same and seen.inspected_at >= last.inspected_at
+
+
+def unit_inspect(item: ReturnItem, seen: InspectionSeen, trace: Trace) -> Inspection:
+    """Write the warehouse's verdict as the unit's next version."""
+    return _verdict(
+        item,
+        trace,
+        disposition=disposition_of(seen),
+        location_word=seen.location,
+        reason=seen.reason[:200],
+        inspected_at=seen.inspected_at,
+    )
+
+
+def unit_overrule(
+    item: ReturnItem,
+    *,
+    disposition: Disposition,
+    reason: str,
+    trace: Trace,
+    location: Location | None = None,
+    sku: Sku | None = None,
+    approval_id: int | None = None,
+) -> Inspection:
+    """A person decides what becomes of a unit. It stands until the warehouse looks at it again.
+
+    Where no ``location`` is named, the unit stays where it lies. ``sku``: it is counted as this
+    article from now on.
+    """
+    last = last_verdict(item)
+    return _verdict(
+        item,
+        trace,
+        disposition=disposition,
+        location_word=last.location_word if last is not None else "",
+        reason=reason[:200],
+        inspected_at=trace.at,
+        location=location or (last.location if last is not None else None),
+        sku=sku,
+        approval_id=approval_id,
+    )
+
+
+def _verdict(
+    item: ReturnItem,
+    trace: Trace,
+    *,
+    disposition: Disposition,
+    location_word: str,
+    reason: str,
+    inspected_at: datetime,
+    location: Location | None = None,
+    sku: Sku | None = None,
+    approval_id: int | None = None,
+) -> Inspection:
+    last = last_verdict(item)
+    inspection = Inspection.objects.create(
+        return_item=item,
+        version=1 if last is None else last.version + 1,
+        disposition=disposition,
+        location_word=location_word,
+        location=location,
+        sku=sku,
+        reason=reason,
+        inspected_at=inspected_at,
+        approval_id=approval_id,
+        message_id=trace.message_id,
+        job_id=trace.job_id,
+        learned_at=trace.at,
+    )
+    before = "" if last is None else f", after {last.get_disposition_display().lower()}"
+    said = f"Verdict {inspection.version}: {disposition.label.lower()}{before}"
+    born(inspection, "disposition", reason=said, trace=trace)
+    return inspection

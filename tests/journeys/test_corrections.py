@@ -1,0 +1,182 @@
+"""A verdict corrected later ends as if it had been right from the start: it moves what differs.
+
+"The same end" is what the shop may sell, what is really there, where the unit is counted, what was
+paid and which cases are open.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fulfilment.models import Location
+from integrator.engine import mappings
+from integrator.models import MappingKind
+from tests.story import Row, Stage
+from tests.wire import Death, Trap
+
+SKU = "JKT-NVY-M"
+STOCKS = "POST /variants/{variant}/stocks"
+VERDICTS: dict[str, Row] = {
+    "fine": {},
+    "damaged": {"restockable": False},
+    "missing": {"returned": False},
+}
+
+
+def corrects(stage: Stage, rma: Row, verdict: str, **more: Any) -> None:
+    wish = {"rma_id": rma["id"], "item_id": rma["items"][0]["id"]}
+    stage.act("returngo", "correct_validation", **wish, **VERDICTS[verdict], **more)
+
+
+def seen_again(stage: Stage, rma: Row) -> None:
+    """Something happens to the finished return, so that we read it."""
+    stage.act("returngo", "reopen", rma_id=rma["id"], status="Received")
+    stage.act("returngo", "done", rma_id=rma["id"])
+
+
+@pytest.mark.parametrize("last", ["fine", "damaged"])
+@pytest.mark.parametrize("first", ["fine", "damaged"])
+def test_a_verdict_corrected_after_completion_moves_the_unit(
+    stage: Stage, first: str, last: str
+) -> None:
+    order = stage.sold(SKU)
+    before = stage.sellable(SKU)
+    rma = stage.comes_back(order)
+    stage.warehouse_checks(rma, **VERDICTS[first])
+    assert stage.returned(rma).status == "COMPLETED"
+
+    corrects(stage, rma, last)
+    seen_again(stage, rma)
+    stage.settle()
+    stage.passes(minutes=6, step=3)
+
+    on_sale = last == "fine"
+    assert stage.sellable(SKU) == before + on_sale == stage.stock_there(SKU)["truth"]
+    bucket = "SELLABLE" if on_sale else "QUARANTINE"
+    assert stage.movements(rma)[-1] == f"RECEIVED>{bucket}"
+    assert len(stage.refunds_there(order)) == 1
+    assert (stage.open_cases(), stage.owed()) == ([], [])
+    assert "\n0 differences" in stage.compare()
+
+
+@pytest.mark.parametrize("way", [("missing", "fine"), ("missing", "damaged", "fine", "damaged")])
+def test_a_verdict_corrected_before_the_money_ends_as_if_right_from_the_start(
+    stage: Stage, way: tuple[str, ...]
+) -> None:
+    order = stage.sold(SKU)
+    before = stage.sellable(SKU)
+    rma = stage.comes_back(order)
+    stage.warehouse_checks(rma, **VERDICTS[way[0]])
+    for verdict in way[1:]:
+        corrects(stage, rma, verdict)
+        stage.passes(minutes=6, step=3)
+
+    on_sale = way[-1] == "fine"
+    assert stage.sellable(SKU) == before + on_sale == stage.stock_there(SKU)["truth"]
+    assert [row["executed"] for row in stage.refunds_there(order)] == [True]
+    assert stage.open_cases() == []
+
+
+def test_a_unit_said_to_be_missing_after_it_was_put_on_sale_is_taken_off_again(
+    stage: Stage,
+) -> None:
+    order = stage.sold(SKU)
+    before = stage.sellable(SKU)
+    stage.configure(refund_executor=None)  # nobody pays for now
+    rma = stage.comes_back(order)
+    stage.warehouse_checks(rma)
+    assert stage.sellable(SKU) == before + 1
+
+    corrects(stage, rma, "missing")
+    stage.passes(minutes=6, step=3)
+
+    assert stage.sellable(SKU) == before == stage.stock_there(SKU)["truth"]
+    assert stage.movements(rma)[-4:][-2:] == ["SELLABLE>RECEIVED", "RECEIVED>OUTSIDE"]
+    assert stage.unit(rma).custody == "RECEIVED"
+    assert "NOT_IN_PARCEL" in stage.open_cases()
+
+
+def second_warehouse(stage: Stage) -> None:
+    """Berlin, as the shop and as the returns platform call it."""
+    Location.objects.create(
+        retailer=stage.retailer, code="berlin", name="Warehouse Berlin", authority="scayle"
+    )
+    for platform, theirs in (("scayle", "WH-BER"), ("returngo", "WH-2")):
+        mappings.save(
+            connection=stage.connection(platform),
+            kind=MappingKind.LOCATION,
+            theirs=theirs,
+            ours="berlin",
+            trace=stage.trace("test"),
+        )
+
+
+@pytest.mark.parametrize("die", [None, (1, False), (1, True), (2, False), (2, True)])
+def test_a_unit_that_lies_in_the_other_warehouse_moves_there(
+    stage: Stage, die: tuple[int, bool] | None
+) -> None:
+    """One less here, one more there, and a worker that dies before or after either call."""
+    second_warehouse(stage)
+    rma = stage.comes_back(stage.sold(SKU))
+    before = stage.sellable(SKU)
+    stage.warehouse_checks(rma)
+    path = next(one.path for one in stage.wire.calls if one.path.endswith("/stocks"))
+    corrects(stage, rma, "fine", location="WH-2")
+    seen_again(stage, rma)
+    if die is not None:
+        nth, after = die
+        stage.wire.traps.append(Trap("POST", path, after, skips=nth - 1))
+        with pytest.raises(Death):
+            stage.settle()
+        stage.new_worker()
+        stage.clock.shift(61)
+    stage.passes(minutes=10, step=2)
+
+    here, there = stage.stock_there(SKU), stage.stock_there(SKU, "WH-BER")
+    assert here["sellable"] == before == here["truth"]
+    assert there["sellable"] == 1 == there["truth"]
+    assert stage.movements(rma)[-2:] == ["SELLABLE>RECEIVED", "RECEIVED>SELLABLE"]
+    assert (stage.open_cases(), stage.owed()) == ([], [])
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before it left", "after it arrived"])
+def test_a_worker_killed_while_taking_a_unit_off_sale_loses_and_doubles_nothing(
+    stage: Stage, after: bool
+) -> None:
+    rma = stage.comes_back(stage.sold(SKU))
+    before = stage.sellable(SKU)
+    stage.warehouse_checks(rma)
+    path = next(one.path for one in stage.wire.calls if one.path.endswith("/stocks"))
+    corrects(stage, rma, "damaged")
+    seen_again(stage, rma)
+    stage.dies_at("POST", path, after=after)
+    with pytest.raises(Death):
+        stage.settle()
+    stage.new_worker()
+    stage.clock.shift(61)
+    stage.passes(minutes=10, step=2)
+
+    assert stage.sellable(SKU) == before == stage.stock_there(SKU)["truth"]
+    assert stage.movements(rma)[-2:] == ["SELLABLE>RECEIVED", "RECEIVED>QUARANTINE"]
+    assert stage.owed() == []
+
+
+def test_a_verdict_corrected_while_its_first_post_is_in_doubt_ends_what_was_begun(
+    stage: Stage,
+) -> None:
+    """The answer to "one more" is lost, and meanwhile the unit turns out to be damaged."""
+    stage.breaks("scayle", STOCKS, "drop_after", times=1)
+    rma = stage.comes_back(stage.sold(SKU))
+    before = stage.sellable(SKU)
+    stage.checks_only(rma)
+    stage.tick_and_work()
+    corrects(stage, rma, "damaged")
+    stage.passes(minutes=10, step=2)
+    seen_again(stage, rma)
+    stage.passes(minutes=10, step=2)
+
+    assert stage.sellable(SKU) == before == stage.stock_there(SKU)["truth"]
+    assert stage.movements(rma)[-1] == "RECEIVED>QUARANTINE"
+    assert stage.owed() == []
