@@ -328,13 +328,18 @@ class Stage:
         PermissionDenied when the page refuses one of them. Without a ``second`` it stays asked.
         """
         self.presses(case, key, by=by, **(data or {}))
+        if second is not None:
+            self.agrees(case, by=second)
+        self.work()
+        self.passes(minutes=2, step=1)
+
+    def agrees(self, case: Case, *, by: User) -> None:
+        """The second person's word on what was asked last; nothing when nothing is asked."""
         asked = Approval.objects.filter(
             record_kind="case", record_id=case.pk, state=ApprovalState.ASKED
         ).order_by("-id")
-        if second is not None and (newest := asked.first()) is not None:
-            self.posts(second, "case_agree", case.pk, newest.pk, answer="agree")
-        self.work()
-        self.passes(minutes=2, step=1)
+        if (newest := asked.first()) is not None:
+            self.posts(by, "case_agree", case.pk, newest.pk, answer="agree")
 
     def presses(self, case: Case, key: str, *, by: User, **data: Any) -> None:
         """Fill in and send the form of one action, exactly as the page does. Nothing runs yet."""

@@ -40,6 +40,7 @@ from integrator.flows.refund_rules import (
     Group,
     Ready,
     about,
+    choices_for,
     group_ready,
     is_returned_there,
     ready_units,
@@ -47,6 +48,7 @@ from integrator.flows.refund_rules import (
     refuse_if_paid_past_us,
     refuse_if_returned_there,
     refuse_if_unclear,
+    stopped_elsewhere,
 )
 from integrator.models import Message
 from integrator.platforms.scayle.client import ReturnedUnit
@@ -121,6 +123,15 @@ def _returns_named(keys: set[tuple[Any, ...]]) -> dict[tuple[Any, ...], tuple[in
 
 
 def call(work: Work) -> Sent | Nothing:
+    try:
+        return _pay(work)
+    except Refused as error:
+        # A case of its own: another stopped refund of the return must not take this one's place.
+        error.cause = error.cause or f"refund:{work.job.pk}"
+        raise
+
+
+def _pay(work: Work) -> Sent | Nothing:
     record = _return(work)
     refund = _kept(work)
     if refund is not None and refund.status == RefundStatus.REFUSED:
@@ -134,15 +145,19 @@ def call(work: Work) -> Sent | Nothing:
 
 def _begin(work: Work, record: Return) -> Sent | Nothing:
     """Look who pays, or has paid; set aside what others pay; send what SCAYLE pays."""
-    values = work.policy(record.connection.retailer_id).values
+    values = choices_for(work, record)
     tied = tie_paid_units(work, record.pk)
-    if tied and not ready_units(record, values):
+    stopped = stopped_elsewhere(work)
+    ready = ready_units(record, values, without=stopped)
+    if tied and not ready:
         return Nothing("it was paid back in the shop before it came")
-    if not ready_units(record, values) and not _is_about_money(work):
-        return Nothing("no unit has all its evidence yet")
+    if not ready and not _is_about_money(work):
+        return Nothing(
+            "a person decides about its units" if stopped else "no unit has all its evidence yet"
+        )
     seen = platforms.returngo(work, record.connection).rma(record.external_id)
     taken = take_listed(work, record, seen)
-    ready = ready_units(record, values, seen.deductions)
+    ready = ready_units(record, values, seen.deductions, without=stopped)
     _keep_units(work, ready)
     refuse_if_unclear(ready, seen)
     if seen.status != PlatformStatus.DONE:

@@ -20,7 +20,8 @@ from integrator.engine.errors import Misconfigured, Refused
 from integrator.engine.money import money_text
 from integrator.engine.work import Work
 from integrator.flows import platforms
-from integrator.models import MappingKind
+from integrator.models import Job, JobState, MappingKind
+from integrator.platforms.scayle.client import can_return_items
 from returns.cases import REFUND_MODE_UNKNOWN
 from returns.models import Inspection, Return, ReturnItem
 from returns.services.exchanges import unit_gets_goods
@@ -61,16 +62,45 @@ class Group:
         return [one.share for one in self.units]
 
 
+def choices_for(work: Work, record: Return) -> Mapping[str, Any]:
+    """The policy. Where SCAYLE's call is switched off, SCAYLE can express nothing."""
+    values = work.policy(record.connection.retailer_id).values
+    assert record.order is not None
+    if values["refund_executor"] == Executor.SCAYLE and not can_return_items(
+        record.order.connection.settings
+    ):
+        return {**values, "refund_executor": values["refund_executor_otherwise"]}
+    return values
+
+
+def stopped_elsewhere(work: Work) -> frozenset[int]:
+    """Units that another stopped refund of this return is about: a person may be paying them."""
+    stopped = Job.objects.filter(
+        flow=work.job.flow,
+        record_kind=work.job.record_kind,
+        record_id=work.job.record_id,
+        state=JobState.PARKED,
+    ).exclude(pk=work.job.pk)
+    return frozenset(
+        unit for kept in stopped.values_list("kept", flat=True) for unit in kept.get("units", ())
+    )
+
+
 def ready_units(
-    record: Return, values: Mapping[str, Any], fees: Sequence[DeductionSeen] = ()
+    record: Return,
+    values: Mapping[str, Any],
+    fees: Sequence[DeductionSeen] = (),
+    *,
+    without: frozenset[int] = frozenset(),
 ) -> list[Ready]:
     """Units that may be paid: not blocked, not paid, all evidence there, and the promise known.
 
     ``fees`` are taken off the return as a whole, once: from the units that are paid first. A unit
-    that nothing is owed for is not among them.
+    that nothing is owed for is not among them, nor are those in ``without``.
     """
     items = list(
         record.items.filter(blocked_by="", money__in=PAYABLE, order_item__isnull=False)
+        .exclude(pk__in=without)
         .select_related(
             "sku",
             "order_item__sku",

@@ -93,7 +93,17 @@ class Contract:
         The contract's ``enabled`` holds unless the connection's setting ``write_<name>`` says "on"
         or "off".
         """
-        write = self.writes[name]
+        if self.may_write(name, settings):
+            return self.writes[name]
+        setting = f"write_{name}"
+        raise Misconfigured(
+            f"The write {name} of {self.platform} is switched off.",
+            case="WRITE_SWITCHED_OFF",
+            facts={"platform": self.platform, "write": name, "setting": setting},
+        )
+
+    def may_write(self, name: str, settings: Mapping[str, str]) -> bool:
+        """Whether this connection may use the write ``name``; Misconfigured for another word."""
         setting = f"write_{name}"
         switch = str(settings.get(setting, "")).strip().lower()
         if switch not in ("", "on", "off"):
@@ -102,13 +112,7 @@ class Contract:
                 cause=f"{self.platform}:{setting}",
                 facts={"platform": self.platform, "setting": setting},
             )
-        if switch == "off" or (not switch and not write.enabled):
-            raise Misconfigured(
-                f"The write {name} of {self.platform} is switched off.",
-                case="WRITE_SWITCHED_OFF",
-                facts={"platform": self.platform, "write": name, "setting": setting},
-            )
-        return write
+        return switch == "on" or (not switch and self.writes[name].enabled)
 
     def word(self, enum: str, raw: str) -> str:
         """Our word for the platform's ``raw`` word; UNKNOWN when the contract does not list it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from integrator.models import Job
+from integrator.models import Case, Connection, Job
 from tests.story import Stage
 
 SKU = "JKT-NVY-M"
@@ -82,3 +82,62 @@ def test_a_case_whose_step_still_waits_cannot_be_closed_over_it(
     assert said.status_code == 409
     assert "still waits" in said.content.decode()
     assert stage.open_cases() == ["REFUND_REFUSED"]
+
+
+@pytest.mark.requirement("R025")
+def test_a_unit_that_finance_is_paying_is_not_sent_along_with_its_sibling(stage: Stage) -> None:
+    """Refused for the first jacket: finance pays it from the bank. The second is sent alone."""
+    order = stage.sold(SKU, SKU)
+    rma = stage.comes_back(order)
+    stage.breaks("scayle", RETURN_ITEMS, "error", status=422, times=1)
+    stage.warehouse_checks(rma, 0)
+    case = stage.case("REFUND_REFUSED")
+    stage.presses(case, "paid_by_hand", by=stage.fiona, reference="BANK-7")
+    stage.agrees(case, by=stage.conrad)  # and for thirty seconds nothing of it has happened yet
+
+    stage.checks_only(rma, 1)
+    stage.passes(minutes=8, step=1)
+
+    [sent] = stage.refunds_there(order)
+    assert sent["item_ids"] == [order["items"][1]["id"]]
+    assert [stage.unit(rma, place).money for place in (0, 1)] == ["RECORDED", "RECORDED"]
+    assert stage.rma_there(rma)["status"] == "Done"
+    assert stage.open_cases() == []
+
+
+def test_two_stopped_refunds_of_a_return_are_two_cases(stage: Stage) -> None:
+    order = stage.sold(SKU, SKU)
+    rma = stage.comes_back(order)
+    stage.breaks("scayle", RETURN_ITEMS, "error", status=422)
+    stage.warehouse_checks(rma, 0)
+    stage.warehouse_checks(rma, 1)
+    assert stage.open_cases() == ["REFUND_REFUSED", "REFUND_REFUSED"]
+
+    stage.mended()
+    for case in Case.objects.filter(kind="REFUND_REFUSED").order_by("id"):
+        stage.decide(case, "try_again", by=stage.fiona)
+    stage.passes(minutes=8, step=2)
+
+    paid = [item for row in stage.refunds_there(order) for item in row["item_ids"]]
+    assert sorted(paid) == [item["id"] for item in order["items"]]
+    assert stage.open_cases() == []
+
+
+def test_where_the_shops_call_is_switched_off_finance_pays_by_hand(stage: Stage) -> None:
+    shop = stage.connection("scayle")
+    off = shop.settings | {"write_return_items": "off"}
+    Connection.objects.filter(pk=shop.pk).update(settings=off)
+    order = stage.sold(SKU)
+    rma = stage.comes_back(order)
+    stage.warehouse_checks(rma)
+
+    case = stage.case("REFUND_BY_HAND")
+    stage.decide(
+        case, "paid_by_hand", by=stage.fiona, second=stage.conrad, data={"reference": "BANK-8"}
+    )
+    stage.passes(minutes=6, step=2)
+
+    assert stage.refunds_there(order) == []
+    assert stage.unit(rma).money == "RECORDED"
+    assert stage.rma_there(rma)["status"] == "Done"
+    assert stage.open_cases() == []

@@ -155,7 +155,8 @@ def test_a_correction_for_something_else_does_not_stop_a_refund_for_ever(stage: 
     stage.passes(minutes=5)
 
     assert [row["by"] for row in stage.refunds_there(order)] == ["hand", "return-items"]
-    assert stage.open_cases() == []
+    # What was it for, then? Until somebody says so it stays a question of its own.
+    assert stage.open_cases() == ["PAID_IN_SHOP"]
     # What it was not for is known of this return only: the next one is asked about it anew.
     stage.warehouse_checks(stage.comes_back(order, 1))
     assert stage.open_cases() == ["REFUNDED_PAST_US"]
@@ -178,13 +179,13 @@ def test_a_correction_that_was_for_another_return_is_not_paid_again(stage: Stage
     assert stage.open_cases() == ["REFUNDED_PAST_US"]
 
 
-def test_a_refund_in_the_shop_without_any_return_is_found_by_the_comparison(stage: Stage) -> None:
+def test_a_refund_in_the_shop_without_any_return_is_found_once(stage: Stage) -> None:
+    """Reading the order finds it; the comparison does not ask the same question again."""
     order = stage.sold(SKU)
     stage.act("scayle", "refund_by_hand", order_id=order["id"])
     stage.passes(minutes=70, step=10)
 
-    assert stage.open_cases() == ["SYSTEMS_DIFFER"]
-    assert "money went back" in stage.case("SYSTEMS_DIFFER").facts["says"]
+    assert stage.open_cases() == ["PAID_IN_SHOP"]
 
 
 @pytest.mark.requirement("R028")

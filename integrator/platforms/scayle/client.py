@@ -327,6 +327,11 @@ class Scayle:
         return required(self._settings, name)
 
 
+def can_return_items(settings: Mapping[str, str]) -> bool:
+    """Whether this connection may report returned units, which makes SCAYLE pay them back."""
+    return CONTRACT.may_write("return_items", settings)
+
+
 def _with_custom_data() -> dict[str, str]:
     return {"with": "legacyCustomData"}
 
