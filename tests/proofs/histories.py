@@ -95,7 +95,7 @@ def _next_act(dice: Random, number: int, draft: Draft) -> Act:
     if draft.step == "Requested":
         return _moved(draft, number, "approve" if dice.random() < 0.85 else "reject")
     if draft.step == "Ended":
-        return _moved(draft, number, "reopen" if dice.random() < 0.7 else "over")
+        return _moved(draft, number, "reopen" if dice.random() < 0.7 else "stay_ended")
     if draft.step == "Approved":
         return _moved(draft, number, "ship_parcel" if dice.random() < 0.85 else "cancel")
     if draft.step == "Shipped":
@@ -111,9 +111,9 @@ def _next_act(dice: Random, number: int, draft: Draft) -> Act:
 _THEN = {
     "approve": "Approved",
     "reject": "Ended",
-    "cancel": "Ended",
+    "cancel": "Over",
     "reopen": "Requested",
-    "over": "Over",
+    "stay_ended": "Over",
     "ship_parcel": "Shipped",
     "receive": "Received",
 }
@@ -135,7 +135,7 @@ class Telling:
     dice: Random
     orders: list[Row] = field(default_factory=list)
     rmas: list[Row] = field(default_factory=list)
-    # What shoppers are about to buy: between two of our calls, if there are any, or at the end.
+    # What shoppers are about to buy: while we read its stock, or at the end.
     wanted: list[str] = field(default_factory=list)
 
     def play(self, history: Sequence[Act]) -> None:
@@ -181,9 +181,14 @@ class Telling:
             )
 
     def buys_meanwhile(self) -> None:
-        """Shoppers do not wait for our calls: not between reading a figure and writing it."""
-        if self.wanted and self.dice.random() < 0.3:
-            self.stage.shop_sells(self.wanted.pop())
+        """Shoppers do not wait for us: they buy just after we have read how many there are."""
+        last = self.stage.wire.calls[-1] if self.stage.wire.calls else None
+        if last is None or last.method != "GET" or not last.path.endswith("/stocks"):
+            return
+        found = self.stage.sandbox.world.catalogue.by_variant_id(int(last.path.split("/")[2]))
+        if found is not None and found[1].sku in self.wanted:
+            self.wanted.remove(found[1].sku)
+            self.stage.shop_sells(found[1].sku)
 
     # --- the acts ---
 
@@ -206,7 +211,7 @@ class Telling:
     def _reopen(self, act: Act) -> None:
         self.stage.act("returngo", "reopen", rma_id=self.rmas[act.which]["id"], status="Pending")
 
-    def _over(self, act: Act) -> None:
+    def _stay_ended(self, act: Act) -> None:
         """It stays ended."""
 
     def _simply(self, act: Act) -> None:
