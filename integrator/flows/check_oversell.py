@@ -113,8 +113,12 @@ def record(work: Work, looked: Looked) -> Evidence:
     return {"missing": found.missing, "open_units": len(found.units)}
 
 
-def plan(sku: Sku) -> list[Call]:
-    return [Call("scayle", "GET", "/variants/…/stocks", f"Read how many {sku.code} are on sale")]
+def plan(record_: object) -> list[Call]:
+    """Only a case about an article has it looked at; "fixed there" is pressed on many others."""
+    if not isinstance(record_, Sku):
+        return []
+    says = f"Read how many {record_.code} are on sale"
+    return [Call("scayle", "GET", "/variants/…/stocks", says)]
 
 
 def about(sku: Sku) -> Mapping[str, Any]:

@@ -265,9 +265,13 @@ def end_of(telling: Telling) -> End:
         amounts = {item.id: item.paid for item in world.scayle.orders[refund.order_id].items}
         for unit in refund.item_ids:
             refunded[lines[unit]] += amounts[unit]
+    on_sale = dict.fromkeys(SKUS, 0)
+    for row in world.scayle.stock.values():
+        if row.sku in on_sale:
+            on_sale[row.sku] += row.sellable
     return End(
         balances=_balances(),
-        on_sale={row.sku: row.sellable for row in world.scayle.stock.values() if row.sku in SKUS},
+        on_sale=on_sale,
         refunded=dict(refunded),
         units={one.external_id: (one.custody, one.money) for one in ReturnItem.objects.all()},
         rmas={rma.id: rma.status for rma in world.returngo.rmas.values()},
