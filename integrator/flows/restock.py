@@ -4,7 +4,7 @@ The first verdict and every correction take the same way. Where the unit is, is 
 movements; where it belongs, says the last verdict. Each step between them is one movement, written
 with the shop's confirmation of it, so that it may be stopped anywhere and goes on from there. One
 job per article, in the article's lane: a bundle has one for each component (see
-docs/decisions/0008). No path writes to two systems.
+docs/decisions/0010). No path writes to two systems.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ def unit_advance(item: ReturnItem, unit: ReturnUnitSeen, seen: ReturnSeen, trace
     difference is applied to stock and money like the first one was.
     """
     if seen.status in _ENDED:
-        return _end(item, seen, trace)
+        return _end(item, seen, trace, says=seen.raw_status)
     if item.custody == Custody.CLOSED:
         if not _opens_again(item, unit, seen):
             return _after_the_end(item, unit, seen, trace)
@@ -61,6 +61,16 @@ def unit_advance(item: ReturnItem, unit: ReturnUnitSeen, seen: ReturnSeen, trace
         steps += _judge(item, unit.inspection, seen, trace)
     _check_verdict(item, unit, seen, trace)
     return steps
+
+
+def unit_vanished(item: ReturnItem, seen: ReturnSeen, trace: Trace) -> int:
+    """The return does not list the unit any more: it ends like one that was cancelled.
+
+    Should it be listed again, it goes on as after a reopening.
+    """
+    if item.custody == Custody.CLOSED:
+        return 0
+    return _end(item, seen, trace, says="not listed any more")
 
 
 def _opens_again(item: ReturnItem, unit: ReturnUnitSeen, seen: ReturnSeen) -> bool:
@@ -198,17 +208,17 @@ def _check_verdict(item: ReturnItem, unit: ReturnUnitSeen, seen: ReturnSeen, tra
         )
 
 
-def _end(item: ReturnItem, seen: ReturnSeen, trace: Trace) -> int:
-    """Rejected or cancelled. Money that has moved needs a person, and so do goods that are here."""
+def _end(item: ReturnItem, seen: ReturnSeen, trace: Trace, *, says: str) -> int:
+    """Rejected, cancelled or dropped. Moved money needs a person, and so do goods that are here."""
     if item.money not in _NOT_ON_ITS_WAY:
-        _went_back(item, seen, trace)
+        _went_back(item, seen, trace, says=says)
         return 0
     close(kinds.RETURN_WENT_BACK, "return_item", item.pk, trace, "The return has ended")
     if Custody.CLOSED not in CUSTODY_MOVES[item.custody]:
         return 0
     last = last_verdict(item)
     is_here = item.custody == Custody.INSPECTED or (item.custody == Custody.RECEIVED and not last)
-    reason = f"The return is {seen.raw_status}"
+    reason = f"The return is {says}" if says == seen.raw_status else f"The unit is {says}"
     if item.order_item is not None:
         _book(item, Bucket.OUTSIDE, (Bucket.IN_TRANSIT,), reason, trace)  # it is not expected
     move(item, "custody", Custody.CLOSED, reason=reason, trace=trace)
@@ -221,7 +231,7 @@ def _end(item: ReturnItem, seen: ReturnSeen, trace: Trace) -> int:
             seen,
             trace,
             where=where.lower(),
-            theirs=seen.raw_status,
+            theirs=says,
         )
     return 1
 
@@ -251,12 +261,12 @@ def unit_look_again(item: ReturnItem, unit: ReturnUnitSeen, seen: ReturnSeen, tr
         open_for_unit(kinds.RESOLUTION_BY_HAND, item, seen, trace, resolution=promise)
 
 
-def _went_back(item: ReturnItem, seen: ReturnSeen, trace: Trace) -> None:
+def _went_back(item: ReturnItem, seen: ReturnSeen, trace: Trace, *, says: str = "") -> None:
     open_for_unit(
         kinds.RETURN_WENT_BACK,
         item,
         seen,
         trace,
         ours=item.get_custody_display().lower(),
-        theirs=seen.raw_status,
+        theirs=says or seen.raw_status,
     )

@@ -18,7 +18,7 @@ from returns.services.contradictions import (
     price_contradiction,
     report_contradictions,
 )
-from returns.services.custody import unit_advance, unit_look_again
+from returns.services.custody import unit_advance, unit_look_again, unit_vanished
 from returns.services.header import return_end_as_shown, return_header
 from returns.services.reporting import about_unit, close, facts_of
 from returns.services.wishes import exchanges_take
@@ -146,6 +146,11 @@ def _take_units(record: Return, seen: ReturnSeen, trace: Trace, *, look_again: b
         changed += unit_advance(item, unit, seen, trace)
         if look_again:
             unit_look_again(item, unit, seen, trace)
+    listed = {unit.external_id for unit in seen.units}
+    for external_id, item in known.items():
+        if external_id not in listed:
+            _unblock(item, trace)
+            changed += unit_vanished(item, seen, trace)
     if order is not None:
         contradictions += place_contradiction(order, seen)
         report_contradictions(record, order, seen, contradictions, trace)

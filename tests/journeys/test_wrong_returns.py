@@ -193,3 +193,35 @@ def test_what_was_said_to_be_fixed_and_is_not_comes_back(stage: Stage, kind: str
 
     case = stage.case(kind)
     assert case.regressions == 1
+
+
+def test_a_unit_taken_out_of_its_return_is_not_waited_for_and_not_paid(stage: Stage) -> None:
+    order = stage.sold(SKU, SKU)
+    rma = stage.shopper_returns(order)
+    stage.approves(rma)
+    stage.act("returngo", "drop_item", rma_id=rma["id"], item_id=rma["items"][1]["id"])
+    stage.hands_in(rma)
+    stage.arrives(rma)
+    stage.warehouse_checks(rma, 0)
+
+    assert [row["item_ids"] for row in stage.refunds_there(order)] == [[order["items"][0]["id"]]]
+    assert (stage.unit(rma, 1).custody, stage.unit(rma, 1).money) == ("CLOSED", "NONE")
+    assert stage.rma_there(rma)["status"] == "Done"
+    assert stage.open_cases() == []
+    # The unit is free again: another return may name it.
+    again = stage.comes_back(order, 1)
+    stage.warehouse_checks(again)
+    assert len(stage.refunds_there(order)) == 2
+    assert "0 differences" in stage.compare()
+
+
+def test_a_unit_taken_out_after_it_was_paid_needs_a_person(stage: Stage) -> None:
+    order = stage.sold(SKU, SKU)
+    rma = stage.comes_back(order)
+    stage.warehouse_checks(rma, 0)
+    assert stage.unit(rma, 0).money == "RECORDED"
+    stage.act("returngo", "drop_item", rma_id=rma["id"], item_id=rma["items"][0]["id"])
+    stage.passes(minutes=6, step=3)
+
+    assert "RETURN_WENT_BACK" in stage.open_cases()
+    assert stage.case("RETURN_WENT_BACK").facts["theirs"] == "not listed any more"

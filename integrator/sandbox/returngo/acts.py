@@ -249,6 +249,13 @@ def tamper(world: World, wish: Wish, at: datetime) -> dict[str, Any]:
     return rma_row(world, rma)
 
 
+def drop_item(world: World, wish: Wish, at: datetime) -> dict[str, Any]:
+    """An agent takes one unit out of the return (assumed to be possible); nothing tells of it."""
+    rma = find_rma(world, wish)
+    rma.items.remove(find_item(rma, wish))
+    return rma_row(world, rma)
+
+
 def _status_act(status: str) -> Act:
     def act(world: World, wish: Wish, at: datetime) -> dict[str, Any]:
         rma = find_rma(world, wish)
@@ -366,6 +373,7 @@ ACTS: dict[str, Act] = {
     "unknown_order": unknown_order,
     "wrong_customer": wrong_customer,
     "tamper": tamper,
+    "drop_item": drop_item,
     "approve": _status_act("Approved"),
     "reject": _status_act("Rejected"),
     "cancel": _status_act("Canceled"),
