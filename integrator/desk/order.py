@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import Exists, OuterRef, Q, Subquery
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 from finance.models import Refund
 from finance.states import REFUND_OPEN, RefundStatus, Subject
 from fulfilment.models import Order, OrderItem, Shipment, StockMovement
-from fulfilment.shapes import ShareBasis
+from fulfilment.shapes import OrderKind, ShareBasis
 from fulfilment.shares import RULE
 from fulfilment.states import OrderStatus
 from integrator.desk import catalogue, directory, rails, timeline, words
@@ -136,10 +136,8 @@ def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
         "customer": order.customer if may(request, "personal.see") else None,
         "items": _items(order, items, units),
         "returns": _returns(units, times, movements, known, at),
-        "exchanges": _exchanges(order),
-        "made_for": Exchange.objects.select_related("order", "return_record")
-        .filter(exchange_order=order)
-        .first(),
+        "exchanges": _exchanges(order) if any(unit.goes_out for unit in units) else [],
+        "made_for": _made_for(order),
         "refunds": [_figures(refund) for refund in refunds],
         "movements": movements,
         "open_steps": [one for one in steps if one.job.state not in _ENDED],
@@ -172,13 +170,27 @@ def _newest(rows: Any) -> list[Any]:
     return list(reversed(rows.order_by("-id")[:ROWS]))
 
 
+def _made_for(order: Order) -> Exchange | None:
+    """The exchange this order was made for, when it is none of the shop's own sales."""
+    if order.kind != OrderKind.EXCHANGE:
+        return None
+    found = Exchange.objects.select_related("order", "return_record")
+    return found.filter(exchange_order=order).first()
+
+
 def _returned(order: Order) -> Any:
-    """The returned units of an order, each with its last verdict, in one query."""
+    """The returned units of an order, each with its last verdict, in one query.
+
+    ``goes_out``: goods are sent for something of the same return.
+    """
     last = Inspection.objects.filter(return_item=OuterRef("pk")).order_by("-version")
     return (
         ReturnItem.objects.filter(return_record__order=order)
         .select_related("return_record", "sku", "order_item")
-        .annotate(disposition=Subquery(last.values("disposition")[:1]))
+        .annotate(
+            disposition=Subquery(last.values("disposition")[:1]),
+            goes_out=Exists(Exchange.objects.filter(return_record=OuterRef("return_record"))),
+        )
         .order_by("return_record_id", "id")
     )
 
