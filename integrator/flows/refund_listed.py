@@ -111,8 +111,18 @@ def _is_ours(refunds: Sequence[Refund], money: MoneySeen) -> bool:
 
 
 def _explained(refunds: Sequence[Refund], money: MoneySeen) -> bool:
-    """Every refund of these units is the one that this very payment was written down as."""
-    return all(money.external_id in one.evidence.get("transactions", []) for one in refunds)
+    return all(_is_it(one, money) for one in refunds)
+
+
+def _is_it(refund: Refund, money: MoneySeen) -> bool:
+    """The refund is what this payment was written down as, or what we told them of it.
+
+    They may ask for money they have paid already: we answer with the reference of that payment.
+    """
+    if money.external_id in refund.evidence.get("transactions", []):
+        return True
+    told = refund.status in _PROVED and refund.reference != ""
+    return told and money.reference == refund.reference
 
 
 def _failed(work: Work, money: MoneySeen, items: Sequence[ReturnItem]) -> None:
@@ -130,7 +140,7 @@ def _paid(
         return 0
     for refund in refunds:
         if refund.status not in REFUND_OPEN:
-            if money.external_id not in refund.evidence.get("transactions", []):
+            if not _is_it(refund, money):
                 _report_twice(work, refund, money, items)
             continue
         if _is_theirs(refund):

@@ -118,6 +118,25 @@ def test_what_the_returns_platform_paid_is_not_paid_again(stage: Stage) -> None:
 
 
 @pytest.mark.requirement("R058")
+def test_a_payment_asked_for_and_also_made_there_counts_once(
+    stage: Stage,
+) -> None:
+    """They ask us to pay, and pay by themselves. Our answer to the first is no second payment."""
+    order = stage.sold(SKU)
+    rma = stage.comes_back(order)
+    stage.checks_only(rma)
+    own = stage.act("returngo", "request_refund_transaction", rma_id=rma["id"])
+    stage.act("returngo", "mark_transaction", transaction_id=own["id"])
+    stage.passes(minutes=40, step=8)
+
+    assert RETURN_ITEMS not in stage.calls()
+    told = {row["reference"] for row in stage.transactions_there(rma)}
+    assert (len(stage.transactions_there(rma)), told) == (2, {f"RG-{own['id']}"})
+    assert stage.rma_there(rma)["status"] == "Done"
+    assert stage.open_cases() == []
+
+
+@pytest.mark.requirement("R058")
 def test_what_somebody_paid_in_the_shop_by_hand_is_not_paid_again(stage: Stage) -> None:
     order = stage.sold(SKU)
     rma = stage.comes_back(order)
