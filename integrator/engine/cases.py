@@ -180,9 +180,10 @@ def close_by_fact(
     if cause:
         cases = cases.filter(cause=cause)
     closed = 0
-    for case in cases.select_for_update(no_key=True).order_by("id"):
-        solve(case, resolution=Case.Resolution.BY_ITSELF, trace=trace, reason=reason)
-        closed += 1
+    with transaction.atomic():
+        for case in cases.select_for_update(no_key=True).order_by("id"):
+            solve(case, resolution=Case.Resolution.BY_ITSELF, trace=trace, reason=reason)
+            closed += 1
     return closed
 
 

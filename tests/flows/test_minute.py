@@ -1,0 +1,47 @@
+"""What time alone brings about, as the clock does it: nobody opens a transaction for it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.test import TransactionTestCase
+
+from integrator.engine import cases, clock, timer
+from integrator.engine.cases import CALLS_RUN_LOW, About
+from integrator.engine.states import Trace
+from integrator.flows import tasks
+from integrator.models import Case, CaseEvent, Connection, Retailer
+from tests import database
+
+
+@pytest.fixture
+def returngo(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Connection:
+    # Append-only tables refuse to be truncated, as Django would.
+    monkeypatch.setattr(TransactionTestCase, "_fixture_teardown", lambda self: database.empty())
+    monkeypatch.setattr(timer, "fire", lambda schedule, *, at: 0)
+    retailer = Retailer.objects.create(
+        slug="shop", name="Shop", timezone="Europe/Berlin", currency="EUR"
+    )
+    return Connection.objects.create(
+        retailer=retailer,
+        slug="returngo",
+        platform="returngo",
+        name="ReturnGO",
+        base_url="http://127.0.0.1:1",
+        settings={"daily_call_limit": 2000},
+    )
+
+
+def test_the_minute_runs_outside_of_a_transaction(returngo: Connection) -> None:
+    """A new day: the warning of yesterday closes, and what is overdue still climbs its ladder."""
+    at = clock.now()
+    yesterday = Trace(at=at - timedelta(days=2), actor="clock")
+    about = About("connection", returngo.pk, connection_id=returngo.pk)
+    cases.open_case(CALLS_RUN_LOW, about, trace=yesterday)
+    late = cases.open_case(cases.JOB_FAILED, about, trace=yesterday)
+
+    tasks.minute(at=at)
+
+    assert Case.objects.get(kind=CALLS_RUN_LOW.code).state == "SOLVED"
+    assert late.events.filter(kind=CaseEvent.Kind.ESCALATED).exists()
