@@ -21,7 +21,8 @@ class PlatformError(Exception):
 
     ``case`` is the case kind to open instead of the flow's own (a code for the engine's kinds);
     ``cause`` groups cases that one fix would solve; ``facts`` fill the case's sentences and must
-    hold no personal data.
+    hold no personal data. ``money_minor`` is what this very call was about, where the record as a
+    whole is worth more.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class PlatformError(Exception):
         self.status = status
         self.request_id = request_id
         self.connection_id: int | None = None
+        self.money_minor: int | None = None
 
 
 class Transient(PlatformError):

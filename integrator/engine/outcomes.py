@@ -189,6 +189,8 @@ class Outcomes:
             **about.pop("facts", {}),
             **(error.facts if error is not None else {}),
         }
+        if error is not None and error.money_minor is not None:
+            about["money_minor"] = error.money_minor
         own = f"job:{job.flow}:{job.record_id}:{job.lane}"[:200]
         cause = (error.cause if error is not None else "") or own
         if holds:

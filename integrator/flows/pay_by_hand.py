@@ -10,10 +10,8 @@ from integrator.engine.errors import Refused
 from integrator.engine.flow import Evidence, Flow, each
 from integrator.engine.work import Work
 from integrator.flows.decide_job import aim_case, the_case
-from integrator.flows.refund_rules import Ready
+from integrator.flows.refund_rules import shares_by_hand
 from integrator.models import Case, CaseEvent, CaseState, Job
-from returns.models import ReturnItem
-from returns.shapes import Resolution
 
 
 class UnableToPayByHand(Refused):
@@ -94,19 +92,11 @@ def _new_refund(case: Case, refused: Refund | None, work: Work) -> Refund:
     if refused is not None:
         parts = refused.items.filter(return_item__isnull=False)
         units = [pk for pk in parts.values_list("return_item_id", flat=True) if pk is not None]
-    items = list(
-        ReturnItem.objects.filter(pk__in=units, order_item__isnull=False)
-        .select_related(
-            "order_item__sku",
-            "order_item__parent__sku",
-            "return_record__connection__retailer",
-            "return_record__order",
-        )
-        .order_by("id")
-    )
-    shares = [Ready(item, Resolution.REFUND, tuple(item.deductions)).share for item in items]
+    shares = shares_by_hand(units)
+    first = shares[0].item
+    assert first is not None
     refund = refund_reserve(
-        return_record=items[0].return_record,
+        return_record=first.return_record,
         shares=shares,
         executor=Executor.MANUAL,
         evidence_before=list(case.job.kept.get("corrections", [])),

@@ -40,6 +40,7 @@ from integrator.flows.refund_rules import (
     Group,
     Ready,
     about,
+    amount_text,
     choices_for,
     group_ready,
     is_returned_there,
@@ -48,6 +49,7 @@ from integrator.flows.refund_rules import (
     refuse_if_paid_past_us,
     refuse_if_returned_there,
     refuse_if_unclear,
+    shares_by_hand,
     stopped_elsewhere,
 )
 from integrator.models import Message
@@ -128,6 +130,11 @@ def call(work: Work) -> Sent | Nothing:
     except Refused as error:
         # A case of its own: another stopped refund of the return must not take this one's place.
         error.cause = error.cause or f"refund:{work.job.pk}"
+        # Two people may agree to pay it by hand: to the units it stopped with, not to the return.
+        if units := work.kept.get("units"):
+            shares = shares_by_hand(units)
+            error.money_minor = sum(share.amount_minor for share in shares)
+            error.facts = {**error.facts, "amount": amount_text(shares)}
         raise
 
 
@@ -158,6 +165,9 @@ def _begin(work: Work, record: Return) -> Sent | Nothing:
     seen = platforms.returngo(work, record.connection).rma(record.external_id)
     taken = take_listed(work, record, seen)
     ready = ready_units(record, values, seen.deductions, without=stopped)
+    if work.kept.get("allowed"):
+        # "Pay it all the same" was said about these units; others are asked about on their own.
+        ready = [one for one in ready if one.item.pk in work.kept["units"]]
     _keep_units(work, ready)
     refuse_if_unclear(ready, seen)
     if seen.status != PlatformStatus.DONE:

@@ -233,6 +233,28 @@ def _not_expressible(one: Ready, whole: set[int]) -> str:
     return ""
 
 
+def shares_by_hand(units: Sequence[int]) -> list[Share]:
+    """What the units are worth when a person pays them: their price less their own fees."""
+    items = (
+        ReturnItem.objects.filter(pk__in=units, order_item__isnull=False)
+        .select_related(
+            "order_item__sku",
+            "order_item__parent__sku",
+            "return_record__connection__retailer",
+            "return_record__order",
+        )
+        .order_by("id")
+    )
+    return [Ready(item, Resolution.REFUND, tuple(item.deductions)).share for item in items]
+
+
+def amount_text(shares: Sequence[Share]) -> str:
+    """The sum of units of one return, as cases say it."""
+    first = shares[0].item
+    assert first is not None
+    return money_text(sum(share.amount_minor for share in shares), first.currency)
+
+
 def returned_unit(item: ReturnItem) -> dict[str, Any]:
     """What a later look compares with: the returned unit, and its own fees at this moment."""
     fees = sum(int(fee["amount_minor"]) for fee in item.deductions)

@@ -250,3 +250,29 @@ def test_money_is_decided_by_finance_and_a_second_person(stage: Stage) -> None:
     assert Case.objects.get(kind="REFUND_REFUSED").state == "SOLVED"
     assert stage.rma_there(rma)["status"] == "Done"
     assert "0 differences" in stage.compare()
+
+
+@pytest.mark.requirement("R058")
+def test_a_payment_in_the_panel_is_asked_about_for_each_unit_on_its_own(stage: Stage) -> None:
+    """One return, two units checked on different days; somebody paid the second in the panel."""
+    order = stage.sold(SKU, "TEE-BLK-L")
+    rma = stage.comes_back(order)
+    jacket, tee = (item["id"] for item in order["items"])
+    stage.act("scayle", "refund_by_hand", order_id=order["id"], item_ids=[tee])
+    stage.warehouse_checks(rma, 0)
+    first = stage.case("REFUNDED_PAST_US")
+    assert first.money_minor == order["items"][0]["paid"]
+    stage.warehouse_checks(rma, 1)
+    second = Case.objects.exclude(pk=first.pk).get(kind="REFUNDED_PAST_US")
+    assert second.money_minor == order["items"][1]["paid"]
+
+    stage.decide(first, "pay_anyway", by=stage.fiona, second=stage.conrad)
+    stage.passes(minutes=6, step=2)
+    told = {"reference": "PANEL-9"}
+    stage.decide(second, "paid_by_hand", by=stage.fiona, second=stage.conrad, data=told)
+    stage.passes(minutes=6, step=2)
+
+    rows = [(row["by"], row["item_ids"]) for row in stage.refunds_there(order)]
+    assert rows == [("hand", [tee]), ("return-items", [jacket])]
+    assert [stage.unit(rma, place).money for place in (0, 1)] == ["RECORDED", "RECORDED"]
+    assert stage.rma_there(rma)["status"] == "Done"
