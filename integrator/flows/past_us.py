@@ -19,7 +19,8 @@ from fulfilment.shapes import Billing, InvoiceSeen, OrderSeen, UnitStatus
 from integrator.engine import cases
 from integrator.engine.states import move
 from integrator.engine.work import Work
-from integrator.flows.refund_rules import PAYABLE, explained_by_hand
+from integrator.flows.paid_already import explained_by_hand
+from integrator.flows.refund_rules import PAYABLE
 from integrator.models import Case, CaseState
 from returns.models import ReturnItem
 from returns.states import Money

@@ -34,6 +34,13 @@ from integrator.engine.shapes import Call
 from integrator.engine.work import Work
 from integrator.flows import platforms
 from integrator.flows.capture_order import order_lane
+from integrator.flows.paid_already import (
+    is_returned_there,
+    refuse_if_paid_meanwhile,
+    refuse_if_paid_past_us,
+    refuse_if_returned_there,
+    refuse_if_unclear,
+)
 from integrator.flows.past_us import tie_paid_units
 from integrator.flows.refund_listed import TOPIC, take_listed, version_of
 from integrator.flows.refund_rules import (
@@ -43,12 +50,7 @@ from integrator.flows.refund_rules import (
     amount_text,
     choices_for,
     group_ready,
-    is_returned_there,
     ready_units,
-    refuse_if_paid_meanwhile,
-    refuse_if_paid_past_us,
-    refuse_if_returned_there,
-    refuse_if_unclear,
     shares_by_hand,
     stopped_elsewhere,
 )

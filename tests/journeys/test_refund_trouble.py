@@ -198,6 +198,24 @@ def test_a_correction_that_was_for_another_return_is_not_paid_again(stage: Stage
     assert stage.open_cases() == ["REFUNDED_PAST_US"]
 
 
+@pytest.mark.requirement("R058")
+def test_one_payment_in_the_panel_may_have_paid_the_next_unit_too(stage: Stage) -> None:
+    """Its correction shows no amount: that it paid the first unit does not say it was all."""
+    order = stage.sold(SKU, "TEE-BLK-L")
+    rma = stage.comes_back(order)
+    stage.act("scayle", "refund_by_hand", order_id=order["id"])
+    told = {"reference": "PANEL-11"}
+    for place in (0, 1):
+        stage.warehouse_checks(rma, place)
+        case = stage.case("REFUNDED_PAST_US")
+        stage.decide(case, "paid_by_hand", by=stage.fiona, second=stage.conrad, data=told)
+        stage.passes(minutes=6, step=2)
+
+    assert [row["by"] for row in stage.refunds_there(order)] == ["hand"]
+    assert stage.rma_there(rma)["status"] == "Done"
+    assert stage.open_cases() == []
+
+
 def test_a_refund_in_the_shop_without_any_return_is_found_once(stage: Stage) -> None:
     """Reading the order finds it; the comparison does not ask the same question again."""
     order = stage.sold(SKU)

@@ -1,0 +1,127 @@
+"""Was it paid already? What is looked at before any money is sent; each passes or refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from finance import cases as kinds
+from finance.amounts import said
+from finance.models import Refund
+from finance.services import facts_of
+from finance.states import Executor, RefundStatus
+from fulfilment.models import Order
+from fulfilment.shapes import InvoiceSeen, OrderSeen, UnitStatus
+from integrator.engine import cases
+from integrator.engine.errors import Refused
+from integrator.engine.work import Work
+from integrator.flows import platforms
+from integrator.flows.refund_rules import Ready, about
+from returns.models import Return
+from returns.shapes import MoneyStatus, ReturnSeen
+
+
+def refuse_if_unclear(ready: Sequence[Ready], seen: ReturnSeen) -> None:
+    """Money that the returns platform lists with an outcome we do not know stops everything.
+
+    A *requested* transaction is the platform asking us to pay, so it does not stop us.
+    """
+    for one in ready:
+        unclear = [
+            money
+            for money in seen.money
+            if one.item.external_id in money.unit_ids and money.status == MoneyStatus.UNKNOWN
+        ]
+        if unclear:
+            raise Refused(
+                "the returns platform lists money with an outcome we do not know",
+                case=kinds.REFUND_REFUSED,
+                facts={
+                    "rma": seen.external_id,
+                    "order": seen.order_number,
+                    "amount": said(one.item.claimed_minor, one.item.currency),
+                    "platform": one.item.return_record.connection.name,
+                },
+            )
+
+
+def refuse_if_returned_there(record: Return, payable: Sequence[Ready], order: OrderSeen) -> None:
+    """A unit the shop has as returned already was paid by hand there: nobody pays it again."""
+    there = {unit.external_id for unit in order.units if unit.status == UnitStatus.RETURNED}
+    twice = [one for one in payable if one.item.order_item and one.item.order_item.line_id in there]
+    if twice:
+        raise Refused(
+            f"the shop shows {len(twice)} of these units as returned already",
+            case=kinds.REFUND_REFUSED,
+            facts=dict(about(record)["facts"]),
+        )
+
+
+def refuse_if_paid_meanwhile(work: Work, record: Return, refund: Refund) -> None:
+    """Sending late, or again after a doubt was decided: look once more whether somebody paid."""
+    seen = platforms.returngo(work, record.connection).rma(record.external_id)
+    ours = {
+        part.return_item.external_id
+        for part in refund.items.select_related("return_item")
+        if part.return_item
+    }
+    paid = [
+        money
+        for money in seen.money
+        if money.status in (MoneyStatus.SUCCEEDED, MoneyStatus.UNKNOWN)
+        and ours & set(money.unit_ids)
+    ]
+    if paid:
+        raise Refused(
+            "the returns platform lists a payment for these units by now",
+            case=kinds.REFUND_REFUSED,
+            facts=facts_of(refund),
+        )
+
+
+def is_returned_there(refund: Refund, seen: OrderSeen) -> bool:
+    """Every unit of a refund is booked as returned at the shop: it took our call."""
+    status = {unit.external_id: unit.status for unit in seen.units}
+    units = refund.items.select_related("order_item__parent")
+    return all(status.get(unit.order_item.line_id) == UnitStatus.RETURNED for unit in units)
+
+
+def refuse_if_paid_past_us(
+    work: Work, record: Return, order: Order, invoices: Sequence[InvoiceSeen]
+) -> None:
+    """A correction was written by hand there that no refund of ours explains: ask first."""
+    explained = set(work.kept.get("allowed", [])) | explained_whole(order.pk)
+    strange = [one.external_id for one in invoices if one.is_by_hand]
+    if set(strange) <= explained:
+        return
+    with work.step():
+        work.keep(corrections=strange)
+        cases.close_by_fact(
+            trace=work.trace,
+            reason="It is asked about with a return now",
+            kinds=[kinds.PAID_IN_SHOP],
+            record_kind="order",
+            record_id=order.pk,
+        )
+    raise Refused(
+        "a correction was written there by hand",
+        case=kinds.REFUNDED_PAST_US,
+        facts={**about(record)["facts"], "corrections": ", ".join(strange)},
+    )
+
+
+def explained_whole(order_id: int) -> set[str]:
+    """Corrections of which finance said everything that they paid, with its amount.
+
+    "Paid by hand" and "pay all the same" do not: they are about the units that were asked about. A
+    correction shows no amount, so it may have paid the next ones too, and they are asked about.
+    """
+    rows = Refund.objects.filter(order_id=order_id, evidence__has_key="explains")
+    found = rows.exclude(status=RefundStatus.REFUSED).values_list("evidence", flat=True)
+    return {one for evidence in found for one in evidence["explains"]}
+
+
+def explained_by_hand(order_id: int) -> set[str]:
+    """Corrections that some refund of ours was paid with: nobody need be asked what they are."""
+    by_hand = Refund.objects.filter(order_id=order_id, executor=Executor.MANUAL)
+    seen = by_hand.exclude(status=RefundStatus.REFUSED).values_list("evidence_before", flat=True)
+    return explained_whole(order_id) | {one for before in seen for one in before}
