@@ -3,6 +3,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export UV_PYTHON_DOWNLOADS := never
+# Tests and the demo start many processes: compiled once, each starts a second sooner.
+unexport PYTHONDONTWRITEBYTECODE
 
 SYSTEM_PYTHON ?= python3
 PYTHON := .venv/bin/python

@@ -206,7 +206,11 @@ PAID_GOODS = Action(
     verb="refund.decide",
     fields=(
         Field("amount", "Amount that was paid", "money"),
-        Field("skus", "Article numbers, with commas; empty for the whole order", required=False),
+        Field(
+            "skus",
+            "Article or line numbers, with commas; empty for the whole order",
+            required=False,
+        ),
         Field("note", "What you saw", "note"),
     ),
     approval=True,

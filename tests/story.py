@@ -65,6 +65,7 @@ class Stage:
         self.worker = Worker(ROUTES, threads=0)
         self.api = Client(sandbox)  # somebody else's key to the platforms
         self.people: dict[str, User] = {}
+        self.browsers: dict[int, Browser] = {}
         self.retailer: Retailer
 
     # --- the house ---------------------------------------------------------------------------
@@ -353,9 +354,10 @@ class Stage:
 
     def posts(self, person: User, page: str, *where: Any, **data: Any) -> HttpResponse:
         """Send a form of a page of ours. PermissionDenied when this person may not."""
-        browser = Browser()
-        browser.force_login(person)
-        answer: HttpResponse = browser.post(reverse(page, args=where), data)
+        if person.pk not in self.browsers:
+            self.browsers[person.pk] = Browser()
+            self.browsers[person.pk].force_login(person)
+        answer: HttpResponse = self.browsers[person.pk].post(reverse(page, args=where), data)
         if answer.status_code == 403:
             raise PermissionDenied(f"{person} may not post to {page}")
         return answer

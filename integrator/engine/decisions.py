@@ -54,6 +54,7 @@ def ask(case: Case, action: Action, *, data: Mapping[str, Any], trace: Trace, by
             "action": action.key,
             "data": {key: value for key, value in data.items() if key != "note"},
             **_at_stake(case),
+            "facts": case.facts,
             "note_event": event.pk if event is not None else None,
         },
         by=by,
@@ -63,6 +64,9 @@ def ask(case: Case, action: Action, *, data: Mapping[str, Any], trace: Trace, by
 
 def agree(case: Case, action: Action, approval: Approval, *, trace: Trace, by: Any) -> CaseEvent:
     """The second person's word, which uses the approval up: the decision is the asker's.
+
+    It is about the facts that were shown when it was asked (``facts`` of the decision): what came
+    to light since is not decided by it.
 
     UnableToDecide when the case was decided since it was asked, or is about other money now.
     UnableToApprove when it is the asker who agrees.
@@ -93,7 +97,13 @@ def agree(case: Case, action: Action, approval: Approval, *, trace: Trace, by: A
     return _record(
         case,
         action,
-        data=data | {"agreed_by": by.get_username(), "approval_id": approval.pk, **stake},
+        data=data
+        | {
+            "agreed_by": by.get_username(),
+            "approval_id": approval.pk,
+            "facts": approval.content["facts"],
+            **stake,
+        },
         trace=trace.by(f"user:{asker.get_username()}"),
         by=asker,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from finance.amounts import said, spread
@@ -55,8 +56,8 @@ def record_goods(work: Work, _: None) -> Evidence:
             policy_version=work.job.policy_version or 0,
             trace=work.trace.by(work.job.actor),
         )
-        _record(refund, case, work)
-    return _done(case, work, f"It paid for {len(units)} units")
+        _record(refund, data, work)
+    return _done(case, data, work, f"It paid for {len(units)} units")
 
 
 def record_else(work: Work, _: None) -> Evidence:
@@ -72,8 +73,8 @@ def record_else(work: Work, _: None) -> Evidence:
         policy_version=work.job.policy_version or 0,
         trace=work.trace.by(work.job.actor),
     )
-    _record(refund, case, work)
-    return _done(case, work, "It was for something else")
+    _record(refund, data, work)
+    return _done(case, data, work, "It was for something else")
 
 
 def _open(work: Work) -> tuple[Case, dict[str, Any]]:
@@ -81,7 +82,11 @@ def _open(work: Work) -> tuple[Case, dict[str, Any]]:
 
 
 def _units(order: Order, typed: str) -> tuple[list[OrderItem], str]:
-    """The units meant: one per article number typed, or all that are not paid back yet."""
+    """The units meant, one per article or line number typed; all that are not paid back when none.
+
+    An article bought twice is no name for one of its units: the wrong one would count as paid back
+    and the other would be paid again. The second answer says what is wrong, empty if nothing is.
+    """
     free = [
         unit
         for unit in OrderItem.objects.filter(order=order, is_bundle=False)
@@ -89,21 +94,24 @@ def _units(order: Order, typed: str) -> tuple[list[OrderItem], str]:
         .order_by("id")
         if unit.refunded_minor < unit.paid_minor
     ]
-    wanted = [one.strip() for one in typed.split(",") if one.strip()]
+    wanted = Counter(one.strip() for one in typed.split(",") if one.strip())
     if not wanted:
         return free, "" if free else "everything is paid back already"
     found = []
-    for code in wanted:
-        unit = next((one for one in free if one.sku.code == code), None)
-        if unit is None:
-            return [], f"the order has no {code} left that is not paid back"
-        free.remove(unit)
-        found.append(unit)
+    for name, times in wanted.items():
+        named = [unit for unit in free if name in (unit.sku.code, unit.external_id)]
+        if len(named) < times:
+            return [], f"the order has no {name} left that is not paid back"
+        if len(named) > times:
+            lines = ", ".join(unit.external_id for unit in named)
+            return [], f"the order has {len(named)} of {name}; give the line number of one: {lines}"
+        found += [unit for unit in named if unit not in found]
     return found, ""
 
 
-def _record(refund: Refund, case: Case, work: Work) -> None:
-    corrections = [str(one) for one in case.facts.get("corrections", [])]
+def _record(refund: Refund, data: dict[str, Any], work: Work) -> None:
+    # Those of the moment it was asked: of a later one nobody has said what it paid.
+    corrections = [str(one) for one in data["facts"]["corrections"]]
     reference = corrections[0] if corrections else "seen in the shop"
     refund = Refund.objects.select_related("order__connection__retailer", "return_record").get(
         pk=refund.pk
@@ -123,8 +131,13 @@ def _record(refund: Refund, case: Case, work: Work) -> None:
     )
 
 
-def _done(case: Case, work: Work, reason: str) -> Evidence:
+def _done(case: Case, data: dict[str, Any], work: Work, reason: str) -> Evidence:
     """Refunds of the order that were held because of it look again."""
+    later = sorted(set(case.facts["corrections"]) - set(data["facts"]["corrections"]))
+    if later:
+        text = f"{reason}. Correction {', '.join(later)} came to light since"
+        cases.note(case, text=text, trace=work.trace, by=None)
+        return {"asked_again": later}
     cases.solve(
         case,
         resolution=Case.Resolution.FIXED_HERE,

@@ -8,6 +8,7 @@ from fulfilment.cases import BUNDLE_UNREADABLE
 from fulfilment.services import order_find
 from integrator.engine import cases, links
 from integrator.engine.cases import About, CaseKind
+from integrator.engine.money import money_text
 from integrator.engine.states import Trace, born
 from integrator.models import Connection
 from returns import cases as kinds
@@ -224,7 +225,7 @@ def _report_ambiguous(
 ) -> None:
     """It may be any of several units with different prices: finance sees which was taken."""
     assert checked.order_item is not None
-    others = ", ".join(f"{price / 100:.2f} {item.currency}" for price in checked.other_prices)
+    others = ", ".join(money_text(price, item.currency) for price in checked.other_prices)
     cases.open_case(
         kinds.AMBIGUOUS_UNIT_PRICE,
         about_unit(item),
@@ -232,7 +233,7 @@ def _report_ambiguous(
         facts={
             **facts_of(record, seen),
             "sku": item.sku_code,
-            "taken": f"{checked.order_item.paid_minor / 100:.2f} {item.currency}",
+            "taken": money_text(checked.order_item.paid_minor, item.currency),
             "others": others,
         },
     )

@@ -26,6 +26,11 @@ def account(name: str) -> int:
     return sum(rows)
 
 
+def notes() -> str:
+    rows = Case.objects.get(kind="PAID_IN_SHOP").events.filter(kind="NOTED")
+    return "\n".join(one.note.text for one in rows.order_by("id") if one.note)
+
+
 # --- shipping ------------------------------------------------------------------------------------
 
 
@@ -160,6 +165,48 @@ def test_one_with_a_return_under_way_is_tied_to_it(stage: Stage) -> None:
     assert stage.open_cases() == []
 
 
+@pytest.mark.requirement("R058")
+def test_an_article_bought_twice_is_named_by_its_line(stage: Stage) -> None:
+    """The article number alone could mean the unit that was not paid, which is then paid twice."""
+    order = stage.sold(SKU, SKU)
+    unit = order["items"][1]
+    stage.act("scayle", "refund_by_hand", order_id=order["id"], item_ids=[unit["id"]])
+    stage.settle()
+    paid = f"{unit['paid'] / 100:.2f}"
+    decide(stage, "PAID_IN_SHOP", "paid_goods", amount=paid, skus=SKU)
+    assert stage.open_cases() == ["PAID_IN_SHOP"]
+    assert f"give the line number of one: {order['items'][0]['id']}, {unit['id']}" in notes()
+
+    decide(stage, "PAID_IN_SHOP", "paid_goods", amount=paid, skus=str(unit["id"]))
+    assert stage.open_cases() == []
+    for place in (1, 0):
+        stage.warehouse_checks(stage.comes_back(order, place))
+    rows = [(row["by"], row["item_ids"]) for row in stage.refunds_there(order)]
+    assert rows == [("hand", [unit["id"]]), ("return-items", [order["items"][0]["id"]])]
+    assert stage.open_cases() == []
+
+
+def test_what_comes_to_light_after_it_was_asked_is_asked_about_by_itself(stage: Stage) -> None:
+    order = stage.sold(SKU, OTHER)
+    first, second = (item["id"] for item in order["items"])
+    stage.act("scayle", "refund_by_hand", order_id=order["id"], item_ids=[first])
+    stage.settle()
+    case = stage.case("PAID_IN_SHOP")
+    amount = f"{order['items'][0]['paid'] / 100:.2f}"
+    stage.presses(case, "paid_goods", by=stage.fiona, amount=amount, skus=SKU)
+    stage.act("scayle", "refund_by_hand", order_id=order["id"], item_ids=[second])
+    stage.settle()
+    stage.agrees(case, by=stage.conrad)
+    stage.passes(minutes=3, step=1)
+
+    assert stage.open_cases() == ["PAID_IN_SHOP"]
+    assert "came to light since" in notes()
+    amount = f"{order['items'][1]['paid'] / 100:.2f}"
+    decide(stage, "PAID_IN_SHOP", "paid_goods", amount=amount, skus=OTHER)
+    assert stage.open_cases() == []
+    assert account("REFUNDS_OWED") == sum(item["paid"] for item in order["items"])
+
+
 def test_one_for_something_else_does_not_stop_the_return(stage: Stage) -> None:
     order = stage.sold(SKU)
     stage.act("scayle", "refund_by_hand", order_id=order["id"], amount=100)
@@ -190,5 +237,4 @@ def test_an_amount_that_cannot_be_is_not_booked_and_the_case_says_so(stage: Stag
     decide(stage, "PAID_IN_SHOP", "paid_goods", amount="9999.00")
     assert stage.open_cases() == ["PAID_IN_SHOP"]
     assert not Refund.objects.exists()
-    notes = Case.objects.get(kind="PAID_IN_SHOP").events.filter(kind="NOTED")
-    assert any("Not booked" in one.note.text for one in notes if one.note)
+    assert "Not booked" in notes()
