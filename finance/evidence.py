@@ -47,17 +47,14 @@ def proof_of_refund(
     unit_ids: Sequence[str],
     billing_before: str,
     payment_succeeded: bool,
-    payment_failed: bool,
 ) -> dict[str, Any] | None:
     """SCAYLE's evidence that it paid: it names neither items nor amount, so three things together.
 
     Every unit is booked as returned, a corrective invoice exists that was not there before, and
     the money is said to have moved: by a payment notice, or by a billing status that has changed
     since (an order that was partly refunded before proves nothing by being it still). None while
-    anything of it is missing, or while the payment provider says that it failed.
+    anything of it is missing.
     """
-    if payment_failed and not payment_succeeded:
-        return None
     units = {unit.external_id: unit for unit in seen.units}
     returned = all(
         unit_id in units and units[unit_id].status == UnitStatus.RETURNED for unit_id in unit_ids

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+
+from django.db.models import Q
 
 from finance.evidence import proof_of_refund
 from finance.models import Refund
 from finance.services import open_refund, refund_payment_failed, refund_recorded
-from finance.states import RefundStatus
+from finance.states import Executor, RefundStatus
 from fulfilment.cases import ORDER_NOT_READ
 from fulfilment.models import Order
 from fulfilment.services import order_capture, oversell_look_again
@@ -34,7 +35,8 @@ REFUND_NOTICE = "payment-refund"
 class Reading:
     order: OrderSeen
     invoices: tuple[InvoiceSeen, ...]
-    notices: tuple[PaymentNotice, ...]
+    notices: tuple[PaymentNotice, ...]  # as they happened
+    news: frozenset[PaymentNotice]  # those of them that this reading answers
     bundles: Mapping[str, BundleSeen]
 
 
@@ -61,31 +63,40 @@ def call(work: Work) -> Reading:
     asked = waiting is not None or needs_invoices(seen)
     invoices = client.invoices(message.resource_id) if asked else ()
     bundles = read_bundles(work, client, message.connection, seen)
-    return Reading(seen, invoices, _notices(work, message, waiting), bundles)
+    notices = _notices(work, message, waiting)
+    return Reading(
+        seen,
+        invoices,
+        tuple(sorted(notices, key=lambda notice: notice.occurred_at)),
+        frozenset(notice for notice, is_new in notices.items() if is_new),
+        bundles,
+    )
 
 
-def _notices(work: Work, message: Message, waiting: Refund | None) -> tuple[PaymentNotice, ...]:
+def _notices(work: Work, message: Message, waiting: Refund | None) -> dict[PaymentNotice, bool]:
     """A refund's outcome cannot be read again: it is only in the body of its callback.
 
-    A notice may come before the invoice it belongs to, so all since the open refund count.
+    A notice may come before the invoice it belongs to, so all since the open refund are read again;
+    the value says whether it is new.
     """
+    new = Q(pk__in=work.facts)
+    if waiting is not None:
+        new |= Q(received_at__gte=waiting.authorised_at)
     notices = Message.objects.filter(
+        new,
         connection=message.connection,
         resource_kind="order",
         resource_id=message.resource_id,
         kind=REFUND_NOTICE,
     )
-    if waiting is not None:
-        notices = notices.filter(received_at__gte=waiting.authorised_at)
-    else:
-        notices = notices.filter(pk__in=work.facts)
-    found = []
+    found: dict[PaymentNotice, bool] = {}
     for message in notices.select_related("payload").order_by("id"):
         try:
-            found.append(payment_notice(document(bytes(message.payload.body)).value))
+            notice = payment_notice(document(bytes(message.payload.body)).value)
         except Malformed:
             continue  # an erased or odd body proves nothing; the order itself is read anyway
-    return tuple(found)
+        found[notice] = found.get(notice, False) or message.pk in work.facts
+    return found
 
 
 def record(work: Work, reading: Reading) -> Evidence:
@@ -125,14 +136,18 @@ def _fallback(work: Work, message: Message, reading: Reading) -> str:
 
 
 def _prove_refund(work: Work, order: Order, reading: Reading) -> str:
-    succeeded = any(notice.succeeded is True for notice in reading.notices)
-    failed = [notice for notice in reading.notices if notice.succeeded is False]
     refund = open_refund(order.pk)
-    if failed and not succeeded:
-        return _failed(work, order, refund, failed[-1])
+    said = _by_refund(order, reading.notices)
+    for about, notices in said.items():
+        failed = _failed(notices)
+        # Of a refund that is settled between us and finance only what is new is told.
+        if failed and (about == refund or not reading.news.isdisjoint(failed)):
+            refund_payment_failed(about, transaction=failed[-1].transaction, trace=work.trace)
+            if about == refund:
+                return "the payment failed"
     if refund is None or refund.status == RefundStatus.AUTHORISED:
         return "none waits for proof"
-    said_failed = refund.status == RefundStatus.IN_DOUBT and refund.sent_at is not None
+    ours = said.get(refund, [])
     proof = proof_of_refund(
         seen=reading.order,
         invoices=reading.invoices,
@@ -141,12 +156,11 @@ def _prove_refund(work: Work, order: Order, reading: Reading) -> str:
             part.order_item.line_id for part in refund.items.select_related("order_item__parent")
         ],
         billing_before=refund.billing_before,
-        payment_succeeded=succeeded,
-        payment_failed=said_failed,
+        payment_succeeded=any(one.succeeded for one in ours),
     )
     if proof is None:
         return "no proof yet"
-    if said_failed:
+    if any(one.succeeded is False for one in ours):
         # What the shop had failed to pay was paid there by hand: that explains the correction.
         proof["explains"] = [one.external_id for one in reading.invoices if one.is_by_hand]
     refund_recorded(
@@ -162,21 +176,37 @@ def _prove_refund(work: Work, order: Order, reading: Reading) -> str:
     return "proved"
 
 
-def _failed(work: Work, order: Order, refund: Refund | None, notice: PaymentNotice) -> str:
-    """The provider says it could not pay. A refund we counted as proved is doubted again, aloud."""
-    about = refund or (
-        Refund.objects.filter(
-            order=order,
-            sent_at__lte=notice.occurred_at + timedelta(minutes=1),
-            status=RefundStatus.RECORDED,
-        )
-        .order_by("-sent_at")
-        .first()
+def _by_refund(order: Order, notices: Sequence[PaymentNotice]) -> dict[Refund, list[PaymentNotice]]:
+    """Whose payment each notice is about: the last refund that was authorised before it happened.
+
+    By the time it happened, not by the time we heard of it: a late word on one refund says nothing
+    about the next one. One refund at a time is open per order, so the time decides. A notice from
+    before any refund of ours is about none of them.
+    """
+    if not notices:
+        return {}
+    ours = list(
+        Refund.objects.filter(order=order, executor=Executor.SCAYLE)
+        .exclude(status=RefundStatus.REFUSED)
+        .select_related("order__connection__retailer", "return_record")
+        .order_by("-authorised_at", "-id")
     )
-    if about is None:
-        return "a payment failed that is none of ours"
-    refund_payment_failed(about, transaction=notice.transaction, trace=work.trace)
-    return "the payment failed"
+    said: dict[Refund, list[PaymentNotice]] = {}
+    for notice in notices:
+        happened = notice.occurred_at  # told to the second only
+        about = next((r for r in ours if r.authorised_at.replace(microsecond=0) <= happened), None)
+        if about is not None:
+            said.setdefault(about, []).append(notice)
+    return said
+
+
+def _failed(notices: Sequence[PaymentNotice]) -> list[PaymentNotice]:
+    """Failures that nothing made good since, by the last word on each transaction.
+
+    A refund is split over the payments of its order, and each tells its own outcome.
+    """
+    last = {one.transaction: one for one in notices if one.succeeded is not None}
+    return [one for one in last.values() if one.succeeded is False]
 
 
 FLOW = Flow(

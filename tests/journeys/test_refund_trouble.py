@@ -102,6 +102,51 @@ def test_a_payment_the_provider_could_not_make_keeps_the_return_open(stage: Stag
     assert "0 differences" in stage.compare()
 
 
+@pytest.mark.requirement("R028")
+def test_a_late_word_on_one_refund_does_not_prove_the_next(stage: Stage) -> None:
+    """The notice of the first payment comes when the second one has failed."""
+    stage.breaks("scayle", "payment-refund", "callback_delay", seconds=900, times=1)
+    order = stage.sold(SKU, "TEE-BLK-L")
+    first, second = stage.comes_back(order, 0), stage.comes_back(order, 1)
+    stage.warehouse_checks(first)
+    assert Refund.objects.get().status == "RECORDED"  # its order is partly refunded now
+    stage.breaks("scayle", RETURN_ITEMS, "refund_failed", times=1)
+    stage.warehouse_checks(second)
+    stage.passes(minutes=30, step=5)
+
+    assert stage.open_cases() == ["REFUND_FAILED"]
+    assert stage.case("REFUND_FAILED").record_id == Refund.objects.latest("id").pk
+    assert [one.status for one in Refund.objects.order_by("id")] == ["RECORDED", "IN_DOUBT"]
+    assert stage.rma_there(second)["status"] == "Validated"
+
+
+@pytest.mark.requirement("R028")
+def test_of_a_split_payment_every_part_must_have_gone_well(stage: Stage) -> None:
+    stage.breaks("scayle", RETURN_ITEMS, "refund_failed", times=1)
+    order = stage.sold(SKU)
+    stage.warehouse_checks(stage.comes_back(order))
+    failed = stage.sandbox.world.scayle.refunds[0].payments[0]["transaction_key"]
+    for transaction in ("the gift card", failed):
+        stage.clock.shift(60)
+        stage.hears("scayle", paid_back(stage, order, transaction))
+        stage.settle()
+        is_made_good = transaction == failed
+        assert (Refund.objects.get().status == "RECORDED") is is_made_good
+
+
+def paid_back(stage: Stage, order: Row, transaction: str) -> Row:
+    return {
+        "key": f"notice-{transaction}",
+        "type": "payment-refund",
+        "version": 1,
+        "occurredAt": stage.now().isoformat(),
+        "payload": {
+            "order": {"id": order["id"]},
+            "transaction": {"transactionId": transaction, "operationStatus": "successful"},
+        },
+    }
+
+
 @pytest.mark.requirement("R058")
 def test_what_the_returns_platform_paid_is_not_paid_again(stage: Stage) -> None:
     order = stage.sold(SKU)
