@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.test import TransactionTestCase
 
-from tests import template
+from tests import database, template
 
 
 def pytest_configure() -> None:
@@ -20,6 +21,21 @@ def pytest_configure() -> None:
 def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
     """Extends pytest-django's own: test databases are copies of one that was migrated once."""
     template.use()
+
+
+@pytest.fixture
+def _emptied_our_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Django empties tables with TRUNCATE, which append-only tables refuse."""
+    monkeypatch.setattr(TransactionTestCase, "_fixture_teardown", lambda self: database.empty())
+
+
+@pytest.fixture
+def committed(_emptied_our_way: None, transactional_db: None) -> None:
+    """A real, committed database for tests with threads, processes or much to do; emptied after.
+
+    PostgreSQL cannot tidy up inside a transaction: in one that goes on for long every row that
+    changes often gets slower and slower.
+    """
 
 
 def _is_this_machine(host: object) -> bool:

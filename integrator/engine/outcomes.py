@@ -27,7 +27,7 @@ from integrator.engine.flow import Flow, Found, NotFound, Routes, flows_of
 from integrator.engine.statements import prepared
 from integrator.engine.states import Trace
 from integrator.engine.work import Work
-from integrator.models import Connection, Job, JobState
+from integrator.models import Case, CaseState, Connection, Job, JobState
 
 log = structlog.get_logger(__name__)
 
@@ -236,10 +236,25 @@ def _refused_credentials(error: Exception | None) -> bool:
 
 
 def report_late(routes: Routes, *, at: datetime, limit: int = 200) -> int:
-    """Open a case for each job that crossed its promise and is still tried. Returns how many."""
+    """Open a case for each job that crossed its promise and is still tried. Returns how many.
+
+    One that was given up, or whose doubt a person settled, is late no more: its case is closed.
+    """
     flows = flows_of(routes)
     outcomes = Outcomes(flows, lambda: at)
     codes = {cases.JOB_LATE.code, *(flow.on_late.code for flow in flows.values())}
+    ended = Case.objects.filter(
+        kind__in=codes,
+        cause__startswith="late:",
+        job__state__in=[JobState.DONE, JobState.CANCELLED],
+    )
+    for case in ended.exclude(state=CaseState.SOLVED).order_by("id")[:limit]:
+        cases.solve(
+            case,
+            resolution=Case.Resolution.BY_ITSELF,
+            trace=Trace(at=at, actor="clock", job_id=case.job_id),
+            reason="Nothing is owed any more",
+        )
     late = (
         Job.objects.filter(
             due_at__lte=at, state__in=[JobState.DUE, JobState.WAITING, JobState.RUNNING]

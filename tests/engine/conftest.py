@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import time_machine
 from django.contrib.auth.models import User
-from django.test import TransactionTestCase
 from structlog.testing import capture_logs
 
 from integrator.engine import http, limits
@@ -17,7 +16,6 @@ from integrator.engine.flow import Flow
 from integrator.engine.states import Trace
 from integrator.engine.worker import Worker
 from integrator.models import Case, Connection, Job
-from tests import database
 from tests.engine import toys
 
 START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
@@ -35,17 +33,6 @@ def logged() -> Iterator[list[Any]]:
     """What was logged. Errors are the subject here, and printing each with its stack is slow."""
     with capture_logs() as entries:
         yield entries
-
-
-@pytest.fixture
-def _emptied_our_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Django empties tables with TRUNCATE, which append-only tables refuse."""
-    monkeypatch.setattr(TransactionTestCase, "_fixture_teardown", lambda self: database.empty())
-
-
-@pytest.fixture
-def committed(_emptied_our_way: None, transactional_db: None) -> None:
-    """A real, committed database for tests with threads or processes. Emptied afterwards."""
 
 
 class Clock:

@@ -7,6 +7,7 @@ from typing import Any
 
 import requests
 
+from integrator.engine import jobs
 from integrator.engine.errors import PlatformError, Transient, Unknown
 from integrator.engine.flow import Flow, Found, NotFound
 from integrator.engine.outcomes import Outcomes, report_late
@@ -144,3 +145,13 @@ def test_a_positive_look_up_after_all_ends_the_doubt_and_the_case(shop: Open, cl
 
     assert here.job().evidence == {"receipt": "r-1"}
     assert here.case().state == "SOLVED"
+
+
+def test_what_was_given_up_is_late_no_more(shop: Open, clock: Clock) -> None:
+    here = run(shop, raising(Transient("busy", retry_after=1800), due_minutes=15))
+    clock.forward(minutes=16)
+    assert report_late(here.routes, at=clock.at) == 1
+    assert jobs.cancel(here.job(), at=clock.at, reason="paid by hand")
+    report_late(here.routes, at=clock.at)
+
+    assert (here.case().state, here.case().resolution) == ("SOLVED", "BY_ITSELF")

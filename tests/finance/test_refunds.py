@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from django.db import DatabaseError, connection, transaction
-from django.test import TransactionTestCase
 from hypothesis import HealthCheck, given
 from hypothesis import settings as search
 from hypothesis import strategies as st
@@ -26,7 +25,6 @@ from finance.states import Executor, PeriodStatus
 from fulfilment.models import Order, OrderItem
 from integrator.engine.states import move
 from returns.models import ReturnItem
-from tests import database
 from tests.factories import AT, TRACE, order, returned
 
 
@@ -134,17 +132,6 @@ def test_whatever_is_asked_no_more_goes_back_than_was_paid(
             held -= one.amount_minor * (one.from_account == "REFUNDS_OWED")
         assert held == 0
         transaction.set_rollback(True)
-
-
-@pytest.fixture
-def _emptied_our_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Django empties tables with TRUNCATE, which append-only tables refuse."""
-    monkeypatch.setattr(TransactionTestCase, "_fixture_teardown", lambda self: database.empty())
-
-
-@pytest.fixture
-def committed(_emptied_our_way: None, transactional_db: None) -> None:
-    """A real, committed database: threads see what others wrote."""
 
 
 @pytest.mark.requirement("R058")

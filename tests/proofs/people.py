@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 from finance.models import RefundItem
+from fulfilment.models import Order
 from integrator.engine import decisions
 from integrator.flows import CASE_KINDS
 from integrator.models import Approval, ApprovalState, Case, CaseState
@@ -90,6 +91,8 @@ class People:
             "UNIT_RETURNED_TWICE": self._twice,
             "NOT_IN_PARCEL": lambda case: ("not_an_error", {}),
             "SOT_VIOLATION": lambda case: ("not_an_error", {}),
+            "CANCELLED_WITH_GOODS": self._stranded,
+            "PAID_IN_SHOP": self._paid_in_shop,
         }
         if case.kind in known:
             return known[case.kind](case)
@@ -113,6 +116,29 @@ class People:
         if self.units(case) <= set(self.paid()):
             return self._pay(case)
         return "pay_anyway", {}
+
+    def _stranded(self, case: Case) -> Answer:
+        return self.dice.choice(("keep_unit", "quarantine_unit", "send_back_unit")), {}
+
+    def _paid_in_shop(self, case: Case) -> Answer:
+        """Which goods the correction paid for, by their lines, as the Panel shows them."""
+        order = self.stage.sandbox.world.scayle.orders[self._order(case)]
+        asked = [one for one in order.invoices if str(one.id) in case.facts["corrections"]]
+        paid = [
+            refund
+            for refund in self.stage.sandbox.world.scayle.refunds
+            if refund.by == "hand"
+            and (refund.order_id, refund.at) in {(order.id, one.created_at) for one in asked}
+        ]
+        if not paid:
+            return None
+        lines = ", ".join(str(unit) for refund in paid for unit in refund.item_ids)
+        amount = sum(refund.amount for refund in paid)
+        return "paid_goods", {"amount": f"{amount / 100:.2f}", "skus": lines}
+
+    @staticmethod
+    def _order(case: Case) -> int:
+        return int(Order.objects.values_list("external_id", flat=True).get(pk=case.order_id))
 
     def _twice(self, case: Case) -> Answer:
         """The second return of a unit is cancelled where it was made."""

@@ -106,14 +106,15 @@ class Storm:
         verdicts = [partial(self.verdict, place=place) for place in range(len(places))]
         acts += self.dice.sample(verdicts, len(verdicts))
         odd = self.dice.random()
-        alone = len(places) == len(order["items"])
         if odd < 0.05:
             acts.insert(self.dice.randint(2, len(acts)), self._returngo_pays)
-        elif odd < 0.10 and alone:
+        elif odd < 0.10:
             acts.insert(self.dice.randint(1, len(acts)), self._panel_pays)
         elif odd < 0.13:
             acts[self.dice.randint(2, 4) :] = [lambda one: self._there("cancel", one)]
-        elif odd < 0.17 and len({item["sku"] for item in order["items"]}) == len(order["items"]):
+        elif odd < 0.16:
+            acts[2:2] = [lambda one: self._there("cancel", one), self._reopened, acts[1]]
+        elif odd < 0.20 and len({item["sku"] for item in order["items"]}) == len(order["items"]):
             # Where the order has another unit of the article, that one may be meant.
             acts.append(self._asks_again)
         return Journey(order, places, acts)
@@ -125,6 +126,9 @@ class Storm:
 
     def _there(self, action: str, one: Journey) -> None:
         self.stage.act("returngo", action, rma_id=one.rma["id"])
+
+    def _reopened(self, one: Journey) -> None:
+        self.stage.act("returngo", "reopen", rma_id=one.rma["id"], status="Pending")
 
     def verdict(self, one: Journey, place: int) -> None:
         drawn = self.dice.random()

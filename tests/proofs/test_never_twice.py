@@ -24,6 +24,7 @@ WRITES: tuple[Row, ...] = (
     {"share": 0.03, "fault": "hang", "seconds": 60},
     {"share": 0.02, "fault": "error", "status": 503},
     {"share": 0.02, "fault": "refused"},
+    {"share": 0.02, "fault": "error", "status": 422},
 )
 READS: tuple[Row, ...] = (
     {"share": 0.02, "fault": "error", "status": 503},
