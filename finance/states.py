@@ -26,7 +26,8 @@ REFUND_MOVES: Moves = {
     ),
     RefundStatus.SENT: (RefundStatus.RECORDED, RefundStatus.IN_DOUBT, RefundStatus.REFUSED),
     RefundStatus.IN_DOUBT: (RefundStatus.SENT, RefundStatus.RECORDED, RefundStatus.REFUSED),
-    RefundStatus.RECORDED: (RefundStatus.SETTLED,),
+    # Back in doubt: the payer said later that the payment had failed after all.
+    RefundStatus.RECORDED: (RefundStatus.SETTLED, RefundStatus.IN_DOUBT),
     RefundStatus.SETTLED: (),
     RefundStatus.REFUSED: (),
 }

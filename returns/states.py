@@ -51,7 +51,7 @@ MONEY_MOVES: Moves = {
     Money.AUTHORISED: (Money.SENT, Money.IN_DOUBT, Money.NONE, Money.RECORDED, Money.REFUSED),
     Money.SENT: (Money.RECORDED, Money.IN_DOUBT, Money.REFUSED),
     Money.IN_DOUBT: (Money.SENT, Money.RECORDED, Money.REFUSED),
-    Money.RECORDED: (Money.SETTLED,),
+    Money.RECORDED: (Money.SETTLED, Money.IN_DOUBT),  # in doubt: it failed after all
     Money.SETTLED: (),
     Money.REFUSED: (Money.AUTHORISED, Money.RECORDED, Money.WAIVED),
     Money.WAIVED: (Money.RECORDED,),  # the payer's own record of it turned up later

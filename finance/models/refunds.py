@@ -22,7 +22,8 @@ class Refund(models.Model):
     what the payer *executed* (derived until a payout line or a re-read of the order confirms it).
     One refund per order that SCAYLE pays may stand between sending and evidence, because its
     evidence names neither items nor amount. ``arithmetic`` keeps how each unit's amount came about,
-    as rows for people: what was paid for it, what was taken off, what remains.
+    as rows for people: what was paid for it, what was taken off, what remains. ``failed_at`` is
+    when the payer last said that it could not pay; such a refund may stand beside the next one.
     """
 
     RECORD_KIND: ClassVar = "refund"
@@ -53,6 +54,7 @@ class Refund(models.Model):
     authorised_at = models.DateTimeField()
     sent_at = models.DateTimeField(null=True)
     recorded_at = models.DateTimeField(null=True)
+    failed_at = models.DateTimeField(null=True)
 
     class Meta:
         triggers: ClassVar = guarded_moves("status", REFUND_MOVES)
@@ -60,7 +62,9 @@ class Refund(models.Model):
             models.UniqueConstraint(fields=["order", "subject", "number"], name="refund_key_once"),
             models.UniqueConstraint(
                 fields=["order"],
-                condition=Q(status__in=[*REFUND_OPEN], executor=Executor.SCAYLE),
+                condition=Q(
+                    status__in=[*REFUND_OPEN], executor=Executor.SCAYLE, failed_at__isnull=True
+                ),
                 name="refund_one_open_per_order",
             ),
             models.UniqueConstraint(

@@ -9,6 +9,8 @@ from finance.models import LedgerEntry, Period, Refund
 from finance.states import Account, PeriodStatus
 from integrator.engine.states import Trace
 
+FAILED = "failed"
+
 
 def post(
     refund: Refund,
@@ -41,6 +43,12 @@ def post(
             "at": trace.at,
         },
     )
+
+
+def step_of(refund: Refund, step: str) -> str:
+    """The name of a step that can happen again, once after each time the payment failed."""
+    failed = LedgerEntry.objects.filter(refund_id=refund.pk, key__contains=f":{FAILED}").count()
+    return f"{step}:{failed + 1}" if failed else step
 
 
 def period_for(retailer_id: int, timezone: str, at: datetime) -> Period:

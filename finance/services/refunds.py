@@ -9,20 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import F
-
 from finance import cases as kinds
-from finance.amounts import said, spread
-from finance.models import Refund, RefundItem
-from finance.services.books import post
+from finance.amounts import said
+from finance.models import Refund
+from finance.services.books import post, step_of
 from finance.services.bundles import bundles_freed
+from finance.services.figures import payment_taken_back, their_figure_taken
 from finance.services.reserving import amount_free, origin_of
-from finance.states import REFUND_OPEN, Account, Executor, RefundStatus, Subject
-from fulfilment.models import Order, OrderItem
+from finance.states import REFUND_OPEN, Account, Executor, RefundStatus
 from integrator.engine import cases
 from integrator.engine.states import Trace, move
 from returns.models import ReturnItem
-from returns.states import Money
+from returns.states import MONEY_MOVES, Money
 
 
 def refund_sent(refund: Refund, *, trace: Trace, reason: str) -> None:
@@ -83,7 +81,7 @@ def refund_recorded(
     if refund.status in (RefundStatus.RECORDED, RefundStatus.SETTLED):
         return
     if executed_minor != refund.calculated_minor:
-        _take_their_figure(refund, executed_minor, trace)
+        their_figure_taken(refund, executed_minor, trace)
     move(
         refund,
         "status",
@@ -101,7 +99,7 @@ def refund_recorded(
             move(item, "money", Money.RECORDED, reason=reason, trace=trace)
     post(
         refund,
-        "paid",
+        step_of(refund, "paid"),
         Account.REFUNDS_OWED,
         Account.PAYER,
         executed_minor,
@@ -111,45 +109,44 @@ def refund_recorded(
     _close_cases(refund, trace, "The refund is recorded")
 
 
-def _take_their_figure(refund: Refund, executed_minor: int, trace: Trace) -> None:
-    """Count what was really paid. What is beyond the price of goods stays in the books alone."""
-    reason = "The payer's figure is another than ours"
-    if executed_minor > refund.calculated_minor:
-        more = executed_minor - refund.calculated_minor
-        post(refund, "more", origin_of(refund), Account.REFUNDS_OWED, more, trace, reason=reason)
-    else:
-        less = refund.calculated_minor - executed_minor
-        post(refund, "less", Account.REFUNDS_OWED, origin_of(refund), less, trace, reason=reason)
-    if refund.subject == Subject.GOODWILL:
-        return
-    order = Order.objects.select_for_update(no_key=True).get(pk=refund.order_id)
-    left = order.paid_minor - order.refunded_minor + refund.calculated_minor
-    parts = list(refund.items.select_related("order_item").select_for_update(of=("self",)))
-    shares = spread(executed_minor, [part.amount_minor for part in parts])
-    counted_all = 0 if parts else min(executed_minor, left)
-    for part, share in zip(parts, shares, strict=True):
-        unit = part.order_item
-        room = unit.paid_minor - unit.refunded_minor + part.amount_minor
-        counted = max(min(share, room, left - counted_all), 0)
-        OrderItem.objects.filter(pk=unit.pk).update(
-            refunded_minor=F("refunded_minor") - part.amount_minor + counted
-        )
-        RefundItem.objects.filter(pk=part.pk).update(amount_minor=counted)
-        counted_all += counted
-    Order.objects.filter(pk=order.pk).update(
-        refunded_minor=F("refunded_minor") - refund.calculated_minor + counted_all
-    )
-
-
 def refund_payment_failed(refund: Refund, *, transaction: str, trace: Trace) -> None:
-    """The payer could not pay. The refund stays open; a person decides."""
-    refund_doubtful(refund, trace=trace, reason="The payment provider reported a failure")
+    """The payer could not pay, or could not after all. The refund is open; a person decides.
+
+    What was recorded as paid is owed again: the books take the payment back, and the amount stays
+    set aside, because whoever starts the payment once more pays this refund.
+    """
+    reason = "The payment provider reported a failure"
+    if refund.status == RefundStatus.RECORDED:
+        _take_back(refund, trace, reason)
+    elif refund.failed_at is None:
+        refund.failed_at = trace.at
+        refund.save(update_fields=["failed_at"])
+    refund_doubtful(refund, trace=trace, reason=reason)
     cases.open_case(
         kinds.REFUND_FAILED,
         about(refund),
         trace=trace,
         facts={**facts_of(refund), "transaction": transaction or "(none given)"},
     )
+
+
+def _take_back(refund: Refund, trace: Trace, reason: str) -> None:
+    payment_taken_back(refund, trace=trace, reason=reason)
+    move(
+        refund,
+        "status",
+        RefundStatus.IN_DOUBT,
+        reason=reason,
+        trace=trace,
+        executed_minor=None,
+        executed_is_derived=True,
+        reference="",
+        recorded_at=None,
+        failed_at=trace.at,
+    )
+    for item in _units(refund):
+        if Money.IN_DOUBT in MONEY_MOVES[item.money]:
+            move(item, "money", Money.IN_DOUBT, reason=reason, trace=trace)
 
 
 def refund_overdue(refund: Refund, *, trace: Trace) -> None:

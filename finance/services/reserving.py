@@ -49,10 +49,14 @@ class Share:
 
 
 def open_refund(order_id: int) -> Refund | None:
-    """The one refund of an order that stands between SCAYLE's call and SCAYLE's proof of it."""
-    return Refund.objects.filter(
+    """The refund of an order that stands between SCAYLE's call and SCAYLE's proof of it.
+
+    One whose payment failed after it had been proved may stand beside it: that one comes last.
+    """
+    waiting = Refund.objects.filter(
         order_id=order_id, executor=Executor.SCAYLE, status__in=REFUND_OPEN
-    ).first()
+    )
+    return waiting.order_by(F("failed_at").asc(nulls_first=True), "id").first()
 
 
 def refund_reserve(
@@ -209,13 +213,13 @@ def amount_free(refund: Refund) -> None:
     if refund.subject == Subject.GOODWILL:
         return
     Order.objects.select_for_update(no_key=True).get(pk=refund.order_id)
-    for part in refund.items.all():
+    parts = list(refund.items.all())
+    for part in parts:
         OrderItem.objects.filter(pk=part.order_item_id).update(
             refunded_minor=F("refunded_minor") - part.amount_minor
         )
-    Order.objects.filter(pk=refund.order_id).update(
-        refunded_minor=F("refunded_minor") - refund.calculated_minor
-    )
+    counted = sum(part.amount_minor for part in parts) if parts else refund.calculated_minor
+    Order.objects.filter(pk=refund.order_id).update(refunded_minor=F("refunded_minor") - counted)
 
 
 def _claimed(share: Share) -> int:

@@ -46,6 +46,7 @@ from integrator.flows import (
     sweep_scayle,
     take_return,
     tell_exchange,
+    tell_failed_refund,
     watch_exchanges,
 )
 from integrator.flows.kinds import CASE_KINDS
@@ -104,6 +105,8 @@ ROUTES: Routes = {
     "inspection.disposition:WRITTEN_OFF": [restock.FLOW],
     "return_item.money:REFUSED": [collect_statuses.FLOW],
     "return_item.money:WAIVED": [collect_statuses.FLOW],
+    "refund.status:IN_DOUBT": [tell_failed_refund.FLOW, collect_statuses.FLOW],
+    "refund.status:REFUSED": [tell_failed_refund.FLOW],
     "refund.status:RECORDED": [
         complete_return.FLOW,
         mirror_refund.FLOW,

@@ -12,23 +12,24 @@ from typing import Any
 
 from django.db.models import Q
 
-from finance.amounts import worked_out
+from finance.amounts import said, worked_out
 from finance.evidence import missing_evidence
 from finance.models import Refund
-from finance.states import RefundStatus
+from finance.states import Executor, RefundStatus
 from fulfilment.shapes import OrderKind
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, Nothing
 from integrator.engine.shapes import Call
 from integrator.engine.work import Work
 from integrator.flows import platforms
 from integrator.flows.take_return import return_lane
+from integrator.flows.tell_failed_refund import is_signed, sign_of
 from integrator.models import Connection
 from integrator.platforms.returngo.client import ReturnGO
 from returns.cases import COMPLETE_FAILED
 from returns.models import Exchange, Return, ReturnItem
 from returns.services import return_complete
 from returns.services.exchanges import unit_gets_goods, unit_is_exchanged
-from returns.shapes import Method, MoneyStatus, PlatformStatus, Resolution, ReturnSeen
+from returns.shapes import Method, MoneySeen, MoneyStatus, PlatformStatus, Resolution, ReturnSeen
 from returns.states import Custody, Money
 
 PROVED = (Money.RECORDED, Money.SETTLED)
@@ -123,32 +124,74 @@ def _return(work: Work) -> Return:
 
 
 def _tell_transactions(client: ReturnGO, record_: Return, seen: ReturnSeen) -> tuple[str, ...]:
-    """Report each requested payment whose every unit has a proved refund of ours."""
-    references = _proved_units(record_)
     told = []
-    for money in seen.money:
-        if (
-            money.status == MoneyStatus.REQUESTED
-            and money.unit_ids
-            and set(money.unit_ids) <= set(references)
-        ):
-            client.set_transaction(
-                money.external_id, MoneyStatus.SUCCEEDED, references[money.unit_ids[0]]
-            )
-            told.append(money.external_id)
+    for money, reference in _untold(record_, seen):
+        client.set_transaction(money.external_id, MoneyStatus.SUCCEEDED, reference)
+        told.append(money.external_id)
+    for words in _paid_after_all(record_, seen):
+        client.comment(record_.external_id, words)
     return tuple(told)
 
 
-def _proved_units(record_: Return) -> dict[str, str]:
-    refunds = Refund.objects.filter(
-        return_record=record_, status__in=[RefundStatus.RECORDED, RefundStatus.SETTLED]
-    ).prefetch_related("items__return_item")
+def _untold(record_: Return, seen: ReturnSeen) -> list[tuple[MoneySeen, str]]:
+    """Payments whose every unit has a proved refund, and the reference to tell.
+
+    All that are asked for; and of those that failed the last one for units that we have paid, when
+    nothing else that is listed pays them.
+    """
+    refunds = _proved_refunds(record_)
+    references = _references(refunds)
+    ours = _references([one for one in refunds if one.executor != Executor.RETURNS_PLATFORM])
+    asked = [
+        money
+        for money in seen.money
+        if money.status == MoneyStatus.REQUESTED
+        and money.unit_ids
+        and set(money.unit_ids) <= set(references)
+    ]
+    listed = [money for money in seen.money if money.status == MoneyStatus.SUCCEEDED]
+    shown = {unit for money in [*asked, *listed] for unit in money.unit_ids}
+    for money in reversed(seen.money):
+        units = set(money.unit_ids)
+        if money.status == MoneyStatus.FAILED and units and units <= set(ours) - shown:
+            asked.append(money)
+            shown |= units
+    return [(money, references[money.unit_ids[0]]) for money in asked]
+
+
+def _proved_refunds(record_: Return) -> list[Refund]:
+    return list(
+        Refund.objects.filter(
+            return_record=record_, status__in=[RefundStatus.RECORDED, RefundStatus.SETTLED]
+        )
+        .select_related("order")
+        .prefetch_related("items__return_item")
+        .order_by("id")
+    )
+
+
+def _references(refunds: Iterable[Refund]) -> dict[str, str]:
     return {
         part.return_item.external_id: refund.reference
         for refund in refunds
         for part in refund.items.all()
         if part.return_item is not None
     }
+
+
+def _paid_after_all(record_: Return, seen: ReturnSeen) -> list[str]:
+    """What to say of refunds whose failure was said there: they are paid now."""
+    found = []
+    for refund in _proved_refunds(record_):
+        units = [part.return_item_id for part in refund.items.all()]
+        tried = Refund.objects.filter(
+            Q(pk=refund.pk) | Q(status=RefundStatus.REFUSED, items__return_item__in=units)
+        ).select_related("order")
+        sign = f"[refund {refund.key} paid: {refund.recorded_at:%Y-%m-%d %H:%M:%S}]"
+        if any(is_signed(seen, sign_of(one)) for one in tried) and not is_signed(seen, sign):
+            amount = said(refund.executed_minor or 0, refund.currency)
+            found.append(f"The refund that had failed was paid after all: {amount}. {sign}")
+    return found
 
 
 def _is_finished(work: Work, record_: Return) -> bool:
@@ -216,12 +259,7 @@ def probe(work: Work) -> Found | NotFound:
     """
     record_ = _return(work)
     seen = platforms.returngo(work, record_.connection).rma(record_.external_id)
-    references = _proved_units(record_)
-    open_ones = [
-        money
-        for money in seen.money
-        if money.status == MoneyStatus.REQUESTED and set(money.unit_ids) <= set(references)
-    ]
+    open_ones = [*_untold(record_, seen), *_paid_after_all(record_, seen)]
     finished = _is_finished(work, record_)
     if not open_ones and (not finished or seen.status == PlatformStatus.DONE):
         return Found(Told((), done=finished))

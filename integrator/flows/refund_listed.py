@@ -60,7 +60,7 @@ def is_news(record: Return, seen: ReturnSeen) -> bool:
     for money, items in listed_for(record, seen):
         refunds = _refunds_of(items)
         if money.status == MoneyStatus.FAILED:
-            if any(_is_theirs(one) and one.status in REFUND_OPEN for one in refunds):
+            if any(_has_failed(one, money) for one in refunds):
                 return True
         elif not _is_ours(refunds, money) and (_free(items) or not _explained(refunds, money)):
             return True
@@ -125,9 +125,18 @@ def _is_it(refund: Refund, money: MoneySeen) -> bool:
     return told and money.reference == refund.reference
 
 
+def _has_failed(refund: Refund, money: MoneySeen) -> bool:
+    """They were to pay it and could not; or it was written down as paid by this very payment."""
+    if not _is_theirs(refund):
+        return False
+    if refund.status == RefundStatus.RECORDED:
+        return money.external_id in refund.evidence.get("transactions", [])
+    return refund.status in REFUND_OPEN
+
+
 def _failed(work: Work, money: MoneySeen, items: Sequence[ReturnItem]) -> None:
     for refund in _refunds_of(items):
-        if _is_theirs(refund) and refund.status in REFUND_OPEN:
+        if _has_failed(refund, money):
             with work.step():
                 refund_payment_failed(refund, transaction=money.external_id, trace=work.trace)
 

@@ -103,7 +103,8 @@ def _chase_refunds(connection: Connection, work: Work) -> int:
     count = 0
     for refund in waiting.order_by("sent_at")[:200]:
         _nudge(connection, refund.order.external_id, "refund-without-proof", work.at)
-        if refund.sent_at is not None and refund.sent_at <= work.at - OVERDUE_AFTER:
+        is_late = refund.sent_at is not None and refund.sent_at <= work.at - OVERDUE_AFTER
+        if is_late and refund.failed_at is None:  # what failed is before finance already
             refund_overdue(refund, trace=work.trace)
         count += 1
     return count

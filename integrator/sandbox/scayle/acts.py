@@ -280,6 +280,16 @@ def refund_by_hand(world: World, wish: Wish, at: datetime) -> dict[str, Any]:
     return report.refund_row(refund)
 
 
+def refund_bounces(world: World, wish: Wish, at: datetime) -> dict[str, Any]:
+    """The last payment back of an order fails after it had been reported as made."""
+    order = find_order(world, wish)
+    paid = [row for row in world.scayle.refunds if row.order_id == order.id and row.executed]
+    if not paid:
+        raise wish.refuse("order_id", "nothing was paid back")
+    fulfilment.bounce(world, paid[-1], at)
+    return report.refund_row(paid[-1])
+
+
 def discontinue_sku(world: World, wish: Wish, at: datetime) -> dict[str, Any]:
     """The variant is deleted: from now on SCAYLE answers 404 for it."""
     found = world.catalogue.by_sku(wish.text("sku"))
@@ -352,6 +362,7 @@ ACTS: dict[str, Act] = {
     "cancel_order": cancel_order,
     "new_event": new_event,
     "refund_by_hand": refund_by_hand,
+    "refund_bounces": refund_bounces,
     "discontinue_sku": discontinue_sku,
     "restore_sku": restore_sku,
     "price_sku": price_sku,

@@ -251,6 +251,23 @@ def pay_back(
     return refund
 
 
+def bounce(world: World, refund: Refund, at: datetime) -> None:
+    """The payment provider gives the money back after all: it said yes first, and now no.
+
+    The billing status goes back with it: assumed.
+    """
+    order = world.scayle.orders[refund.order_id]
+    refund.executed = False
+    parts = {row["transaction_key"]: row["amount"] for row in refund.payments}
+    for payment in order.payments:
+        payment.refunded -= parts.get(payment.transaction_key, 0)
+    is_left = any(payment.refunded for payment in order.payments)
+    order.billing_code = "billing_partially_refunded" if is_left else ""
+    order.updated_at = at
+    for key in parts:
+        events.about_payment(world, "payment-refund", order, key, False, at)
+
+
 def _shares(order: Order, total: int) -> dict[str, int]:
     """Back to the card first and to the gift card with the rest: assumed."""
     shares: dict[str, int] = {}

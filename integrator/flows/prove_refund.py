@@ -1,0 +1,162 @@
+"""What the shop says about the refunds it was to pay: proof that one was paid, or that it was not.
+
+A payment's outcome is told once, in its callback, and names neither the refund nor its units. It is
+about the refund of the order that was being paid when it happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from finance.evidence import proof_of_refund
+from finance.models import Refund
+from finance.services import open_refund, refund_payment_failed, refund_recorded
+from finance.states import Executor, RefundStatus
+from fulfilment.models import Order
+from fulfilment.shapes import InvoiceSeen, OrderSeen
+from integrator.engine.errors import Malformed
+from integrator.engine.work import Work
+from integrator.models import Connection, Message
+from integrator.platforms.scayle.wire import PaymentNotice, payment_notice
+from integrator.platforms.tame import document
+
+REFUND_NOTICE = "payment-refund"
+PROVED = "proved"
+CLOCKS_DIFFER = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A payment's outcome. ``is_news``: this reading of the order was made because of it."""
+
+    notice: PaymentNotice
+    is_news: bool
+
+
+def notices_of(work: Work, connection: Connection, order_id: str) -> tuple[Heard, ...]:
+    """Every outcome the shop has told for an order: they cannot be read again, so they are kept."""
+    rows = Message.objects.filter(
+        connection=connection,
+        resource_kind="order",
+        resource_id=order_id,
+        kind=REFUND_NOTICE,
+        verdict=Message.Verdict.ACCEPTED,
+    )
+    found = []
+    for message in rows.select_related("payload").order_by("id"):
+        try:
+            notice = payment_notice(document(bytes(message.payload.body)).value)
+        except Malformed:
+            continue  # an erased or odd body proves nothing; the order itself is read anyway
+        found.append(Heard(notice, message.pk in work.facts))
+    return tuple(found)
+
+
+def look_for_proof(
+    work: Work,
+    order: Order,
+    seen: OrderSeen,
+    invoices: Sequence[InvoiceSeen],
+    heard: Sequence[Heard],
+) -> str:
+    """Doubt what failed, record what is proved, and say which it was."""
+    refunds = list(
+        Refund.objects.filter(order=order, executor=Executor.SCAYLE)
+        .exclude(status=RefundStatus.REFUSED)
+        .select_related("order__connection__retailer", "return_record__connection")
+        .order_by("authorised_at", "id")
+    )
+    about = _by_refund(refunds, heard)
+    failed = [one for one in refunds if _fail(work, one, about[one.pk])]
+    waiting = open_refund(order.pk)
+    if waiting is not None and waiting not in failed:
+        said = _prove(work, waiting, seen, invoices, about[waiting.pk])
+    else:
+        said = "none waits for proof"
+    return "the payment failed" if failed else said
+
+
+def _by_refund(refunds: Sequence[Refund], heard: Sequence[Heard]) -> Mapping[int, list[Heard]]:
+    """Each outcome with the refund that was being paid then: the last one begun before it."""
+    found: dict[int, list[Heard]] = {refund.pk: [] for refund in refunds}
+    for word in heard:
+        at = word.notice.occurred_at
+        # It is told to the second only.
+        begun = [one for one in refunds if one.authorised_at.replace(microsecond=0) <= at]
+        soon = [one for one in refunds if one.authorised_at <= at + CLOCKS_DIFFER]
+        if begun:
+            found[begun[-1].pk].append(word)
+        elif soon:
+            found[soon[0].pk].append(word)
+    return found
+
+
+def _last_words(heard: Sequence[Heard]) -> list[PaymentNotice]:
+    """The newest outcome of each payment of a refund; of two at one moment, the failure."""
+    last: dict[str, PaymentNotice] = {}
+    for one in sorted(
+        (one.notice for one in heard if one.notice.succeeded is not None),
+        key=lambda notice: (notice.occurred_at, not notice.succeeded),
+    ):
+        last[one.transaction] = one
+    return list(last.values())
+
+
+def _fail(work: Work, refund: Refund, heard: Sequence[Heard]) -> bool:
+    """Whether a payment of it has failed, for all we know: then a person decides.
+
+    What a person has paid by hand since is not touched by what had failed before. A refund that
+    counts as paid is doubted by news only, and not by what was known when it was proved.
+    """
+    failures = [notice for notice in _last_words(heard) if not notice.succeeded]
+    if not failures or refund.status == RefundStatus.SETTLED:
+        return False
+    if refund.status == RefundStatus.RECORDED and (
+        "by_hand" in refund.evidence
+        or not any(one.is_news and one.notice in failures for one in heard)
+    ):
+        return False
+    refund_payment_failed(refund, transaction=failures[-1].transaction, trace=work.trace)
+    return True
+
+
+def _prove(
+    work: Work,
+    refund: Refund,
+    seen: OrderSeen,
+    invoices: Sequence[InvoiceSeen],
+    heard: Sequence[Heard],
+) -> str:
+    if refund.status == RefundStatus.AUTHORISED:
+        return "none waits for proof"
+    had_failed = refund.failed_at is not None
+    has_word = bool(_last_words(heard))  # each of them a success: a failure does not come here
+    if had_failed and not has_word:
+        return "no proof yet"
+    proof = proof_of_refund(
+        seen=seen,
+        invoices=invoices,
+        before=refund.evidence_before,
+        unit_ids=[
+            part.order_item.line_id for part in refund.items.select_related("order_item__parent")
+        ],
+        billing_before=refund.billing_before,
+        payment_succeeded=has_word,
+    )
+    if proof is None:
+        return "no proof yet"
+    if had_failed:
+        # What the shop had failed to pay was paid there by hand: that explains the correction.
+        proof["explains"] = [one.external_id for one in invoices if one.is_by_hand]
+    refund_recorded(
+        refund,
+        evidence=proof,
+        executed_minor=refund.calculated_minor,
+        is_derived=True,
+        reference=proof["corrective_invoice"],
+        trace=work.trace,
+        reason="The shop shows the unit returned, a corrective invoice and the money moved",
+    )
+    return PROVED
