@@ -122,7 +122,7 @@ def _words(refund: Refund) -> str:
     facts = facts_of(refund)
     return (
         f"The refund of {facts['amount']} for order {facts['order']} could not be paid. "
-        f"The customer does not have the money; finance takes care of it. {sign_of(refund)}"
+        f"Finance takes care of it. {sign_of(refund)}"
     )
 
 

@@ -145,4 +145,8 @@ def test_nobody_here_writes_to_a_shopper(stage: Stage) -> None:
     assert shopper is not None
     assert {to for one in mail.outbox for to in one.recipients()} == {"alerts@demo-sport.test"}
     assert not [one for one in mail.outbox if shopper.email in one.body]
-    assert not [one for one in stage.calls() if "/comment" in one]
+    # What stands on the return's timeline is for the people there: no name, and no word to "you".
+    said = [one["htmlText"] for one in stage.rma_there(rma)["comments"] if "[" in one["htmlText"]]
+    assert len(said) == 1
+    for word in (shopper.email, shopper.first_name, shopper.last_name, " you"):
+        assert word not in said[0]
