@@ -19,6 +19,7 @@ PAID_BY_HAND = Action(
     verb="refund.decide",
     fields=(
         Field("reference", "Reference of the payment"),
+        Field("amount", "Amount, if another was paid", "money", required=False),
         Field("note", "How it was paid", "note"),
     ),
     approval=True,

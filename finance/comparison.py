@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from django.db.models import Q
 from django.db.models.functions import Coalesce
 
 from finance.cases import PAID_IN_SHOP, SYSTEMS_DIFFER
@@ -173,7 +174,8 @@ def _paid_units(order_ids: list[int]) -> dict[int, set[str]]:
         executor="scayle",
         status__in=[RefundStatus.SENT, RefundStatus.RECORDED, RefundStatus.SETTLED],
         items__is_live=True,
-    ).values_list(
+    )
+    rows = rows.exclude(evidence__has_key="by_hand").values_list(
         "order_id",
         Coalesce("items__order_item__parent__external_id", "items__order_item__external_id"),
     )
@@ -184,10 +186,18 @@ def _paid_units(order_ids: list[int]) -> dict[int, set[str]]:
 
 
 def _paid_in_shop(order_ids: list[int]) -> dict[int, set[str]]:
-    """Units a person paid back in the shop: booked as returned there or not, as they did it."""
+    """Units a person paid back, in the shop or where it was to pay: returned there or not, as the
+    shop was left by who did it.
+    """
+    by_hand = Q(refund__evidence__has_key="explains") | Q(
+        refund__executor="scayle", refund__evidence__has_key="by_hand"
+    )
     rows = RefundItem.objects.filter(
-        refund__order_id__in=order_ids, is_live=True, refund__evidence__has_key="explains"
-    ).values_list("refund__order_id", "order_item__external_id")
+        by_hand, refund__order_id__in=order_ids, is_live=True
+    ).values_list(
+        "refund__order_id",
+        Coalesce("order_item__parent__external_id", "order_item__external_id"),
+    )
     found: dict[int, set[str]] = {}
     for order_id, unit in rows:
         found.setdefault(order_id, set()).add(unit)

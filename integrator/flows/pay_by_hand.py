@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from finance.models import Refund
 from finance.services import facts_of, refund_paid_twice, refund_recorded, refund_reserve
 from finance.states import Executor, RefundStatus
@@ -26,7 +29,7 @@ def record(work: Work, _: None) -> Evidence:
     reference = str(data["reference"])
     refund = _refund(case)
     if refund is not None and refund.status in (RefundStatus.RECORDED, RefundStatus.SETTLED):
-        return _paid_besides(case, refund, reference, work)
+        return _paid_besides(case, refund, data, work)
     if refund is None or refund.status == RefundStatus.REFUSED:
         refund = _new_refund(case, refund, work)
     if refund.calculated_minor != int(data.get("money_minor", refund.calculated_minor)):
@@ -47,7 +50,7 @@ def record(work: Work, _: None) -> Evidence:
     refund_recorded(
         refund,
         evidence={"by_hand": reference, "decided_by": work.job.actor},
-        executed_minor=refund.calculated_minor,
+        executed_minor=_paid_minor(refund, data),
         is_derived=False,
         reference=reference,
         trace=trace,
@@ -58,8 +61,14 @@ def record(work: Work, _: None) -> Evidence:
     return {"refund": refund.pk, "reference": reference}
 
 
-def _paid_besides(case: Case, refund: Refund, reference: str, work: Work) -> Evidence:
+def _paid_minor(refund: Refund, data: Mapping[str, Any]) -> int:
+    """What was paid: the amount asked for, unless another was typed."""
+    return int(data.get("amount", refund.calculated_minor))
+
+
+def _paid_besides(case: Case, refund: Refund, data: Mapping[str, Any], work: Work) -> Evidence:
     """The payer's record turned up between the decision and now: the customer has it twice."""
+    reference = str(data["reference"])
     trace = work.trace.by(work.job.actor)
     cases.solve(
         case,
@@ -69,7 +78,7 @@ def _paid_besides(case: Case, refund: Refund, reference: str, work: Work) -> Evi
     )
     refund_paid_twice(
         refund,
-        second_minor=refund.calculated_minor,
+        second_minor=_paid_minor(refund, data),
         reference=reference,
         why=f"It was paid by hand ({reference}) and by {facts_of(refund)['platform']}.",
         trace=trace,

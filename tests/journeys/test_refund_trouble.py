@@ -148,6 +148,39 @@ def paid_back(stage: Stage, order: Row, transaction: str) -> Row:
 
 
 @pytest.mark.requirement("R058")
+def test_what_was_paid_elsewhere_while_the_shop_was_busy_is_not_sent_to_it(stage: Stage) -> None:
+    """ReturnGO pays a round sum while our call waits. The shop is never told, and that is right."""
+    busy = {"status": 429, "retry_after": 120}
+    stage.breaks("scayle", RETURN_ITEMS, "error", times=1, **busy)
+    order = stage.sold(SKU)
+    rma = stage.comes_back(order)
+    stage.checks_only(rma)
+    stage.deliver()
+    stage.tick_and_work()
+    assert Refund.objects.get().status == "AUTHORISED"
+    own = stage.act("returngo", "request_refund_transaction", rma_id=rma["id"], amount=8900)
+    stage.act("returngo", "mark_transaction", transaction_id=own["id"])
+    stage.passes(minutes=8, step=2)
+    case = stage.case("REFUND_REFUSED")
+    told = {"reference": f"RG-{own['id']}", "amount": "89.00"}
+    stage.decide(case, "paid_by_hand", by=stage.fiona, second=stage.conrad, data=told)
+    stage.passes(minutes=6, step=2)
+
+    assert stage.refunds_there(order) == []
+    refund = Refund.objects.get()
+    assert (refund.status, refund.executed_minor) == ("RECORDED", 8900)
+    assert paid_out() == 8900
+    assert stage.rma_there(rma)["status"] == "Done"
+    assert stage.open_cases() == []
+    assert "0 differences" in stage.compare()
+
+
+def paid_out() -> int:
+    rows = LedgerEntry.objects.filter(to_account="PAYER").values_list("amount_minor", flat=True)
+    return sum(rows)
+
+
+@pytest.mark.requirement("R058")
 def test_what_the_returns_platform_paid_is_not_paid_again(stage: Stage) -> None:
     order = stage.sold(SKU)
     rma = stage.comes_back(order)

@@ -149,11 +149,14 @@ class People:
 
     def _pay(self, case: Case) -> Answer:
         """Give the reference of the payment; where nobody has paid yet, pay from the bank."""
-        references = []
-        for unit in sorted(self.units(case)):
-            payment = self.paid().get(unit) or self._pay_from_bank(unit)
-            references.append(payment.reference)
-        return "paid_by_hand", {"reference": " ".join(references)[:100]}
+        paid = [
+            self.paid().get(unit) or self._pay_from_bank(unit) for unit in sorted(self.units(case))
+        ]
+        amount = sum(one.amount for one in paid)
+        told = {"reference": " ".join(one.reference for one in paid)[:100]}
+        if amount != case.money_minor:
+            told["amount"] = f"{amount / 100:.2f}"
+        return "paid_by_hand", told
 
     def _pay_from_bank(self, unit: int) -> Payment:
         payment = Payment(unit, self._worth(unit), "bank", f"BANK-{len(self.bank) + 1}")
