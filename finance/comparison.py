@@ -169,13 +169,13 @@ def _compare_orders(
 
 def _paid_units(order_ids: list[int]) -> dict[int, set[str]]:
     """The units that SCAYLE has been told are returned, by order: ours to find there again."""
-    rows = Refund.objects.filter(
+    ours = Refund.objects.filter(
         order_id__in=order_ids,
         executor="scayle",
         status__in=[RefundStatus.SENT, RefundStatus.RECORDED, RefundStatus.SETTLED],
         items__is_live=True,
     )
-    rows = rows.exclude(evidence__has_key="by_hand").values_list(
+    rows = ours.exclude(evidence__has_key="by_hand").values_list(
         "order_id",
         Coalesce("items__order_item__parent__external_id", "items__order_item__external_id"),
     )
