@@ -9,10 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from finance.evidence import proof_of_refund
 from finance.models import Refund
-from finance.services import open_refund, refund_payment_failed, refund_recorded
+from finance.services import (
+    open_refund,
+    refund_paid_twice,
+    refund_payment_failed,
+    refund_recorded,
+)
 from finance.states import Executor, RefundStatus
 from fulfilment.models import Order
 from fulfilment.shapes import InvoiceSeen, OrderSeen
@@ -70,6 +76,8 @@ def look_for_proof(
     )
     about = _by_refund(refunds, heard)
     failed = [one for one in refunds if _fail(work, one, about[one.pk])]
+    for one in refunds:
+        _ask_if_paid_besides(work, one, seen, invoices, about[one.pk])
     waiting = open_refund(order.pk)
     if waiting is not None and waiting not in failed:
         said = _prove(work, waiting, seen, invoices, about[waiting.pk])
@@ -122,6 +130,34 @@ def _fail(work: Work, refund: Refund, heard: Sequence[Heard]) -> bool:
     return True
 
 
+def _ask_if_paid_besides(
+    work: Work,
+    refund: Refund,
+    seen: OrderSeen,
+    invoices: Sequence[InvoiceSeen],
+    heard: Sequence[Heard],
+) -> None:
+    """The shop paid after all what a person had paid by hand meanwhile: the customer has it twice.
+
+    Where somebody wrote a correction since, that may be what moved the money: it proves nothing.
+    """
+    by_hand = refund.status == RefundStatus.RECORDED and "by_hand" in refund.evidence
+    since = [one for one in invoices if one.external_id not in refund.evidence_before]
+    if not by_hand or refund.failed_at is not None or any(one.is_by_hand for one in since):
+        return
+    proof = _proof(refund, seen, invoices, payment_succeeded=bool(_last_words(heard)))
+    if proof is None:
+        return
+    invoice, shop = proof["corrective_invoice"], refund.order.connection.name
+    refund_paid_twice(
+        refund,
+        second_minor=refund.calculated_minor,
+        reference=invoice,
+        why=f"It was paid by hand ({refund.reference}) and by {shop} ({invoice}).",
+        trace=work.trace,
+    )
+
+
 def _prove(
     work: Work,
     refund: Refund,
@@ -135,16 +171,7 @@ def _prove(
     has_word = bool(_last_words(heard))  # each of them a success: a failure does not come here
     if had_failed and not has_word:
         return "no proof yet"
-    proof = proof_of_refund(
-        seen=seen,
-        invoices=invoices,
-        before=refund.evidence_before,
-        unit_ids=[
-            part.order_item.line_id for part in refund.items.select_related("order_item__parent")
-        ],
-        billing_before=refund.billing_before,
-        payment_succeeded=has_word,
-    )
+    proof = _proof(refund, seen, invoices, payment_succeeded=has_word)
     if proof is None:
         return "no proof yet"
     if had_failed:
@@ -160,3 +187,18 @@ def _prove(
         reason="The shop shows the unit returned, a corrective invoice and the money moved",
     )
     return PROVED
+
+
+def _proof(
+    refund: Refund, seen: OrderSeen, invoices: Sequence[InvoiceSeen], *, payment_succeeded: bool
+) -> dict[str, Any] | None:
+    return proof_of_refund(
+        seen=seen,
+        invoices=invoices,
+        before=refund.evidence_before,
+        unit_ids=[
+            part.order_item.line_id for part in refund.items.select_related("order_item__parent")
+        ],
+        billing_before=refund.billing_before,
+        payment_succeeded=payment_succeeded,
+    )

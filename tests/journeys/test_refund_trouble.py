@@ -181,6 +181,37 @@ def paid_out() -> int:
 
 
 @pytest.mark.requirement("R058")
+def test_what_the_shop_pays_after_somebody_paid_by_hand_is_shown_to_finance(stage: Stage) -> None:
+    """It took our call and did nothing for hours. Meanwhile the customer got the money."""
+    order = stage.sold(SKU)
+    stage.checks_only(stage.comes_back(order))
+    stage.deliver()
+    for _ in range(18):
+        stage.clock.shift(900)
+        stage.tick_and_work()
+    case = stage.case("REFUND_NOT_RECORDED")
+    stage.presses(case, "paid_by_hand", by=stage.fiona, reference="BANK-5")
+    stage.agrees(case, by=stage.conrad)
+    for _ in range(2):
+        stage.tick_and_work()
+        stage.clock.shift(60)
+    stage.tick_and_work()
+    assert (stage.open_cases(), stage.refunds_there(order)) == ([], [])
+    stage.settle()  # only now it carries out what it took
+    stage.passes(minutes=6, step=2)
+
+    assert [row["executed"] for row in stage.refunds_there(order)] == [True]
+    assert stage.open_cases() == ["CORRECTION_AFTER_REFUND"]
+    case = stage.case("CORRECTION_AFTER_REFUND")
+    assert "BANK-5" in case.facts["why"]
+    assert case.money_minor == order["items"][0]["paid"]
+    stage.decide(case, "leave_as_paid", by=stage.fiona, second=stage.conrad)
+    stage.passes(hours=1, step=20)
+    assert stage.open_cases() == []
+    assert paid_out() == 2 * order["items"][0]["paid"]
+
+
+@pytest.mark.requirement("R058")
 def test_what_the_returns_platform_paid_is_not_paid_again(stage: Stage) -> None:
     order = stage.sold(SKU)
     rma = stage.comes_back(order)
