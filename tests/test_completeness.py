@@ -229,16 +229,6 @@ def test_every_tick_of_the_clock_is_routed() -> None:
     assert sorted(ticks - set(ROUTES)) == [], "name a flow for it in ROUTES"
 
 
-def test_a_flow_that_may_leave_a_doubt_says_how_long_it_takes() -> None:
-    wrong = [
-        name
-        for name, flow in FLOWS.items()
-        if flow.probe is not None and (flow.settle_minutes < 1 or flow.lookups_needed < 1)
-    ]
-
-    assert wrong == [], "a look-up needs time to settle and at least one answer"
-
-
 # --- case kinds ----------------------------------------------------------------------------------
 
 # Words of ours that nobody in the business uses.

@@ -95,8 +95,10 @@ class Flow:
     - ``plan(record)`` says beforehand which calls would be made, for previews.
 
     ``joins`` lets facts that arrive before the job started share it. ``due_minutes`` is the promise
-    after which somebody is told. ``gives_way`` is for readings that can be made later: when a day's
-    calls run low they stop first, and while one waits for its time, others of its lane pass.
+    after which somebody is told. ``writes`` names the writes of platforms' contracts that it may
+    make; from them follow ``settle_minutes`` and ``lookups_needed``: when "not there" is believed.
+    ``gives_way`` is for readings that can be made later: when a day's calls run low they stop
+    first, and while one waits for its time, others of its lane pass.
     """
 
     name: str
@@ -111,6 +113,7 @@ class Flow:
     joins: bool = False
     gives_way: bool = False
     due_minutes: int = 15
+    writes: tuple[str, ...] = ()
     settle_minutes: int = 2
     lookups_needed: int = 2
     on_refused: CaseKind = JOB_FAILED

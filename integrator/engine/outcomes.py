@@ -32,6 +32,7 @@ from integrator.models import Case, CaseState, Connection, Job, JobState
 log = structlog.get_logger(__name__)
 
 UNKNOWN_FLOW_RETRY_SECONDS = 60.0
+LOOK_UP_FIRST = timedelta(minutes=1)  # to find it soon; "not there" is believed later
 LOOK_UP_AGAIN_MIN = timedelta(seconds=1)
 LOOK_UP_DOUBLINGS_MAX = 7  # a doubt nobody settles is looked at every few hours, not every minute
 
@@ -66,7 +67,8 @@ class Outcomes:
             self._wait_or_give_up(work, error)
         elif isinstance(error, Unknown):
             settle = timedelta(minutes=flow.settle_minutes)
-            jobs.doubt(job, at=work.at, error=error, look_after=settle, calls=work.calls)
+            first = min(settle, LOOK_UP_FIRST)
+            jobs.doubt(job, at=work.at, error=error, look_after=first, calls=work.calls)
             if flow.probe is None:
                 self.open_case(work, flow.on_doubt, str(error))
         elif isinstance(error, Misconfigured) and error.credentials:
@@ -108,7 +110,8 @@ class Outcomes:
         job, flow = work.job, work.flow
         settle = timedelta(minutes=flow.settle_minutes)
         enough = error is None and job.lookups + 1 >= flow.lookups_needed
-        settled = job.sent_at is None or work.at - job.sent_at >= settle
+        unsettled = settle - (work.at - job.sent_at) if job.sent_at is not None else timedelta()
+        settled = unsettled <= timedelta()
         with transaction.atomic():
             jobs.hold(job, at=work.at)
             if enough and settled and isinstance(answer, NotFound) and answer.may_repeat:
@@ -117,8 +120,10 @@ class Outcomes:
             said = job.error
             beyond = max(job.lookups + 1 - flow.lookups_needed, 0)
             later = max(settle, LOOK_UP_AGAIN_MIN) * 2 ** min(beyond, LOOK_UP_DOUBLINGS_MAX)
+            if not settled:
+                later = unsettled if error is None else min(unsettled, LOOK_UP_FIRST)
             jobs.looked_up(job, at=work.at, look_after=later, error=error, calls=work.calls)
-            if enough or flow.probe is None or work.at >= job.due_at:
+            if (enough and settled) or flow.probe is None or work.at >= job.due_at:
                 self.open_case(work, flow.on_doubt, said)
         self.tell_connections(work, error)
 

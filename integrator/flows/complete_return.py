@@ -21,6 +21,7 @@ from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, N
 from integrator.engine.shapes import Call
 from integrator.engine.work import Work
 from integrator.flows import platforms
+from integrator.flows.settling import settling
 from integrator.flows.take_return import return_lane
 from integrator.flows.tell_failed_refund import is_signed, sign_of
 from integrator.models import Connection
@@ -277,21 +278,24 @@ def about(record_: Return) -> Mapping[str, Any]:
     return {"facts": {"rma": record_.external_id, "platform": record_.connection.name}}
 
 
-FLOW = Flow(
-    name="complete_return",
-    says="Tell the returns platform that the refund is done",
-    aim=aim,
-    call=call,
-    record=record,
-    probe=probe,
-    plan=plan,
-    about=about,
-    queue="returngo",
-    priority=30,
-    joins=True,
-    due_minutes=60,
-    settle_minutes=1,
-    lookups_needed=1,
-    on_refused=COMPLETE_FAILED,
-    on_doubt=COMPLETE_FAILED,
+FLOW = settling(
+    Flow(
+        name="complete_return",
+        says="Tell the returns platform that the refund is done",
+        aim=aim,
+        call=call,
+        record=record,
+        probe=probe,
+        plan=plan,
+        about=about,
+        queue="returngo",
+        priority=30,
+        joins=True,
+        due_minutes=60,
+        on_refused=COMPLETE_FAILED,
+        on_doubt=COMPLETE_FAILED,
+    ),
+    "returngo:set_transaction",
+    "returngo:comment",
+    "returngo:set_rma_status",
 )

@@ -8,6 +8,7 @@ from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, N
 from integrator.engine.work import Work
 from integrator.flows import platforms
 from integrator.flows.place_exchange import about, aims_of
+from integrator.flows.settling import settling
 from returns.exchange_cases import EXCHANGE_REFUSED
 from returns.models import Exchange, ExchangeItem
 from returns.states import EXCHANGE_ENDED
@@ -41,18 +42,19 @@ def probe(work: Work) -> Found | NotFound:
     return NotFound(may_repeat=True)
 
 
-FLOW = Flow(
-    name="free_exchange",
-    says="Give reserved pieces back to the shop",
-    aim=aim,
-    call=call,
-    record=record,
-    probe=probe,
-    about=about,
-    queue="scayle",
-    priority=40,
-    due_minutes=60,
-    settle_minutes=1,
-    lookups_needed=1,
-    on_refused=EXCHANGE_REFUSED,
+FLOW = settling(
+    Flow(
+        name="free_exchange",
+        says="Give reserved pieces back to the shop",
+        aim=aim,
+        call=call,
+        record=record,
+        probe=probe,
+        about=about,
+        queue="scayle",
+        priority=40,
+        due_minutes=60,
+        on_refused=EXCHANGE_REFUSED,
+    ),
+    "scayle:end_reservation",
 )

@@ -26,6 +26,7 @@ from integrator.engine.shapes import Call
 from integrator.engine.work import Work
 from integrator.flows import platforms
 from integrator.flows.capture_order import order_lane
+from integrator.flows.settling import settling
 
 PROVED = (RefundStatus.RECORDED, RefundStatus.SETTLED)
 WAIT_FOR_PROOF_SECONDS = 60.0
@@ -152,20 +153,21 @@ def about(refund: Refund) -> Mapping[str, Any]:
     }
 
 
-FLOW = Flow(
-    name="mirror_refund",
-    says="Show the shop a refund that was paid past it",
-    aim=aim,
-    call=call,
-    record=record,
-    probe=probe,
-    plan=plan,
-    about=about,
-    queue="scayle",
-    priority=40,
-    due_minutes=240,
-    settle_minutes=2,
-    lookups_needed=1,
-    on_refused=REFUND_NOT_MIRRORED,
-    on_doubt=REFUND_NOT_MIRRORED,
+FLOW = settling(
+    Flow(
+        name="mirror_refund",
+        says="Show the shop a refund that was paid past it",
+        aim=aim,
+        call=call,
+        record=record,
+        probe=probe,
+        plan=plan,
+        about=about,
+        queue="scayle",
+        priority=40,
+        due_minutes=240,
+        on_refused=REFUND_NOT_MIRRORED,
+        on_doubt=REFUND_NOT_MIRRORED,
+    ),
+    "scayle:set_billing_status",
 )

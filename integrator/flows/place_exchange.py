@@ -28,6 +28,7 @@ from integrator.engine.shapes import Call
 from integrator.engine.work import Work
 from integrator.flows import platforms
 from integrator.flows.exchange_rules import Addressed, address_of, draft_of, is_still_wanted
+from integrator.flows.settling import settling
 from integrator.models import MappingKind, Message
 from integrator.platforms.scayle.client import Scayle
 from returns.exchange_cases import (
@@ -271,20 +272,23 @@ def about(exchange: Exchange) -> Mapping[str, Any]:
     }
 
 
-FLOW = Flow(
-    name="place_exchange",
-    says="Order the replacement in the shop",
-    aim=aim,
-    call=call,
-    record=record,
-    probe=probe,
-    plan=plan,
-    about=about,
-    queue="scayle",
-    priority=25,
-    joins=True,
-    due_minutes=15,
-    settle_minutes=2,
-    lookups_needed=3,
-    on_refused=EXCHANGE_REFUSED,
+FLOW = settling(
+    Flow(
+        name="place_exchange",
+        says="Order the replacement in the shop",
+        aim=aim,
+        call=call,
+        record=record,
+        probe=probe,
+        plan=plan,
+        about=about,
+        queue="scayle",
+        priority=25,
+        joins=True,
+        due_minutes=15,
+        on_refused=EXCHANGE_REFUSED,
+    ),
+    "scayle:reserve",
+    "scayle:create_order",
+    "scayle:end_reservation",
 )

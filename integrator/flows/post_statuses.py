@@ -23,6 +23,7 @@ from integrator.engine.shapes import Call
 from integrator.engine.work import Work
 from integrator.flows import platforms
 from integrator.flows.capture_order import order_lane
+from integrator.flows.settling import settling
 from integrator.models import BatchItem, BatchItemState, Job, JobState
 
 KEY = "integrator"
@@ -174,20 +175,21 @@ def about(item: BatchItem) -> Mapping[str, Any]:
     }
 
 
-FLOW = Flow(
-    name="post_statuses",
-    says="Tell the shop what became of the returned units",
-    aim=aim,
-    call=call,
-    record=record,
-    probe=probe,
-    plan=plan,
-    about=about,
-    queue="scayle",
-    priority=70,
-    due_minutes=60,
-    settle_minutes=1,
-    lookups_needed=1,
-    on_refused=STATUS_NOT_POSTED,
-    on_doubt=STATUS_NOT_POSTED,
+FLOW = settling(
+    Flow(
+        name="post_statuses",
+        says="Tell the shop what became of the returned units",
+        aim=aim,
+        call=call,
+        record=record,
+        probe=probe,
+        plan=plan,
+        about=about,
+        queue="scayle",
+        priority=70,
+        due_minutes=60,
+        on_refused=STATUS_NOT_POSTED,
+        on_doubt=STATUS_NOT_POSTED,
+    ),
+    "scayle:set_order_custom_data",
 )

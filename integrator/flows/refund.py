@@ -54,6 +54,7 @@ from integrator.flows.refund_rules import (
     shares_by_hand,
     stopped_elsewhere,
 )
+from integrator.flows.settling import settling
 from integrator.models import Message
 from integrator.platforms.scayle.client import ReturnedUnit
 from returns.cases import RESOLUTION_BY_HAND
@@ -371,21 +372,22 @@ def plan(record_: Return) -> list[Call]:
     return [look, *calls]
 
 
-FLOW = Flow(
-    name="refund",
-    says="Refund the customer",
-    aim=aim,
-    call=call,
-    record=record,
-    probe=probe,
-    plan=plan,
-    about=about,
-    queue="scayle",
-    priority=10,
-    joins=True,
-    due_minutes=60,
-    settle_minutes=1,
-    lookups_needed=2,
-    on_refused=kinds.REFUND_REFUSED,
-    on_doubt=kinds.REFUND_IN_DOUBT,
+FLOW = settling(
+    Flow(
+        name="refund",
+        says="Refund the customer",
+        aim=aim,
+        call=call,
+        record=record,
+        probe=probe,
+        plan=plan,
+        about=about,
+        queue="scayle",
+        priority=10,
+        joins=True,
+        due_minutes=60,
+        on_refused=kinds.REFUND_REFUSED,
+        on_doubt=kinds.REFUND_IN_DOUBT,
+    ),
+    "scayle:return_items",
 )

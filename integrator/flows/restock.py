@@ -45,6 +45,7 @@ from integrator.flows.restock_rules import (
     stock_lane,
     task_of,
 )
+from integrator.flows.settling import settling
 from integrator.flows.shop_stock import Posted, change_figure, forget, under_way
 from integrator.models import Job, JobState, MappingKind
 from integrator.platforms.scayle.client import Scayle
@@ -275,20 +276,21 @@ def about(item: ReturnItem) -> Mapping[str, Any]:
     }
 
 
-FLOW = Flow(
-    name="restock",
-    says="Put the returned unit where its verdict says",
-    aim=aim,
-    call=call,
-    record=record,
-    probe=probe,
-    plan=plan,
-    about=about,
-    queue="scayle",
-    priority=40,
-    due_minutes=60,
-    settle_minutes=1,
-    lookups_needed=1,
-    on_refused=RESTOCK_FAILED,
-    on_doubt=RESTOCK_IN_DOUBT,
+FLOW = settling(
+    Flow(
+        name="restock",
+        says="Put the returned unit where its verdict says",
+        aim=aim,
+        call=call,
+        record=record,
+        probe=probe,
+        plan=plan,
+        about=about,
+        queue="scayle",
+        priority=40,
+        due_minutes=60,
+        on_refused=RESTOCK_FAILED,
+        on_doubt=RESTOCK_IN_DOUBT,
+    ),
+    "scayle:post_stock",
 )

@@ -23,6 +23,7 @@ from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, N
 from integrator.engine.shapes import Call
 from integrator.engine.work import Work
 from integrator.flows import platforms
+from integrator.flows.settling import settling
 from integrator.models import Connection, MappingKind
 from returns.models import ReturnItem
 
@@ -103,21 +104,22 @@ def about(sku: Sku) -> Mapping[str, Any]:
     return {"facts": {"sku": sku.code}}
 
 
-FLOW = Flow(
-    name="show_in_transit",
-    says="Show the shop how many units are on their way back",
-    aim=aim,
-    call=call,
-    record=record,
-    probe=probe,
-    plan=plan,
-    about=about,
-    queue="scayle",
-    priority=60,
-    joins=True,
-    due_minutes=60,
-    settle_minutes=1,
-    lookups_needed=1,
-    on_refused=RESTOCK_FAILED,
-    on_doubt=RESTOCK_IN_DOUBT,
+FLOW = settling(
+    Flow(
+        name="show_in_transit",
+        says="Show the shop how many units are on their way back",
+        aim=aim,
+        call=call,
+        record=record,
+        probe=probe,
+        plan=plan,
+        about=about,
+        queue="scayle",
+        priority=60,
+        joins=True,
+        due_minutes=60,
+        on_refused=RESTOCK_FAILED,
+        on_doubt=RESTOCK_IN_DOUBT,
+    ),
+    "scayle:post_stock",
 )

@@ -10,6 +10,7 @@ from integrator.engine.shapes import Call
 from integrator.engine.work import Work
 from integrator.flows import platforms
 from integrator.flows.place_exchange import about as about_placing
+from integrator.flows.settling import settling
 from integrator.flows.take_return import return_lane
 from integrator.platforms.returngo.client import comment_html
 from returns.models import Exchange
@@ -85,18 +86,19 @@ def about(exchange: Exchange) -> Mapping[str, Any]:
     return about_placing(exchange)
 
 
-FLOW = Flow(
-    name="tell_exchange",
-    says="Tell the returns platform that the replacement is ordered",
-    aim=aim,
-    call=call,
-    record=record,
-    probe=probe,
-    plan=plan,
-    about=about,
-    queue="returngo",
-    priority=50,
-    due_minutes=60,
-    settle_minutes=1,
-    lookups_needed=2,
+FLOW = settling(
+    Flow(
+        name="tell_exchange",
+        says="Tell the returns platform that the replacement is ordered",
+        aim=aim,
+        call=call,
+        record=record,
+        probe=probe,
+        plan=plan,
+        about=about,
+        queue="returngo",
+        priority=50,
+        due_minutes=60,
+    ),
+    "returngo:comment",
 )

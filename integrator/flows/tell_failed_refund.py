@@ -18,6 +18,7 @@ from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, N
 from integrator.engine.shapes import Call
 from integrator.engine.work import Work
 from integrator.flows import platforms
+from integrator.flows.settling import settling
 from integrator.flows.take_return import return_lane
 from integrator.platforms.returngo.client import ReturnGO, comment_html
 from returns.models import ReturnItem
@@ -173,18 +174,20 @@ def about(refund: Refund) -> Mapping[str, Any]:
     }
 
 
-FLOW = Flow(
-    name="tell_failed_refund",
-    says="Tell the returns platform that the refund was not paid",
-    aim=aim,
-    call=call,
-    record=record,
-    probe=probe,
-    plan=plan,
-    about=about,
-    queue="returngo",
-    priority=40,
-    due_minutes=60,
-    settle_minutes=2,
-    lookups_needed=2,
+FLOW = settling(
+    Flow(
+        name="tell_failed_refund",
+        says="Tell the returns platform that the refund was not paid",
+        aim=aim,
+        call=call,
+        record=record,
+        probe=probe,
+        plan=plan,
+        about=about,
+        queue="returngo",
+        priority=40,
+        due_minutes=60,
+    ),
+    "returngo:set_transaction",
+    "returngo:comment",
 )

@@ -11,10 +11,10 @@ import requests
 
 from integrator.engine import jobs
 from integrator.engine.errors import Misconfigured, Refused, Transient, Unknown
-from integrator.engine.flow import Flow, NotFound, Nothing
+from integrator.engine.flow import Flow, Found, NotFound, Nothing
 from integrator.models import Attempt, Case, Job, JobState
 from tests.engine import toys
-from tests.engine.conftest import Clock, Shop
+from tests.engine.conftest import START, Clock, Shop
 
 Open = Callable[..., Shop]
 AFTER_SENDING = [requests.ReadTimeout(), (500, {}), (200, b'{"cut": '), (408, {})]
@@ -166,7 +166,7 @@ def test_a_call_that_may_have_happened_is_looked_up_and_not_sent_again(
 
     assert here.job().state == JobState.IN_DOUBT
     assert Case.objects.count() == 0  # nobody is bothered yet
-    clock.forward(seconds=119)
+    clock.forward(seconds=59)
     assert here.work() == 0
     clock.forward(seconds=1)
     here.work()
@@ -229,6 +229,58 @@ def test_not_there_is_not_believed_before_it_has_settled(shop: Open, clock: Cloc
 
     assert here.job().state == JobState.IN_DOUBT
     assert Attempt.objects.filter(outcome="REPEAT").count() == 0
+
+
+def sent(clock: Clock) -> Callable[[Any], Any]:
+    """A call that leaves and is never answered."""
+
+    def call(work: Any) -> Any:
+        jobs.mark_sent(work.job, at=clock.at)
+        raise Unknown("no answer")
+
+    return call
+
+
+def test_it_is_looked_for_soon_and_missed_only_when_it_has_settled(
+    shop: Open, clock: Clock
+) -> None:
+    """It may show at once, so a look is worth it; that it does not show means nothing yet."""
+    looked: list[Any] = []
+
+    def probe(work: Any) -> NotFound:
+        looked.append((clock.at - START).total_seconds() / 60)
+        return NotFound()
+
+    flow = toys.flow("send", call=sent(clock), probe=probe, settle_minutes=15, due_minutes=60)
+    here = run(shop, flow)
+    for minute in range(1, 15):
+        clock.forward(minutes=1)
+        here.work()
+        assert Case.objects.count() == 0, f"nobody knows anything after {minute} minutes"
+    clock.forward(minutes=1)
+    here.work()
+
+    assert [round(minutes) for minutes in looked] == [1, 15]
+    assert here.case().kind == "JOB_IN_DOUBT"
+
+
+def test_a_look_up_that_failed_is_made_again_before_it_has_settled(
+    shop: Open, clock: Clock
+) -> None:
+    tries: list[Any] = [Transient("busy"), Transient("busy"), Found("r-7")]
+
+    def probe(work: Any) -> Any:
+        one = tries.pop(0)
+        if isinstance(one, Exception):
+            raise one
+        return one
+
+    here = run(shop, toys.flow("send", call=sent(clock), probe=probe, settle_minutes=15))
+    for _ in range(3):
+        clock.forward(minutes=1)
+        here.work()
+
+    assert here.job().evidence == {"receipt": "r-7"}
 
 
 @pytest.mark.parametrize(
