@@ -227,6 +227,17 @@ PAID_SOMETHING_ELSE = Action(
     ),
     approval=True,
 )
+PAID_ALREADY = Action(
+    key="paid_already",
+    label="It is recorded here already",
+    says="Ties it to the payment that was recorded by hand. A second person must agree.",
+    verb="refund.decide",
+    fields=(
+        Field("reference", "Reference under which it was recorded"),
+        Field("note", "What you saw", "note"),
+    ),
+    approval=True,
+)
 PAID_IN_SHOP = CaseKind(
     code="PAID_IN_SHOP",
     owner="FINANCE",
@@ -235,10 +246,10 @@ PAID_IN_SHOP = CaseKind(
     title="Somebody paid back money for order {order} in {platform}",
     happened="{platform} shows {signs}, which no refund of ours explains.",
     means="The customer has money that our books do not know of.",
-    todo="Look in {platform} what was paid. Say which goods it paid for, or that it was not goods.",
+    todo="Look in {platform} what was paid. Say which goods it paid for, or that we know of it.",
     otherwise="The next return of this order is held and asks the same.",
     closes_when="a refund of ours explains it",
-    actions=(PAID_GOODS, PAID_SOMETHING_ELSE),
+    actions=(PAID_GOODS, PAID_ALREADY, PAID_SOMETHING_ELSE),
     evidence=("order", "signs"),
     ladder=("CONTROLLER",),
 )

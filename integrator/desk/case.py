@@ -234,9 +234,11 @@ def _buttons(
     if case.state == CaseState.SOLVED:
         return []
     buttons = []
+    deciding = case.job_id is not None and bool(decisions.being_decided([case.job_id]))
     for number, action in enumerate(kind.actions, start=1):
-        locked = ""
-        if not policy.may_act(kind, action, request.roles):
+        if policy.may_act(kind, action, request.roles):
+            locked = decisions.why_not(action, case.job, deciding=deciding)
+        else:
             locked = policy.why_not(kind, action)
         buttons.append(
             Button(

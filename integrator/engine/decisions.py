@@ -6,16 +6,20 @@ that line follows. Permissions are checked above; that a second person is needed
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+
+from django.db.models import Exists, OuterRef
 
 from integrator.engine import approvals, cases
 from integrator.engine.case_kinds import Action
 from integrator.engine.states import Trace
-from integrator.models import Approval, ApprovalState, Case, CaseEvent, CaseState, JobState
+from integrator.models import Approval, ApprovalState, Case, CaseEvent, CaseState, Job, JobState
+from integrator.models.states import JOB_OPEN
 
 HOLD_SECONDS = 30  # in which a person may change their mind before anything leaves the house
+AT_WORK = (JobState.DUE, JobState.WAITING, JobState.RUNNING)
 # What somebody must have seen before they may decide: a later one of these means "look again".
 DECISIVE = (
     CaseEvent.Kind.DECIDED,
@@ -32,17 +36,23 @@ class UnableToDecide(Exception):
 def take(
     case: Case, action: Action, *, data: Mapping[str, Any], trace: Trace, by: Any
 ) -> CaseEvent:
-    """Record one person's decision. Only for actions one person may decide alone."""
+    """Record one person's decision. Only for actions one person may decide alone.
+
+    UnableToDecide while another decision about the same step is on its way.
+    """
     assert not action.approval, f"{action.key} needs a second person"
+    _refuse_if_not_now(case, action)
     return _record(case, action, data=data, trace=trace, by=by)
 
 
 def ask(case: Case, action: Action, *, data: Mapping[str, Any], trace: Trace, by: Any) -> Approval:
     """Ask for the second person, bound to what is decided and what is at stake at this moment.
 
-    The note stays a note of the case, so that it can be erased.
+    The note stays a note of the case, so that it can be erased. UnableToDecide while its step is
+    tried again: it may be doing just now what two people would decide.
     """
     assert action.approval, f"{action.key} is decided by one person"
+    _refuse_if_not_now(case, action)
     written = str(data.get("note", ""))
     event = cases.note(case, text=written, trace=trace, by=by) if written else None
     return approvals.ask(
@@ -78,6 +88,7 @@ def agree(case: Case, action: Action, approval: Approval, *, trace: Trace, by: A
     stake = _at_stake(case)
     if any(approval.content.get(name) != value for name, value in stake.items()):
         raise UnableToDecide("The amount has changed since it was asked: it must be asked anew")
+    _refuse_if_not_now(case, action)
     approvals.decide(approval, grant=True, by=by, trace=trace)
     approvals.use(
         verb=approval.verb,
@@ -141,6 +152,39 @@ def _record(
     if action.leaves:
         kept["hold_seconds"] = HOLD_SECONDS
     return cases.decided(case, action, data=kept, trace=trace, by=by)
+
+
+def why_not(action: Action, job: Job | None, *, deciding: bool) -> str:
+    """Why a step's case cannot be decided in this way at this moment; empty when it can.
+
+    One decision at a time about a step, whichever of its cases it is made on (``deciding``). And
+    what two people decide is about a step that rests: while it is tried again, it may be doing just
+    now what they would decide.
+    """
+    if deciding:
+        return "A decision about its step is on its way. Wait, or cancel it."
+    if action.approval and job is not None and job.state in AT_WORK:
+        return "Its step is being tried again. Look again when that has ended."
+    return ""
+
+
+def _refuse_if_not_now(case: Case, action: Action) -> None:
+    if case.job_id is None:
+        return
+    job = Job.objects.select_for_update(no_key=True).get(pk=case.job_id)
+    if said := why_not(action, job, deciding=job.pk in being_decided([job.pk])):
+        raise UnableToDecide(said)
+
+
+def being_decided(job_ids: Sequence[int]) -> set[int]:
+    """Those of these jobs about which a decision has been taken that is not carried out yet."""
+    about = Case.objects.filter(job_id__in=job_ids)
+    held = Job.objects.filter(record_kind="case", record_id=OuterRef("pk"), state__in=JOB_OPEN)
+    unheard = CaseEvent.objects.filter(
+        case=OuterRef("pk"), kind=CaseEvent.Kind.DECIDED, routed_at__isnull=True
+    )
+    found = about.filter(Exists(held) | Exists(unheard)).values_list("job_id", flat=True)
+    return {job_id for job_id in found if job_id is not None}
 
 
 def _at_stake(case: Case) -> dict[str, Any]:

@@ -37,6 +37,9 @@ LOOK_UP_AGAIN_MIN = timedelta(seconds=1)
 LOOK_UP_DOUBLINGS_MAX = 7  # a doubt nobody settles is looked at every few hours, not every minute
 
 
+LATE = "late:"  # how the cause of a broken promise begins
+
+
 class FlowBroke(Exception):
     """A flow raised something that is not an answer of a platform: a fault in our own code."""
 
@@ -69,6 +72,7 @@ class Outcomes:
             settle = timedelta(minutes=flow.settle_minutes)
             first = min(settle, LOOK_UP_FIRST)
             jobs.doubt(job, at=work.at, error=error, look_after=first, calls=work.calls)
+            self._close_what_was(work)
             if flow.probe is None:
                 self.open_case(work, flow.on_doubt, str(error))
         elif isinstance(error, Misconfigured) and error.credentials:
@@ -215,6 +219,21 @@ class Outcomes:
             facts=facts,
         )
 
+    @staticmethod
+    def _close_what_was(work: Work) -> None:
+        """It was tried again, and what it had stopped for is not what is true of it now.
+
+        A case that stayed open would offer to decide about a step that is in doubt.
+        """
+        stale = Case.objects.filter(job=work.job.pk).exclude(state=CaseState.SOLVED)
+        for case in stale.exclude(cause__startswith=LATE).select_for_update(no_key=True):
+            cases.solve(
+                case,
+                resolution=Case.Resolution.BY_ITSELF,
+                trace=work.trace,
+                reason="It was tried again, and is in doubt now",
+            )
+
     def close_cases(self, work: Work) -> None:
         cases.close_by_fact(trace=work.trace, reason="The step succeeded", job_id=work.job.pk)
 
@@ -272,7 +291,7 @@ def report_late(routes: Routes, *, at: datetime, limit: int = 200) -> int:
     )
     for job in late:
         # One case per job: two late jobs of one record must not take the case from each other.
-        cause = f"late:{job.flow}:{job.pk}"
+        cause = f"{LATE}{job.flow}:{job.pk}"
         facts = {"due": f"{job.due_at:%H:%M} UTC"}
         text = job.error or "nothing has gone wrong yet"
         flow = flows.get(job.flow)

@@ -156,6 +156,7 @@ ROUTES: Routes = {
     "decided:paid_by_hand": [pay_by_hand.FLOW],
     "decided:pay_anyway": [pay_by_hand.PAY_ANYWAY],
     "decided:paid_goods": [book_past_us.FLOW],
+    "decided:paid_already": [book_past_us.ALREADY],
     "decided:paid_something_else": [book_past_us.ELSE],
     "decided:goodwill_paid": [pay_goodwill.FLOW],
     "decided:settle_difference": [settle_difference.FLOW],

@@ -11,6 +11,7 @@ from finance.services import Share, refund_recorded, refund_reserve, refund_rese
 from finance.states import Executor, Subject
 from fulfilment.models import Order, OrderItem
 from integrator.engine import cases, jobs
+from integrator.engine.decisions import being_decided
 from integrator.engine.flow import Evidence, Flow, each
 from integrator.engine.work import Work
 from integrator.flows.decide_job import aim_case, the_case
@@ -75,6 +76,25 @@ def record_else(work: Work, _: None) -> Evidence:
     )
     _record(refund, data, work)
     return _done(case, data, work, "It was for something else")
+
+
+def record_already(work: Work, _: None) -> Evidence:
+    """It is a payment we know of, recorded by hand before its correction was seen."""
+    case, data = _open(work)
+    if case.state == CaseState.SOLVED:
+        return {"nothing": "it is settled already"}
+    known = Refund.objects.select_for_update(no_key=True).filter(
+        order=case.record_id, reference=data["reference"], evidence__has_key="by_hand"
+    )
+    refund = known.order_by("-id").first()
+    if refund is None:
+        wrong = f"no payment by hand was recorded for this order under {data['reference']}"
+        cases.note(case, text=f"Not tied: {wrong}", trace=work.trace, by=None)
+        return {"nothing": wrong}
+    explains = {*refund.evidence.get("explains", []), *map(str, data["facts"]["corrections"])}
+    refund.evidence = {**refund.evidence, "explains": sorted(explains)}
+    refund.save(update_fields=["evidence"])
+    return _done(case, data, work, f"It is the payment {refund.reference}")
 
 
 def _open(work: Work) -> tuple[Case, dict[str, Any]]:
@@ -145,9 +165,18 @@ def _done(case: Case, data: dict[str, Any], work: Work, reason: str) -> Evidence
         reason=reason,
     )
     held = Job.objects.filter(flow="refund", order_id=case.record_id, state=JobState.PARKED)
+    # What a person is deciding just now stays with that person.
+    held = held.exclude(pk__in=being_decided(list(held.values_list("pk", flat=True))))
     return {"released": jobs.release(held.order_by("id"), at=work.at)}
 
 
+ALREADY = Flow(
+    name="paid_already",
+    says="Tie what was paid in the shop to the payment that is recorded",
+    aim=each(aim_case),
+    record=record_already,
+    priority=15,
+)
 ELSE = Flow(
     name="paid_something_else",
     says="Book what was paid in the shop as something else",

@@ -16,6 +16,9 @@ from integrator.flows.decide_job import aim_case, the_case
 from integrator.flows.refund_rules import shares_by_hand
 from integrator.models import Case, CaseEvent, CaseState, Job
 
+PROVED = (RefundStatus.RECORDED, RefundStatus.SETTLED)
+PAID = (RefundStatus.SENT, *PROVED)  # by the payer, as far as we know
+
 
 class UnableToPayByHand(Refused):
     """What would be recorded is not what two people agreed to. Nothing was written."""
@@ -23,12 +26,13 @@ class UnableToPayByHand(Refused):
 
 def record(work: Work, _: None) -> Evidence:
     case = the_case(work)
-    if case.state == CaseState.SOLVED:
-        return {"nothing": "it is settled already"}
     data = CaseEvent.objects.get(pk=work.job.fact).data
     reference = str(data["reference"])
     refund = _refund(case)
-    if refund is not None and refund.status in (RefundStatus.RECORDED, RefundStatus.SETTLED):
+    if refund is not None and refund.evidence.get("by_hand") == reference:
+        return {"nothing": "it is recorded already"}
+    is_settled = case.state == CaseState.SOLVED
+    if refund is not None and refund.status in (PAID if is_settled else PROVED):
         return _paid_besides(case, refund, data, work)
     if refund is None or refund.status == RefundStatus.REFUSED:
         refund = _new_refund(case, refund, work)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from django.utils.html import strip_tags
 
+from integrator.engine.decisions import DECISIVE
 from integrator.models import Case, Connection, Job
 from tests.story import Stage
 
@@ -141,3 +143,61 @@ def test_where_the_shops_call_is_switched_off_finance_pays_by_hand(stage: Stage)
     assert stage.unit(rma).money == "RECORDED"
     assert stage.rma_there(rma)["status"] == "Done"
     assert stage.open_cases() == []
+
+
+def paid(stage: Stage, case: Case, key: str = "paid_by_hand") -> str:
+    """What the page says to somebody who presses the button now."""
+    seen = case.events.filter(kind__in=DECISIVE).order_by("-id").first()
+    form = {"version": seen.pk if seen else "", "reference": "BANK-1", "note": "seen"}
+    answer = stage.posts(stage.fiona, "case_act", case.pk, key, **form)
+    return strip_tags(answer.content.decode()) if answer.status_code == 409 else ""
+
+
+@pytest.mark.requirement("R058")
+def test_nobody_pays_by_hand_what_is_being_tried_again(stage: Stage) -> None:
+    """Between "Try again" and its outcome the customer may be getting the money just now."""
+    stage.breaks("scayle", RETURN_ITEMS, "error", status=422, times=1)
+    order = stage.sold(SKU)
+    stage.warehouse_checks(stage.comes_back(order))
+    case = stage.case("REFUND_REFUSED")
+    stage.breaks("scayle", RETURN_ITEMS, "error", status=429, retry_after=600, times=1)
+    stage.presses(case, "try_again", by=stage.fiona)
+    assert "is on its way" in paid(stage, case)
+    stage.clock.shift(31)
+    stage.work()
+    assert Job.objects.get(flow="refund", state="WAITING").attempts == 2
+    assert "is being tried again" in paid(stage, case)
+    stage.passes(minutes=15, step=3)
+
+    assert [row["by"] for row in stage.refunds_there(order)] == ["return-items"]
+    assert stage.open_cases() == []
+
+
+@pytest.mark.requirement("R058")
+def test_what_the_second_person_agrees_to_must_still_rest(stage: Stage) -> None:
+    stage.breaks("scayle", RETURN_ITEMS, "error", status=422, times=1)
+    order = stage.sold(SKU)
+    stage.warehouse_checks(stage.comes_back(order))
+    case = stage.case("REFUND_REFUSED")
+    assert paid(stage, case) == ""  # asked, and the second person thinks about it
+    stage.presses(case, "try_again", by=stage.fiona)
+    stage.agrees(case, by=stage.conrad)
+    stage.passes(minutes=6, step=2)
+
+    assert [row["by"] for row in stage.refunds_there(order)] == ["return-items"]
+    assert not case.events.filter(kind="DECIDED", action="paid_by_hand").exists()
+
+
+@pytest.mark.requirement("R058")
+def test_a_refusal_is_closed_when_the_next_try_is_in_doubt(stage: Stage) -> None:
+    """Its case would offer to pay by hand what may be on its way."""
+    stage.breaks("scayle", RETURN_ITEMS, "error", status=422, times=1)
+    order = stage.sold(SKU)
+    stage.warehouse_checks(stage.comes_back(order))
+    case = stage.case("REFUND_REFUSED")
+    stage.breaks("scayle", RETURN_ITEMS, "hang", seconds=60, times=1)
+    stage.decide(case, "try_again", by=stage.fiona)
+    case.refresh_from_db()
+
+    assert Job.objects.get(flow="refund").state == "IN_DOUBT"
+    assert (case.state, stage.open_cases()) == ("SOLVED", [])

@@ -392,6 +392,13 @@ def booked_for_goods(stage: Stage, story: Story, case: Case, key: str) -> None:
     assert stage.order(story.order).refunded_minor == paid
 
 
+def tied_to_nothing(stage: Stage, story: Story, case: Case, key: str) -> None:
+    """Nothing was recorded by hand for this order: the case says so, and stays."""
+    press(stage, case, key, reference="BANK-3")
+    assert "under BANK-3" in [one.note.text for one in case.events.all() if one.note][-1]
+    assert not Refund.objects.exists()
+
+
 def booked_as_gift(stage: Stage, story: Story, case: Case, key: str) -> None:
     press(stage, case, key, amount="10.00")
     assert stage.order(story.order).refunded_minor == 0
@@ -527,6 +534,7 @@ ENDS: Mapping[tuple[str, str], End] = {
     ("REFUNDED_PAST_US", "paid_by_hand"): paid_outside,
     ("REFUNDED_PAST_US", "pay_anyway"): paid_all_the_same,
     ("PAID_IN_SHOP", "paid_goods"): booked_for_goods,
+    ("PAID_IN_SHOP", "paid_already"): tied_to_nothing,
     ("PAID_IN_SHOP", "paid_something_else"): booked_as_gift,
     ("GOODWILL", "goodwill_paid"): gift_paid,
     ("GOODWILL", "not_an_error"): just_close,

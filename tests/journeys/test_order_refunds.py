@@ -207,6 +207,24 @@ def test_what_comes_to_light_after_it_was_asked_is_asked_about_by_itself(stage: 
     assert account("REFUNDS_OWED") == sum(item["paid"] for item in order["items"])
 
 
+def test_one_that_was_recorded_by_hand_before_it_was_seen_is_tied_to_it(stage: Stage) -> None:
+    stage.breaks("scayle", RETURN_ITEMS, "error", status=422, times=1)
+    order = stage.sold(SKU)
+    stage.warehouse_checks(stage.comes_back(order))
+    stage.breaks("scayle", "*", "callback_suppress")
+    stage.act("scayle", "refund_by_hand", order_id=order["id"])
+    decide(stage, "REFUND_REFUSED", "paid_by_hand", reference="PANEL-3")
+    stage.mended()
+    stage.passes(minutes=70, step=10)
+
+    decide(stage, "PAID_IN_SHOP", "paid_already", reference="PANEL-4")
+    assert "under PANEL-4" in notes()
+    decide(stage, "PAID_IN_SHOP", "paid_already", reference="PANEL-3")
+    stage.passes(minutes=70, step=10)
+    assert stage.open_cases() == []
+    assert account("REFUNDS_OWED") == order["items"][0]["paid"]
+
+
 def test_one_for_something_else_does_not_stop_the_return(stage: Stage) -> None:
     order = stage.sold(SKU)
     stage.act("scayle", "refund_by_hand", order_id=order["id"], amount=100)

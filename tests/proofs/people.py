@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from finance.models import RefundItem
+from finance.models import Refund, RefundItem
 from fulfilment.models import Order
 from integrator.engine import decisions
 from integrator.flows import CASE_KINDS
 from integrator.models import Approval, ApprovalState, Case, CaseState
 from integrator.roles import Role
+from integrator.sandbox.scayle.books import Refund as ShopRefund
 from returns.models import ReturnItem
 from tests.story import Stage
 
@@ -56,9 +57,16 @@ class People:
         for case in Case.objects.exclude(state=CaseState.SOLVED).order_by("id"):
             if self.dice.random() < 0.2:
                 continue  # nobody has time for it now
-            answer = self.answer(case)
+            answer = self.answer(case) if self._is_offered(case) else None
             if answer is not None:
                 self._press(case, *answer)
+
+    @staticmethod
+    def _is_offered(case: Case) -> bool:
+        """Nobody pays before the page offers to say so: its step may be at work just now."""
+        deciding = case.job_id is not None and bool(decisions.being_decided([case.job_id]))
+        actions = CASE_KINDS[case.kind].actions
+        return not any(decisions.why_not(one, case.job, deciding=deciding) for one in actions)
 
     def _press(self, case: Case, key: str, data: dict[str, Any]) -> None:
         """On the case's page; half of the time two people have the page open and both press."""
@@ -132,9 +140,20 @@ class People:
         ]
         if not paid:
             return None
-        lines = ", ".join(str(unit) for refund in paid for unit in refund.item_ids)
-        amount = sum(refund.amount for refund in paid)
+        # What was typed as proof of another refund is recorded already.
+        known = [one for one in paid if self._recorded(order.id, one) is not None]
+        if len(known) == len(paid):
+            return "paid_already", {"reference": self._recorded(order.id, known[0])}
+        lines = ", ".join(str(unit) for one in paid if one not in known for unit in one.item_ids)
+        amount = sum(one.amount for one in paid if one not in known)
         return "paid_goods", {"amount": f"{amount / 100:.2f}", "skus": lines}
+
+    @staticmethod
+    def _recorded(order: int, paid: ShopRefund) -> str | None:
+        rows = Refund.objects.filter(
+            order__external_id=str(order), reference__contains=f"SCAYLE-{paid.id}"
+        )
+        return rows.values_list("reference", flat=True).first()
 
     @staticmethod
     def _order(case: Case) -> int:
