@@ -199,5 +199,5 @@ def test_a_refusal_is_closed_when_the_next_try_is_in_doubt(stage: Stage) -> None
     stage.decide(case, "try_again", by=stage.fiona)
     case.refresh_from_db()
 
-    assert Job.objects.get(flow="refund").state == "IN_DOUBT"
+    assert Job.objects.filter(flow="refund", state="IN_DOUBT").count() == 1
     assert (case.state, stage.open_cases()) == ("SOLVED", [])
