@@ -265,11 +265,19 @@ def _check_sum(order: Order, seen: OrderSeen, trace: Trace) -> None:
 
 
 def _prices_mend(order: Order, seen: OrderSeen, paid: int) -> None:
-    """The snapshot did not add up and this reading does: take its prices while nothing was paid."""
+    """The snapshot did not add up and this reading does: take its prices while nothing went back.
+
+    After a refund the prices stand, for it was worked out from them. What was paid may then only
+    grow, by units that were added: never beyond their prices, nor beyond what the shop says.
+    """
     fees = sum(int(fee["amount_minor"]) for fee in order.fees)
     lines = order.items.filter(parent=None)  # components are inside their bundle's price
     taken = sum(lines.values_list("paid_minor", flat=True)) + fees
-    if taken == order.paid_minor or order.refunded_minor:
+    if taken == order.paid_minor:
+        return
+    if order.refunded_minor:
+        order.paid_minor = max(order.paid_minor, min(taken, paid))
+        order.save(update_fields=["paid_minor"])
         return
     order.fees = _fees(seen)
     order.paid_minor = paid

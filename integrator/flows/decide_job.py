@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from django.db.models import Q
+
 from finance.models import Refund
 from finance.services import refund_refused
 from finance.states import RefundStatus
 from integrator.engine import cases, choices, jobs
+from integrator.engine.cases import TRY_AGAIN as TRY_AGAIN_ACTION
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, each
 from integrator.engine.states import move
 from integrator.engine.work import Work
-from integrator.models import Case, Job, JobState
+from integrator.flows.kinds import CASE_KINDS
+from integrator.models import Case, CaseState, Job, JobState
 from integrator.models.states import JOB_OPEN
 from returns.models import ReturnItem
 from returns.states import MONEY_MOVES, Money
@@ -40,16 +44,35 @@ def the_case(work: Work) -> Case:
 def record_try_again(work: Work, _: None) -> Evidence:
     """Release what waits for this cause, under the settings of now.
 
-    The case closes when the step has succeeded, not before.
+    The case closes when the step has succeeded, not before. A step that was late may have stopped
+    meanwhile, for a cause of its own: it is released too, unless that asks for another decision.
     """
     case = the_case(work)
-    waiting = Job.objects.filter(state=JobState.PARKED, cause=case.cause)
+    if (asked := _asked_elsewhere(case)) is not None:
+        text = f"Not tried again: the step waits for a decision on C-{asked.pk}"
+        cases.note(case, text=text, trace=work.trace.by(work.job.actor), by=None)
+        return {"nothing": "it waits for another decision"}
+    waiting = Job.objects.filter(Q(cause=case.cause) | Q(pk=case.job_id), state=JobState.PARKED)
     if case.job is not None and case.job.state == JobState.WAITING:
         return {"hurried": jobs.hurry(lane=case.job.lane, at=work.at)}
     versions = choices.current_versions()
     for job in waiting:
         jobs.adopt_policy(job, version=versions.get(job.connection_id))
     return {"released": jobs.release(waiting.order_by("id"), at=work.at)}
+
+
+def _asked_elsewhere(case: Case) -> Case | None:
+    """The open case that stopped the case's own step, where trying again is not its answer."""
+    job = case.job
+    if job is None or job.state != JobState.PARKED or job.cause == case.cause:
+        return None
+    offers = [code for code, kind in CASE_KINDS.items() if TRY_AGAIN_ACTION in kind.actions]
+    return (
+        Case.objects.filter(Q(job=job) | Q(cause=job.cause))
+        .exclude(Q(state=CaseState.SOLVED) | Q(kind__in=offers) | Q(pk=case.pk))
+        .order_by("id")
+        .first()
+    )
 
 
 def record_give_up(work: Work, _: None) -> Evidence:

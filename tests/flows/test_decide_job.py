@@ -8,10 +8,10 @@ import pytest
 
 from finance.cases import IT_WAS_NOT_PAID
 from integrator.engine import cases, clock, decisions
-from integrator.engine.cases import GIVE_UP
+from integrator.engine.cases import GIVE_UP, TRY_AGAIN
 from integrator.engine.worker import Worker
 from integrator.flows import ROUTES
-from integrator.models import CaseEvent, CaseState, JobState
+from integrator.models import Case, CaseEvent, CaseState, Job, JobState
 from tests.desk import factories
 
 
@@ -69,3 +69,37 @@ def test_a_word_about_the_call_before_frees_no_later_doubt(at: datetime) -> None
     job.refresh_from_db()
     case.refresh_from_db()
     assert (job.state, case.state) == (JobState.IN_DOUBT, CaseState.OPEN)
+
+
+def late_and_stopped(at: datetime, kind: str) -> tuple[Job, Case]:
+    """A step that was late, and then stopped for a reason that has a case of its own."""
+    job = factories.job("refund", at, record=("return", 1), state=JobState.PARKED)
+    Job.objects.filter(pk=job.pk).update(cause=f"refund:{job.pk}")
+    late = factories.case(
+        "JOB_LATE", at, record=("return", 1), job_id=job.pk, cause=f"late:refund:{job.pk}"
+    )
+    factories.case(kind, at, record=("return", 1), job_id=job.pk, cause=f"refund:{job.pk}")
+    cases.decided(late, TRY_AGAIN, data={}, trace=factories.trace(at), by=None)
+    Worker(ROUTES, threads=0).round(["local"])
+    job.refresh_from_db()
+    late.refresh_from_db()
+    return job, late
+
+
+@pytest.mark.django_db
+def test_a_late_step_that_has_stopped_since_is_tried_again_from_either_case(at: datetime) -> None:
+    job, late = late_and_stopped(at, "REFUND_REFUSED")
+
+    assert job.state == JobState.DUE
+    assert late.state == CaseState.OPEN  # until the step has succeeded
+
+
+@pytest.mark.django_db
+def test_a_late_step_that_waits_for_two_people_is_not_let_past_them(at: datetime) -> None:
+    job, late = late_and_stopped(at, "REFUNDED_PAST_US")
+
+    assert (job.state, late.state) == (JobState.PARKED, CaseState.OPEN)
+    [said] = late.events.filter(kind=CaseEvent.Kind.NOTED)
+    asked = Case.objects.get(kind="REFUNDED_PAST_US")
+    assert said.note is not None
+    assert said.note.text == f"Not tried again: the step waits for a decision on C-{asked.pk}"

@@ -43,6 +43,39 @@ def test_a_unit_added_to_the_order_later_is_taken_over(db: None) -> None:
     assert not Case.objects.exists()
 
 
+def refunded(order: Order, amount: int) -> None:
+    """The first unit was paid back."""
+    Order.objects.filter(pk=order.pk).update(refunded_minor=amount)
+    order.items.filter(external_id="77-1").update(refunded_minor=amount)
+
+
+def test_a_unit_added_after_a_refund_counts_as_paid_and_changes_no_price(db: None) -> None:
+    refunded(capture(order_seen(900)), 900)
+
+    order = capture(order_seen(850, 700, minutes=5))
+    assert order.paid_minor == 1550  # the shop's payments: they are less than our prices now
+    assert list(order.items.order_by("id").values_list("paid_minor", flat=True)) == [900, 700]
+
+    order = capture(order_seen(900, 700, minutes=9))
+    assert (order.paid_minor, order.refunded_minor) == (1600, 900)
+    assert not Case.objects.exists()
+
+
+def test_after_a_refund_what_was_paid_never_shrinks(db: None) -> None:
+    refunded(capture(order_seen(900, 700)), 900)
+
+    assert capture(order_seen(100, 50, minutes=5)).paid_minor == 1600
+    assert capture(order_seen(900, minutes=9)).paid_minor == 1600
+
+
+def test_a_unit_whose_payment_is_missing_raises_nothing(db: None) -> None:
+    refunded(capture(order_seen(900)), 900)
+
+    assert capture(order_seen(900, 700, paid=900, minutes=5)).paid_minor == 900
+    assert Case.objects.get().kind == "ORDER_DOES_NOT_ADD_UP"
+    assert capture(order_seen(900, 700, minutes=9)).paid_minor == 1600
+
+
 def test_buyers_without_an_id_are_not_one_person(db: None) -> None:
     """The check for a stranger's return rests on the buyer's e-mail."""
     shop = connection()
