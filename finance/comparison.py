@@ -1,7 +1,8 @@
-"""Comparing what the platforms say with our own account, record by record, and reporting it.
+"""Comparing what the platforms say with our own account, record by record, without writing.
 
-Reading the platforms is ``flows.compare_scayle_returngo``. Records that moved within the settling
-time are still on their way: they are counted as pending and not reported.
+Reading the platforms is ``flows.compare_scayle_returngo``, reporting it ``finance.findings``.
+Records that moved within the settling time are still on their way: they are counted as pending and
+not reported.
 """
 
 from __future__ import annotations
@@ -13,12 +14,10 @@ from django.db.models import Q
 from django.db.models.functions import Coalesce
 
 from finance.cases import PAID_IN_SHOP, SYSTEMS_DIFFER
-from finance.models import Difference, Reconciliation, Refund, RefundItem
+from finance.models import Refund, RefundItem
 from finance.states import REFUND_OPEN, RefundStatus
 from fulfilment.models import Order
 from fulfilment.shapes import Billing, OrderSeen, Progress, UnitStatus
-from integrator.engine import cases
-from integrator.engine.states import Trace
 from integrator.models import (
     Case,
     CaseState,
@@ -26,7 +25,6 @@ from integrator.models import (
     Job,
     JobState,
     Message,
-    Retailer,
     Transition,
 )
 from integrator.models.states import JOB_OPEN
@@ -46,6 +44,17 @@ class Both:
 
     orders: tuple[tuple[Connection, tuple[OrderSeen, ...]], ...]
     returns: tuple[ReturnSummary, ...]
+    unreadable: tuple[Unreadable, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A row of a platform's list that could not be read: it is compared with nothing."""
+
+    connection: Connection
+    record_kind: str
+    row: str
+    error: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +95,7 @@ class Tally:
     different: list[Differs] = field(default_factory=list)
     accepted: list[Differs] = field(default_factory=list)
     unheard: list[str] = field(default_factory=list)
+    unreadable: tuple[Unreadable, ...] = ()
 
     def ask(self, connection: Connection, kind: str, external_id: str, *fields: str) -> None:
         question = _question(connection, kind, external_id)
@@ -111,7 +121,7 @@ def compare(returngo: Connection, both: Both, *, settled: datetime) -> Tally:
     ``settled``: younger changes are still on their way. What a person has explained stays
     explained while both values stay as they were.
     """
-    tally = Tally(explained=_explained(returngo))
+    tally = Tally(explained=_explained(returngo), unreadable=both.unreadable)
     for shop, orders in both.orders:
         _compare_orders(shop, orders, settled, tally)
     _compare_returns(returngo, both.returns, settled, tally)
@@ -340,71 +350,3 @@ def _compare_returns(
         theirs = f"{one.raw_status} at {connection.name}"
         says = f"return {one.external_id}: {word.lower()} here, {theirs}"
         tally.add(Differs(*about, "status", word, one.raw_status, says))
-
-
-def write_down(retailer: Retailer, tally: Tally, *, at: datetime) -> Reconciliation:
-    """Keep the run and its differences."""
-    run = Reconciliation.objects.create(
-        retailer=retailer,
-        pair=PAIR,
-        at=at,
-        compared=tally.compared,
-        equal=tally.equal,
-        pending=tally.pending,
-        different=len(tally.different),
-        accepted=len(tally.accepted),
-    )
-    Difference.objects.bulk_create(
-        Difference(
-            reconciliation=run,
-            record_kind=one.record_kind,
-            record_id=one.record_id,
-            external_id=one.external_id,
-            order_id=one.order_id,
-            field=one.field[:60],
-            ours=one.ours[:200],
-            theirs=one.theirs[:200],
-            says=one.says[:300],
-        )
-        for one in tally.different
-    )
-    return run
-
-
-def report(returngo: Connection, tally: Tally, *, trace: Trace) -> None:
-    """A case per difference. One closes by itself when its own question was asked and answered
-    with "equal": a record that is on its way, or was not read, proves nothing.
-    """
-    causes = set()
-    for one in tally.different:
-        causes.add(one.cause)
-        where = one.connection
-        about = (one.record_kind, one.record_id) if one.record_id else ("connection", where.pk)
-        cases.open_case(
-            SYSTEMS_DIFFER,
-            cases.About(*about, order_id=one.order_id, connection_id=where.pk),
-            trace=trace,
-            cause=one.cause,
-            facts={
-                "what": f"{one.record_kind.capitalize()} {one.external_id}",
-                "ours": one.ours,
-                "theirs": one.theirs,
-                "says": one.says,
-                "platform": where.name,
-                "at": f"{trace.at:%d %b %H:%M} UTC",
-            },
-        )
-    open_ones = (
-        Case.objects.filter(kind=SYSTEMS_DIFFER.code, connection__retailer=returngo.retailer_id)
-        .exclude(state=CaseState.SOLVED)
-        .exclude(cause__in=causes)
-    )
-    for case in open_ones.order_by("id"):
-        question, _, field_ = case.cause.rpartition(":")
-        if f"{question}:{field_.partition(' ')[0]}" in tally.answered:
-            cases.solve(
-                case,
-                resolution=Case.Resolution.BY_ITSELF,
-                trace=trace,
-                reason="A later comparison found both equal",
-            )

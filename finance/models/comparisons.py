@@ -15,7 +15,8 @@ from integrator.models.protection import append_only
 
 class Reconciliation(models.Model):
     """One run of one comparison. ``pending`` counts records still inside their settling time,
-    ``accepted`` differences that a person has explained."""
+    ``accepted`` differences that a person has explained, ``unreadable`` rows of a platform that
+    were compared with nothing."""
 
     RECORD_KIND: ClassVar = "reconciliation"
 
@@ -27,6 +28,7 @@ class Reconciliation(models.Model):
     pending = models.PositiveIntegerField()
     different = models.PositiveIntegerField()
     accepted = models.PositiveIntegerField(default=0)
+    unreadable = models.PositiveIntegerField(default=0)
 
     class Meta:
         triggers: ClassVar = append_only()

@@ -6,14 +6,16 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from finance.comparison import PAIR, Both, Tally, compare, report, write_down
+from finance.comparison import PAIR, Both, Tally, Unreadable, compare
+from finance.findings import report, write_down
 from finance.models import Reconciliation
-from integrator.engine import choices
+from integrator.engine import cases, choices
+from integrator.engine.cases import ROW_NOT_READ
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, Nothing, each, only_reads
 from integrator.engine.inbox import nudge
 from integrator.engine.work import Work
 from integrator.flows import platforms
-from integrator.flows.sweeping import due_before
+from integrator.flows.sweeping import cause_of, due_before, is_asked, read_list, report_unreadable
 from integrator.models import Connection, Message
 from integrator.platforms.returngo.client import ReturnGO
 from integrator.platforms.scayle.client import Scayle
@@ -47,13 +49,21 @@ def _read(
     returngo: Callable[[Connection], ReturnGO],
     at: datetime,
 ) -> Both:
-    """Every order and return of the last month, from the platforms themselves."""
+    """Every order and return of the last month, from the platforms themselves.
+
+    A row that cannot be read hides no other one.
+    """
     since = at - LOOK_BACK
     shops = Connection.objects.filter(retailer=portal.retailer_id, platform="scayle")
-    orders = tuple(
-        (shop, tuple(scayle(shop).orders_updated_since(since))) for shop in shops.order_by("id")
-    )
-    return Both(orders, tuple(returngo(portal).rmas(updated_since=since)))
+    orders = []
+    unreadable: list[Unreadable] = []
+    for shop in shops.order_by("id"):
+        seen, wrong = read_list(scayle(shop).orders_updated_since(since))
+        orders.append((shop, seen))
+        unreadable += [Unreadable(shop, "order", *one) for one in wrong.items()]
+    returns, wrong = read_list(returngo(portal).rmas(updated_since=since))
+    unreadable += [Unreadable(portal, "rma", *one) for one in wrong.items()]
+    return Both(tuple(orders), returns, tuple(unreadable))
 
 
 def compare_now(portal: Connection, *, strict: bool, at: datetime) -> Tally:
@@ -88,7 +98,35 @@ def record(work: Work, both: Both) -> Evidence:
         )
     run = write_down(returngo.retailer, tally, at=work.at)
     report(returngo, tally, trace=work.trace)
-    return {"run": run.pk, "compared": tally.compared, "different": len(tally.different)}
+    _report_unreadable(work, returngo, both)
+    return {
+        "run": run.pk,
+        "compared": tally.compared,
+        "different": len(tally.different),
+        "unreadable": len(tally.unreadable),
+    }
+
+
+def _report_unreadable(work: Work, returngo: Connection, both: Both) -> None:
+    """Each row once: what a sweep asks about, or was told to leave out, is not asked again here."""
+    lists = [(shop, "order") for shop, _ in both.orders] + [(returngo, "rma")]
+    for connection, stream in lists:
+        found = {
+            one.row: one.error
+            for one in both.unreadable
+            if (one.connection, one.record_kind) == (connection, stream)
+        }
+        asked = {row for row, error in found.items() if is_asked(connection, stream, row, error)}
+        here = f"compared-{stream}"
+        for row in asked:
+            cases.close_by_fact(
+                trace=work.trace,
+                reason="The regular look asks about it",
+                kinds=[ROW_NOT_READ],
+                cause=cause_of(connection, here, row),
+            )
+        new = {row: error for row, error in found.items() if row not in asked}
+        report_unreadable(work, connection, here, new)
 
 
 FLOW = Flow(

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TypeVar
 
-from django.db.models import Max
+from django.db.models import Max, Q
 
 from integrator.engine import cases
 from integrator.engine.cases import ROW_NOT_READ
@@ -58,8 +58,10 @@ def report_unreadable(
     Returns whether the sweep may go on from here: nothing was unreadable, or a person said of all
     of it that it can be left out, and it still looks the same.
     """
-    prefix = f"unreadable:{connection.pk}:{stream}:"
-    causes = {f"{prefix}{row}"[:200]: (row, error[:300]) for row, error in unreadable.items()}
+    prefix = cause_of(connection, stream, "")
+    causes = {
+        cause_of(connection, stream, row): (row, error[:300]) for row, error in unreadable.items()
+    }
     known = Case.objects.filter(kind=ROW_NOT_READ.code, cause__startswith=prefix)
     left_out = set(
         known.filter(state=CaseState.SOLVED, resolution=Case.Resolution.NOT_AN_ERROR).values_list(
@@ -90,4 +92,20 @@ def report_unreadable(
     return not new
 
 
-_WORDS = {"order": "order", "rma": "return"}
+def cause_of(connection: Connection, stream: str, row: str) -> str:
+    return f"unreadable:{connection.pk}:{stream}:{row}"[:200]
+
+
+def is_asked(connection: Connection, stream: str, row: str, error: str) -> bool:
+    """Whether a person looks at this row already, or said to leave it out while it is like this."""
+    asked = Case.objects.filter(kind=ROW_NOT_READ.code, cause=cause_of(connection, stream, row))
+    left_out = Q(resolution=Case.Resolution.NOT_AN_ERROR, facts__error=error[:300])
+    return asked.filter(~Q(state=CaseState.SOLVED) | left_out).exists()
+
+
+_WORDS = {
+    "order": "order",
+    "rma": "return",
+    "compared-order": "order",
+    "compared-rma": "return",
+}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from finance.models import Reconciliation
-from integrator.models import Connection, Job
-from tests.journeys.causes import CAUSES, SKU
+from integrator.models import Case, Connection, Job
+from tests.journeys.causes import CAUSES, ORDERS, SKU
 from tests.story import Stage
 
 
@@ -76,3 +76,62 @@ def test_a_returns_platform_without_a_shop_is_compared_with_our_account(stage: S
     assert not Job.objects.filter(flow="compare_scayle_returngo").exclude(state="DONE").exists()
     assert Reconciliation.objects.count() == before + 1
     assert Reconciliation.objects.latest("id").compared == 1
+
+
+def newest_run() -> Reconciliation:
+    return Reconciliation.objects.latest("id")
+
+
+def test_a_row_nobody_can_read_is_named_and_the_rest_is_compared(stage: Stage) -> None:
+    first, second = stage.sold(SKU), stage.sold(SKU)
+    rma = stage.comes_back(second)
+    stage.passes(minutes=30, step=10)
+    stage.sandbox.world.scayle.orders[second["id"]].billing_code = "billing_refunded"
+    stage.breaks("scayle", ORDERS, "missing_field", field="entities.updatedAt")
+    hourly(stage)
+
+    assert stage.owed() == []
+    assert (newest_run().compared, newest_run().unreadable) == (2, 1)
+    assert stage.case("SYSTEMS_DIFFER").facts["what"] == f"Order {second['id']}"
+    asked = Case.objects.filter(kind="ROW_NOT_READ", facts__row=str(first["id"]))
+    assert asked.get().state == "OPEN"
+    said = stage.compare()
+    assert f"order {first['id']} at" in said
+    assert "1 not readable" in said
+    assert stage.rma_there(rma)["status"] == "Received"
+
+    stage.mended()
+    hourly(stage)
+    assert stage.open_cases() == ["SYSTEMS_DIFFER"]
+    assert newest_run().unreadable == 0
+
+
+def test_a_row_only_the_comparison_reads_is_asked_about_by_it(stage: Stage) -> None:
+    """The list of what changed lately does not reach back to it; the comparison's does."""
+    first = stage.sold(SKU)
+    stage.passes(minutes=40, step=10)
+    second = stage.sold(SKU)
+    stage.passes(minutes=6, step=3)
+    stage.breaks("scayle", ORDERS, "missing_field", field="entities.updatedAt")
+    hourly(stage)
+    hourly(stage)
+
+    rows = Case.objects.filter(kind="ROW_NOT_READ").order_by("facts__row")
+    assert [one.facts["row"] for one in rows] == [str(first["id"]), str(second["id"])]
+    assert "compared-order" in rows[0].cause
+    stage.decide(rows[0], "not_an_error", by=stage.ada)
+    hourly(stage)
+    assert [one.state for one in rows.all()] == ["SOLVED", "OPEN"]
+
+
+def test_a_comparison_with_an_unreadable_return_goes_on(stage: Stage) -> None:
+    rma = stage.shopper_returns(stage.sold(SKU))
+    stage.breaks("returngo", "GET /rmas", "missing_field", field="rmas.status")
+    hourly(stage)
+    hourly(stage)
+
+    # The look for missed returns stumbles over the same row: it is asked about once.
+    assert stage.case("ROW_NOT_READ").facts["row"] == str(rma["id"])
+    assert (newest_run().compared, newest_run().unreadable) == (1, 1)
+    assert "0 differences" in stage.compare()
+    assert "could be read" in stage.compare()

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from finance.comparison import Tally
 from integrator.engine import clock
 from integrator.engine.errors import PlatformError
 from integrator.flows.compare_scayle_returngo import compare_now
@@ -21,23 +22,30 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        different = 0
+        different = unreadable = 0
         for connection in Connection.objects.filter(platform="returngo").select_related("retailer"):
-            different += self._compare(connection, strict=options["strict"])
+            tally = self._compare(connection, strict=options["strict"])
+            different += len(tally.different)
+            unreadable += len(tally.unreadable)
         self.stdout.write(f"{different} differences")
         if different:
             raise CommandError("The systems do not agree.")
+        if unreadable:
+            raise CommandError("Not everything could be read, so not everything was compared.")
 
-    def _compare(self, connection: Connection, *, strict: bool) -> int:
+    def _compare(self, connection: Connection, *, strict: bool) -> Tally:
         try:
             tally = compare_now(connection, strict=strict, at=clock.now())
         except PlatformError as error:
             raise CommandError(f"{connection.name} could not be read: {error}") from error
         for one in tally.different:
             self.stdout.write(f"- {one.says}")
+        for row in tally.unreadable:
+            what = f"{row.record_kind} {row.row or '(the whole list)'}"
+            self.stdout.write(f"- {what} at {row.connection.name} cannot be read: {row.error}")
         self.stdout.write(
             f"{connection.retailer}: {tally.compared} compared, {tally.equal} equal,"
             f" {tally.pending} on their way, {len(tally.accepted)} explained,"
-            f" {len(tally.different)} different"
+            f" {len(tally.different)} different, {len(tally.unreadable)} not readable"
         )
-        return len(tally.different)
+        return tally

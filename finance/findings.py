@@ -1,0 +1,81 @@
+"""What a comparison found: written down, and put in front of a person."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from finance.cases import SYSTEMS_DIFFER
+from finance.comparison import PAIR, Tally
+from finance.models import Difference, Reconciliation
+from integrator.engine import cases
+from integrator.engine.states import Trace
+from integrator.models import Case, CaseState, Connection, Retailer
+
+
+def write_down(retailer: Retailer, tally: Tally, *, at: datetime) -> Reconciliation:
+    """Keep the run and its differences."""
+    run = Reconciliation.objects.create(
+        retailer=retailer,
+        pair=PAIR,
+        at=at,
+        compared=tally.compared,
+        equal=tally.equal,
+        pending=tally.pending,
+        different=len(tally.different),
+        accepted=len(tally.accepted),
+        unreadable=len(tally.unreadable),
+    )
+    Difference.objects.bulk_create(
+        Difference(
+            reconciliation=run,
+            record_kind=one.record_kind,
+            record_id=one.record_id,
+            external_id=one.external_id,
+            order_id=one.order_id,
+            field=one.field[:60],
+            ours=one.ours[:200],
+            theirs=one.theirs[:200],
+            says=one.says[:300],
+        )
+        for one in tally.different
+    )
+    return run
+
+
+def report(returngo: Connection, tally: Tally, *, trace: Trace) -> None:
+    """A case per difference. One closes by itself when its own question was asked and answered
+    with "equal": a record that is on its way, or was not read, proves nothing.
+    """
+    causes = set()
+    for one in tally.different:
+        causes.add(one.cause)
+        where = one.connection
+        about = (one.record_kind, one.record_id) if one.record_id else ("connection", where.pk)
+        cases.open_case(
+            SYSTEMS_DIFFER,
+            cases.About(*about, order_id=one.order_id, connection_id=where.pk),
+            trace=trace,
+            cause=one.cause,
+            facts={
+                "what": f"{one.record_kind.capitalize()} {one.external_id}",
+                "ours": one.ours,
+                "theirs": one.theirs,
+                "says": one.says,
+                "platform": where.name,
+                "at": f"{trace.at:%d %b %H:%M} UTC",
+            },
+        )
+    open_ones = (
+        Case.objects.filter(kind=SYSTEMS_DIFFER.code, connection__retailer=returngo.retailer_id)
+        .exclude(state=CaseState.SOLVED)
+        .exclude(cause__in=causes)
+    )
+    for case in open_ones.order_by("id"):
+        question, _, field_ = case.cause.rpartition(":")
+        if f"{question}:{field_.partition(' ')[0]}" in tally.answered:
+            cases.solve(
+                case,
+                resolution=Case.Resolution.BY_ITSELF,
+                trace=trace,
+                reason="A later comparison found both equal",
+            )
