@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
@@ -24,6 +24,7 @@ from integrator.engine import choices
 from integrator.models import Case, CaseState, Job, JobState, Message, PolicyVersion
 from integrator.roles import Role
 from returns.models import Return
+from returns.states import ReturnStatus
 
 PAGE = 50
 FOUND_DAYS = 7
@@ -60,12 +61,16 @@ class Row:
 @require_safe
 @needs("order.see")
 def monitors(request: DeskRequest) -> HttpResponse:
-    """One list at a time; all five counted above it."""
+    """One list at a time; all five counted above it. What is stalled is also shown by its stage."""
     show = request.GET.get("show", "owed")
     show = show if show in TITLES else "owed"
     lists = _lists(request)
+    stage = request.GET.get("stage", "") if show == "stalled" else ""
+    stage = stage if stage in ReturnStatus.values else ""
+    here = f"stage={stage}&show={show}" if stage else f"show={show}"
+    rows = lists[show].filter(status=stage) if stage else lists[show]
     start = number(request.GET.get("after", ""))
-    found = list(lists[show][start : start + PAGE + 1])
+    found = list(rows[start : start + PAGE + 1])
     known = directory.current(at=request.at)
     context = {
         "tabs": [
@@ -77,12 +82,13 @@ def monitors(request: DeskRequest) -> HttpResponse:
             }
             for key, title in TITLES.items()
         ],
+        "stages": _stages(lists["stalled"], stage) if show == "stalled" else [],
         "title": TITLES[show],
         "lede": LEDES[show],
         "rows": _rows(show, found[:PAGE], request, known),
         "is_first_page": start == 0,
-        "first_page": f"?show={show}",
-        "next_page": f"?show={show}&after={start + PAGE}" if len(found) > PAGE else "",
+        "first_page": f"?{here}",
+        "next_page": f"?{here}&after={start + PAGE}" if len(found) > PAGE else "",
     }
     return render(request, "desk/monitors.html", context)
 
@@ -106,6 +112,22 @@ def _lists(request: DeskRequest) -> dict[str, QuerySet[Any]]:
         .exclude(state=CaseState.SOLVED)
         .order_by("pk"),
     }
+
+
+def _stages(stalled: QuerySet[Any], chosen: str) -> list[dict[str, Any]]:
+    """How many returns stand still in each stage, in the order in which a return goes through."""
+    found = dict(
+        stalled.order_by().values_list("status").annotate(count=Count("pk", distinct=True))
+    )
+    return [
+        {
+            "href": f"?stage={one.value}&show=stalled",
+            "label": f"{one.label} ({found[one.value]:,})",
+            "is_current": one.value == chosen,
+        }
+        for one in ReturnStatus
+        if one.value in found
+    ]
 
 
 def _rows(show: str, found: list[Any], request: DeskRequest, known: Directory) -> list[Row]:

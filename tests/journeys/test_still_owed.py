@@ -19,10 +19,10 @@ def owed(stage: Stage) -> dict[str, list[str]]:
     return {row.external_id: missing(row) for row in returns_owed()}
 
 
-def page(stage: Stage, show: str) -> str:
+def page(stage: Stage, show: str, one_stage: str = "") -> str:
     browser = Client()
     browser.force_login(stage.fiona)
-    answer = browser.get("/monitors/", {"show": show})
+    answer = browser.get("/monitors/", {"show": show, "stage": one_stage})
     assert answer.status_code == 200
     return answer.content.decode()
 
@@ -95,3 +95,24 @@ def test_every_number_is_the_length_of_its_list(stage: Stage) -> None:
     assert ids(old, new, missed) == set(owed(stage))
     assert (numbers["owed"], numbers["stalled"]) == (3, 1)
     assert f"Return {old['id']}" in page(stage, "stalled")
+
+
+@pytest.mark.requirement("R048")
+def test_what_stands_still_is_shown_by_its_stage(stage: Stage) -> None:
+    stage.configure(stage_hours={"RECEIVED": 1, "AUTHORISED": 2, "INSPECTED": 24})
+    here = [stage.comes_back(stage.sold(SKU)) for _ in range(2)]
+    asked = stage.shopper_returns(stage.sold(SKU))
+    stage.approves(asked)
+    stage.passes(minutes=90, step=15)
+    assert "Received (2)" in page(stage, "stalled")
+    assert "Authorised" not in page(stage, "stalled")  # it may take longer
+
+    stage.passes(minutes=60, step=15)
+    html = page(stage, "stalled", "AUTHORISED")
+    assert "Received (2)" in html and "Authorised (1)" in html
+    assert f"Return {asked['id']}" in html
+    assert not any(f"Return {one['id']}" in html for one in here)
+
+    stage.warehouse_checks(here[0])
+    assert "Received (1)" in page(stage, "stalled")
+    assert page(stage, "stalled", "no such stage").count('<tr><th scope="row">') == 2
