@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 from django.db import transaction
+from django.db.models import Q
 
 from integrator.engine import cases, connections, jobs
 from integrator.engine.cases import CaseKind
@@ -37,7 +38,9 @@ LOOK_UP_AGAIN_MIN = timedelta(seconds=1)
 LOOK_UP_DOUBLINGS_MAX = 7  # a doubt nobody settles is looked at every few hours, not every minute
 
 
-LATE = "late:"  # how the cause of a broken promise begins
+# How causes begin that are about one step and nothing else.
+LATE = "late:"  # its promise is broken
+OWN = "job:"  # it stopped, or is in doubt
 
 
 class FlowBroke(Exception):
@@ -152,7 +155,7 @@ class Outcomes:
         if flow is not None:
             self.open_case(Work(job, flow, at=self.clock()), cases.JOB_CRASHES, job.error)
         else:
-            cause = f"job:{job.flow}:{job.record_id}"
+            cause = f"{OWN}{job.flow}:{job.record_id}"
             Job.objects.filter(pk=job.pk).update(cause=cause)
             facts = {"error": job.error, "crashes": job.crashes}
             _open_without_flow(cases.JOB_CRASHES, job, cause, facts, at=self.clock())
@@ -200,7 +203,7 @@ class Outcomes:
         }
         if error is not None and error.money_minor is not None:
             about["money_minor"] = error.money_minor
-        own = f"job:{job.flow}:{job.record_id}:{job.lane}"[:200]
+        own = f"{OWN}{job.flow}:{job.record_id}:{job.lane}"[:200]
         cause = (error.cause if error is not None else "") or own
         if holds:
             Job.objects.filter(pk=job.pk).update(cause=cause)
@@ -262,14 +265,13 @@ def _refused_credentials(error: Exception | None) -> bool:
 def report_late(routes: Routes, *, at: datetime, limit: int = 200) -> int:
     """Open a case for each job that crossed its promise and is still tried. Returns how many.
 
-    One that was given up, or whose doubt a person settled, is late no more: its case is closed.
+    What a person gave up or settled elsewhere is no step any more: the cases about it are closed.
     """
     flows = flows_of(routes)
     outcomes = Outcomes(flows, lambda: at)
     codes = {cases.JOB_LATE.code, *(flow.on_late.code for flow in flows.values())}
     ended = Case.objects.filter(
-        kind__in=codes,
-        cause__startswith="late:",
+        Q(cause__startswith=LATE) | Q(cause__startswith=OWN),
         job__state__in=[JobState.DONE, JobState.CANCELLED],
     )
     for case in ended.exclude(state=CaseState.SOLVED).order_by("id")[:limit]:

@@ -8,7 +8,7 @@ from typing import Any
 import requests
 
 from integrator.engine import jobs
-from integrator.engine.errors import PlatformError, Transient, Unknown
+from integrator.engine.errors import PlatformError, Refused, Transient, Unknown
 from integrator.engine.flow import Flow, Found, NotFound
 from integrator.engine.outcomes import Outcomes, report_late
 from integrator.models import Case, Job, JobState
@@ -155,3 +155,14 @@ def test_what_was_given_up_is_late_no_more(shop: Open, clock: Clock) -> None:
     report_late(here.routes, at=clock.at)
 
     assert (here.case().state, here.case().resolution) == ("SOLVED", "BY_ITSELF")
+
+
+def test_a_step_that_stopped_and_was_given_up_has_no_case_any_more(
+    shop: Open, clock: Clock
+) -> None:
+    here = run(shop, raising(Refused("no")))
+    assert here.case().state == "OPEN"
+    assert jobs.cancel(here.job(), at=clock.at, reason="paid by hand")
+    report_late(here.routes, at=clock.at)
+
+    assert here.case().state == "SOLVED"

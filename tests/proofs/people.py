@@ -101,6 +101,7 @@ class People:
             "SOT_VIOLATION": lambda case: ("not_an_error", {}),
             "CANCELLED_WITH_GOODS": self._stranded,
             "PAID_IN_SHOP": self._paid_in_shop,
+            "CORRECTION_AFTER_REFUND": lambda case: ("leave_as_paid", {}),
         }
         if case.kind in known:
             return known[case.kind](case)

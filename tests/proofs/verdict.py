@@ -50,8 +50,10 @@ def judge(storm: Storm) -> Verdict:
         doubts_open=[f"{job}: {job.state}" for job in doubtful if not is_resolved(job)],
         owed=storm.owed(),
         ledger_minor=balance(Account.PAYER),
-        # What ReturnGO paid for goods that never came is money gone all the same.
-        books_minor=sum(one.amount for one in payments if one.unit in due or one.by == "returngo"),
+        # What others paid for goods that never came is money gone all the same.
+        books_minor=sum(
+            one.amount for one in payments if one.unit in due or one.by in ("returngo", "hand")
+        ),
         clearing_minor=balance(Account.REFUNDS_OWED),
     )
 
