@@ -2,7 +2,7 @@
 
 It has none for an inspection, so returns that wait for ReturnGO are read again: oldest reading
 first, spread over what is left of the day and of its calls. What waits for us is read once a day,
-because a verdict may be corrected; what is done is not.
+because a verdict may be corrected, and so is what was done lately, with a small part of the calls.
 """
 
 from __future__ import annotations
@@ -32,9 +32,12 @@ STREAM = "rma"
 OPEN = (PlatformStatus.AUTHORISED, PlatformStatus.RECEIVED, PlatformStatus.VALIDATED)
 REREAD_MINUTES = 30
 REREAD_OURS_MINUTES = 24 * 60
+REREAD_DONE_MINUTES = 24 * 60
+REREAD_DONE_DAYS = 14  # a verdict is corrected within days of the end, if at all
 REREAD_MOST = 100
 # Of the readings left today, what may go into reading again; the rest is for what is new.
 REREAD_SHARE = 0.5
+REREAD_DONE_SHARE = 0.1
 LOOK_AFTER = timedelta(hours=1)  # a return that waits for their payment is read this often
 PAY_WITHIN = timedelta(hours=24)  # then finance hears that a payment of theirs is not to be seen
 ON_ITS_WAY = timedelta(seconds=60)
@@ -93,7 +96,7 @@ def record(work: Work, swept: Swept) -> Evidence:
     taken = {*missed, *heard_lately}
     for rma in missed:
         _nudge(connection, rma, "missed", work.at)
-    most = _readings_of_this_sweep(connection, work.at)
+    most = _readings_of_this_sweep(connection, work.at, REREAD_SHARE)
     most -= _chase_refunds(connection, work, most)
     old = _to_read_again(
         connection,
@@ -105,6 +108,9 @@ def record(work: Work, swept: Swept) -> Evidence:
         work.at,
     )
     again = old[:most]
+    most_done = _readings_of_this_sweep(connection, work.at, REREAD_DONE_SHARE)
+    done = _done_lately(connection, work.at)[: min(most - len(again), most_done)]
+    again += [rma for rma in done if rma not in taken]
     for rma in again:
         _nudge(connection, rma, "read-again", work.at)
     cursor = cursor_of(connection, STREAM)
@@ -160,15 +166,34 @@ def _to_read_again(
     return [rma for _, rma in old]
 
 
-def _readings_of_this_sweep(connection: Connection, at: datetime) -> int:
+def _done_lately(connection: Connection, at: datetime) -> list[str]:
+    """Returns that are done there, lately or not yet here, whose reading is too old; oldest first.
+
+    Neither a callback nor the list tells of a verdict that is corrected after the end.
+    """
+    settings = connection.settings
+    pause = timedelta(minutes=int(settings.get("reread_done_minutes", REREAD_DONE_MINUTES)))
+    back = timedelta(days=int(settings.get("reread_done_days", REREAD_DONE_DAYS)))
+    found = Return.objects.filter(
+        Q(completed_at__isnull=True) | Q(completed_at__gte=at - back),
+        connection=connection,
+        platform_status=PlatformStatus.DONE,
+        read_at__lte=at - pause,
+    ).order_by("read_at", "id")
+    return list(found.values_list("external_id", flat=True)[:REREAD_MOST])
+
+
+def _readings_of_this_sweep(connection: Connection, at: datetime, share: float) -> int:
     """How many returns may be read again now: the day's rest, spread evenly over its sweeps.
+
+    ``share`` of the readings left today goes into it.
 
     Less than one each means one in every few sweeps.
     """
     today = limits.left_of_day(connection, int(connection.settings["daily_call_limit"]), at=at)
     every = timedelta(minutes=EVERY_MINUTES)
     left = today.resets_at - at
-    each = today.for_reads * REREAD_SHARE / max(left / every, 1)
+    each = today.for_reads * share / max(left / every, 1)
     number = (limits.ONE_DAY - left) // every
     return min(int(each * (number + 1)) - int(each * number), REREAD_MOST)
 

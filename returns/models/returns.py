@@ -74,6 +74,7 @@ class Return(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["external_id"], name="return_external"),
             models.Index(fields=["-requested_at", "-id"], name="return_recent"),
+            models.Index(fields=["connection", "completed_at"], name="return_completed"),
         ]
 
     def __str__(self) -> str:

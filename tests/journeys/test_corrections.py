@@ -12,7 +12,7 @@ import pytest
 
 from fulfilment.models import Location
 from integrator.engine import mappings
-from integrator.models import MappingKind
+from integrator.models import Connection, MappingKind
 from tests.story import Row, Stage
 from tests.wire import Death, Trap
 
@@ -59,6 +59,31 @@ def test_a_verdict_corrected_after_completion_moves_the_unit(
     assert len(stage.refunds_there(order)) == 1
     assert (stage.open_cases(), stage.owed()) == ([], [])
     assert "\n0 differences" in stage.compare()
+
+
+def test_a_verdict_corrected_days_after_the_end_is_found_without_being_told(stage: Stage) -> None:
+    """What is done is read again once a day for two weeks, and then no more."""
+    returngo = stage.connection("returngo")
+    pauses = ("reread_minutes", "reread_ours_minutes", "reread_done_minutes")
+    kept = {key: value for key, value in returngo.settings.items() if key not in pauses}
+    Connection.objects.filter(pk=returngo.pk).update(settings=kept)
+    before = stage.sellable(SKU)
+    rma = stage.comes_back(stage.sold(SKU))
+    stage.warehouse_checks(rma)
+    stage.passes(hours=1, step=10)  # verdicts are looked for every half hour
+    assert (stage.returned(rma).status, stage.sellable(SKU)) == ("COMPLETED", before)
+
+    stage.passes(days=3, step=12 * 60)
+    corrects(stage, rma, "damaged")
+    stage.passes(hours=25, step=60)
+
+    assert stage.sellable(SKU) == before - 1 == stage.stock_there(SKU)["truth"]
+    assert stage.movements(rma)[-1] == "RECEIVED>QUARANTINE"
+    assert stage.open_cases() == []
+    stage.passes(days=11, step=12 * 60)
+    read_at = stage.returned(rma).read_at
+    stage.passes(days=2, step=12 * 60)
+    assert stage.returned(rma).read_at == read_at
 
 
 @pytest.mark.parametrize("way", [("missing", "fine"), ("missing", "damaged", "fine", "damaged")])

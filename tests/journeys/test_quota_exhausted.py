@@ -157,7 +157,7 @@ def test_when_half_of_the_day_is_spent_even_the_first_waits_for_others(stage: St
 
 def test_only_what_waits_for_returngo_is_read_again(stage: Stage) -> None:
     stage.configure(refund_executor=None)
-    allows(stage, reread_minutes=10, reread_ours_minutes=1440)
+    allows(stage, reread_minutes=10, reread_ours_minutes=1440, reread_done_minutes=1440)
     theirs = stage.comes_back(stage.sold(SKU))
     ours = stage.comes_back(stage.sold(SKU))
     stage.warehouse_checks(ours)  # nobody is named to pay: it waits for us
