@@ -30,6 +30,12 @@ _PATH = (
 _ENDED = (PlatformStatus.REJECTED, PlatformStatus.CANCELLED)
 _UNPAID = (Money.NONE, Money.PROPOSED, Money.REFUSED)
 _NOT_ON_ITS_WAY = (*_UNPAID, Money.WAIVED)
+# What is asked about a unit that is coming back; when it is not, nobody need answer.
+_WHILE_OPEN = (
+    kinds.NOT_IN_PARCEL,
+    kinds.VALIDATED_WITHOUT_DISPOSITION,
+    kinds.RESOLUTION_BY_HAND,
+)
 
 
 def unit_advance(item: ReturnItem, unit: ReturnUnitSeen, seen: ReturnSeen, trace: Trace) -> int:
@@ -44,12 +50,20 @@ def unit_advance(item: ReturnItem, unit: ReturnUnitSeen, seen: ReturnSeen, trace
         if not _opens_again(item, unit, seen):
             return _after_the_end(item, unit, seen, trace)
         move(item, "custody", Custody.REQUESTED, reason="The return was reopened", trace=trace)
-        _close_ended(item, trace, "The return was opened again")
+        close(
+            kinds.CANCELLED_WITH_GOODS,
+            "return_item",
+            item.pk,
+            trace,
+            "The return was opened again",
+        )
     target = _target(item, unit, seen)
     here, there = _PATH.index(Custody(item.custody)), _PATH.index(target)
     if there < here and unit.inspection is None:
-        _behind(item, seen, trace)
-        return 0
+        if item.custody == Custody.INSPECTED or item.money not in _UNPAID:
+            _behind(item, seen, trace)
+            return 0
+        here = _start_over(item, seen, trace)
     close(kinds.RETURN_WENT_BACK, "return_item", item.pk, trace, "It caught up again")
     steps = 0
     for step in _PATH[here + 1 : there + 1]:
@@ -108,13 +122,27 @@ def _after_the_end(item: ReturnItem, unit: ReturnUnitSeen, seen: ReturnSeen, tra
 
 
 def _behind(item: ReturnItem, seen: ReturnSeen, trace: Trace) -> None:
-    """The platform shows an earlier step than ours.
+    """The platform no longer shows a verdict or a payment: that needs a person.
 
-    Where only our record is ahead nobody need act: it catches up. A verdict or a payment that the
-    platform no longer shows needs a person.
+    What a person settled in another way does not: the platform catches up.
     """
     if item.custody == Custody.INSPECTED or item.money not in _NOT_ON_ITS_WAY:
         _went_back(item, seen, trace)
+
+
+def _start_over(item: ReturnItem, seen: ReturnSeen, trace: Trace) -> int:
+    """An earlier step is shown, and no money moved: the return was ended and opened again unseen.
+
+    A return goes back in no other way, so it ends as if both had been seen. Returns the step.
+    """
+    reason = f"The return went back to {seen.raw_status}: it was ended and opened again"
+    if item.order_item is not None:
+        _book(item, Bucket.OUTSIDE, (Bucket.IN_TRANSIT,), reason, trace)
+    move(item, "custody", Custody.CLOSED, reason=reason, trace=trace)
+    move(item, "custody", Custody.REQUESTED, reason=reason, trace=trace)
+    for kind in _WHILE_OPEN:
+        close(kind, "return_item", item.pk, trace, reason)
+    return _PATH.index(Custody.REQUESTED)
 
 
 def _target(item: ReturnItem, unit: ReturnUnitSeen, seen: ReturnSeen) -> Custody:
@@ -222,7 +250,8 @@ def _end(item: ReturnItem, seen: ReturnSeen, trace: Trace, *, says: str) -> int:
     if item.order_item is not None:
         _book(item, Bucket.OUTSIDE, (Bucket.IN_TRANSIT,), reason, trace)  # it is not expected
     move(item, "custody", Custody.CLOSED, reason=reason, trace=trace)
-    _close_ended(item, trace, "The return has ended")
+    for kind in (*_WHILE_OPEN, kinds.AMBIGUOUS_UNIT_PRICE):
+        close(kind, "return_item", item.pk, trace, "The return has ended")
     if is_here:
         where = last.get_disposition_display() if last is not None else "Received, not checked"
         open_for_unit(
@@ -234,17 +263,6 @@ def _end(item: ReturnItem, seen: ReturnSeen, trace: Trace, *, says: str) -> int:
             theirs=says,
         )
     return 1
-
-
-def _close_ended(item: ReturnItem, trace: Trace, reason: str) -> None:
-    for kind in (
-        kinds.NOT_IN_PARCEL,
-        kinds.VALIDATED_WITHOUT_DISPOSITION,
-        kinds.RESOLUTION_BY_HAND,
-        kinds.AMBIGUOUS_UNIT_PRICE,
-        kinds.CANCELLED_WITH_GOODS,
-    ):
-        close(kind, "return_item", item.pk, trace, reason)
 
 
 def unit_look_again(item: ReturnItem, unit: ReturnUnitSeen, seen: ReturnSeen, trace: Trace) -> None:

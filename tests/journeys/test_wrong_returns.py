@@ -225,3 +225,29 @@ def test_a_unit_taken_out_after_it_was_paid_needs_a_person(stage: Stage) -> None
 
     assert "RETURN_WENT_BACK" in stage.open_cases()
     assert stage.case("RETURN_WENT_BACK").facts["theirs"] == "not listed any more"
+
+
+@pytest.mark.parametrize("is_shipped", [False, True])
+def test_a_return_that_was_ended_and_opened_again_unseen_starts_over(
+    stage: Stage, is_shipped: bool
+) -> None:
+    order = stage.sold(SKU)
+    rma = stage.shopper_returns(order)
+    stage.approves(rma)
+    if is_shipped:
+        stage.hands_in(rma)
+    stage.act("returngo", "cancel", rma_id=rma["id"])
+    stage.act("returngo", "reopen", rma_id=rma["id"], status="Pending")
+    stage.settle()
+
+    assert (stage.unit(rma).custody, stage.returned(rma).status) == ("REQUESTED", "REQUESTED")
+    assert stage.open_cases() == []
+    if is_shipped:
+        assert stage.movements(rma) == ["OUTSIDE>IN_TRANSIT", "IN_TRANSIT>OUTSIDE"]
+    stage.approves(rma)
+    stage.hands_in(rma)
+    stage.arrives(rma)
+    stage.warehouse_checks(rma)
+    assert stage.rma_there(rma)["status"] == "Done"
+    assert len(stage.refunds_there(order)) == 1
+    assert (stage.open_cases(), stage.owed()) == ([], [])
