@@ -7,27 +7,38 @@ a stage; two of them differ only in the order, number and time of what we hear a
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from random import Random
 from typing import Any
 
 import pytest
 from django.db import transaction
+from django.db.models import Q
 
 from fulfilment.models import StockMovement
 from integrator.flows import tasks
-from integrator.models import Case, CaseState
+from integrator.models import Case, CaseState, Connection, Job, JobState
 from returns.models import Return, ReturnItem
-from tests.proofs.storm import EFFECT_SECONDS, InTurn
+from returns.shapes import PlatformStatus
+from tests.proofs.storm import EFFECT_SECONDS, InTurn, promises
 from tests.story import Row, Stage, opened
 
+CALM_SECONDS = 1000  # longer than the callbacks are delayed
+CALM_ROUNDS = 20
+# Read again is what a sweep finds older than this: callbacks tell of no verdict.
+REREAD = {f"reread_{whose}minutes": 10 for whose in ("", "ours_", "done_")}
 SKUS = ("JKT-NVY-M", "TEE-BLK-L", "SHT-OXF-S")
 RESTOCK: Row = {"returned": True, "restockable": True}
 QUARANTINE: Row = {"returned": True, "restockable": False}
 MISSING: Row = {"returned": False}
+_CORRECTED = re.compile(r"correction:unit:(\d+)$")
+OUTCOMES = (RESTOCK, QUARANTINE, MISSING)
+VERDICTS = ("validate", "correct")
 # Lost for ever is only what a later reading can make up for. How a payment ended is said in its
 # callback alone, so that one may come late, twice and out of order, but it comes.
 FAULTS: tuple[Row, ...] = (
@@ -64,6 +75,10 @@ class Draft:
     step: str = "Requested"
     verdicts: dict[int, Row] = field(default_factory=dict)
 
+    @property
+    def goes_on(self) -> bool:
+        return self.step not in ("Over", "Judged")
+
 
 def drawn(seed: int, steps: int) -> list[Act]:
     """So many acts, each possible whatever we have done meanwhile."""
@@ -71,9 +86,13 @@ def drawn(seed: int, steps: int) -> list[Act]:
     acts: list[Act] = []
     free: dict[int, list[int]] = {}
     drafts: list[Draft] = []
-    while len(acts) < steps:
-        going = [one for one in drafts if one.step != "Over"]
-        if len(going) < 3 and not any(free.values()):
+    while len(acts) + sum(one.step == "Looked at" for one in drafts) < steps:
+        going = [place for place, one in enumerate(drafts) if one.goes_on]
+        judged = [place for place, one in enumerate(drafts) if one.verdicts]
+        if judged and dice.random() < 0.2:
+            number = dice.choice(judged)
+            acts.append(_corrected(dice, number, drafts[number]))
+        elif len(going) < 3 and not any(free.values()):
             skus = tuple(dice.choice(SKUS) for _ in range(dice.randint(1, 3)))
             free[len(free)] = list(range(len(skus)))
             acts.append(Act("sell", len(free) - 1, skus))
@@ -86,8 +105,11 @@ def drawn(seed: int, steps: int) -> list[Act]:
         elif dice.random() < 0.15:
             acts.append(Act("buy", 0, (dice.choice(SKUS),)))
         else:
-            number = dice.choice([place for place, one in enumerate(drafts) if one.step != "Over"])
+            number = dice.choice(going)
             acts.append(_next_act(dice, number, drafts[number]))
+    for number, draft in enumerate(drafts):
+        if draft.step == "Looked at":
+            acts.append(_moved(draft, number, "finish"))
     return acts
 
 
@@ -100,22 +122,47 @@ def _next_act(dice: Random, number: int, draft: Draft) -> Act:
         return _moved(draft, number, "ship_parcel" if dice.random() < 0.85 else "cancel")
     if draft.step == "Shipped":
         return _moved(draft, number, "receive")
+    if draft.step == "Looked at":
+        return _moved(draft, number, "finish")
     place = dice.choice([one for one in range(draft.units) if one not in draft.verdicts])
-    outcome = dice.choices([RESTOCK, QUARANTINE, MISSING], [5, 3, 1])[0]
+    outcome = dice.choices(OUTCOMES, [5, 3, 1])[0]
     draft.verdicts[place] = outcome
     if len(draft.verdicts) == draft.units:
-        draft.step = "Over"
+        draft.step = "Judged"
     return Act("validate", number, (place, tuple(outcome.items())))
+
+
+def _corrected(dice: Random, number: int, draft: Draft) -> Act:
+    """Another verdict on a unit; or a return, once it is done, is opened again for a while."""
+    if draft.step == "Judged" and dice.random() < 0.25:
+        return _moved(draft, number, "look_again")
+    place = dice.choice(list(draft.verdicts))
+    others = [one for one in OUTCOMES if one != draft.verdicts[place]]
+    outcome = dice.choices(others, [1 if one == MISSING else 4 for one in others])[0]
+    draft.verdicts[place] = outcome
+    return Act("correct", number, (place, tuple(outcome.items())))
+
+
+def right_from_the_start(history: Sequence[Act]) -> list[Act]:
+    """The same history where each verdict is at once what it became in the end."""
+    last = {(act.which, act.values[0]): act.values for act in history if act.verb in VERDICTS}
+    return [
+        replace(act, values=last[act.which, act.values[0]]) if act.verb == "validate" else act
+        for act in history
+        if act.verb != "correct"
+    ]
 
 
 _THEN = {
     "approve": "Approved",
     "reject": "Ended",
-    "cancel": "Over",
+    "cancel": "Ended",
     "reopen": "Requested",
     "stay_ended": "Over",
     "ship_parcel": "Shipped",
     "receive": "Received",
+    "look_again": "Looked at",
+    "finish": "Judged",
 }
 
 
@@ -137,6 +184,8 @@ class Telling:
     rmas: list[Row] = field(default_factory=list)
     # What shoppers are about to buy: while we read its stock, or at the end.
     wanted: list[str] = field(default_factory=list)
+    # Units whose verdict was changed: their article, and since when.
+    taken_back: dict[str, tuple[str, datetime]] = field(default_factory=dict)
 
     def play(self, history: Sequence[Act]) -> None:
         for act in history:
@@ -165,20 +214,61 @@ class Telling:
             self.stage.work()
 
     def _calm(self) -> None:
-        for _ in range(10):
-            self.stage.clock.shift(400)
+        """Until everything was told and read and nothing is owed; the platforms stay as they are.
+
+        A round is longer than any callback takes, and than a reading may be old.
+        """
+        began = self.stage.now()
+        for _ in range(CALM_ROUNDS):
+            self.stage.clock.shift(CALM_SECONDS)
             self.stage.sandbox.tick()
             self.stage.deliver()
             tasks.tick()
             self.stage.work()
             self.stage.clock.shift(EFFECT_SECONDS)
+            if not (self._unheard() or self._unread(began) or promises()):
+                return
+        raise AssertionError(f"never at rest: {self._unheard()} {self._unread(began)} {promises()}")
+
+    def _unheard(self) -> list[str]:
+        """What the platforms accepted and have not done, or have done and not told."""
+        world = self.stage.sandbox.world
+        return [
+            *(f"effect due {one.due_at}" for one in world._effects),
+            *(one.event for one in world.outbox.pending()),
+        ]
+
+    @staticmethod
+    def _unread(since: datetime) -> list[str]:
+        """Returns not read since, of those whose changes no list and no callback tells."""
+        ended = (PlatformStatus.REQUESTED, PlatformStatus.REJECTED, PlatformStatus.CANCELLED)
+        unread = Return.objects.filter(read_at__lt=since).exclude(platform_status__in=ended)
+        return list(unread.values_list("external_id", flat=True))
 
     def nothing_is_oversold(self) -> None:
-        """What shoppers can buy lies checked on a shelf, at every moment."""
+        """What shoppers can buy lies checked on a shelf, at every moment.
+
+        Or it did by the last verdict we could know: a unit taken back there stays on sale until its
+        return was read and the shop was told.
+        """
         for row in self.stage.sandbox.world.scayle.stock.values():
-            assert row.sellable <= row.truth, (
+            late = row.sellable - row.truth
+            assert late <= 0 or late <= self._not_yet_off_sale(row.sku), (
                 f"{row.sku}: {row.sellable} on sale, {row.truth} are there"
             )
+
+    def _not_yet_off_sale(self, sku: str) -> int:
+        """Units whose verdict was changed, unread or with the shop still to be told."""
+        going = Job.objects.filter(flow="restock").exclude(
+            state__in=[JobState.DONE, JobState.CANCELLED]
+        )
+        units = going.values_list("record_id", flat=True)
+        found = 0
+        for name, (its_sku, at) in self.taken_back.items():
+            its = ReturnItem.objects.filter(external_id=name)
+            unread = Q(return_record__read_at__lte=at)
+            found += its_sku == sku and its.filter(unread | Q(pk__in=units)).exists()
+        return found
 
     def buys_meanwhile(self) -> None:
         """Shoppers do not wait for us: they buy just after we have read how many there are."""
@@ -208,6 +298,23 @@ class Telling:
         place, outcome = act.values
         self.stage.checks_only(self.rmas[act.which], place, **dict(outcome))
 
+    def _correct(self, act: Act) -> None:
+        place, outcome = act.values
+        rma = self.rmas[act.which]
+        item = rma["items"][place]
+        wish = {"rma_id": rma["id"], "item_id": item["id"]}
+        self.stage.act("returngo", "correct_validation", **wish, **dict(outcome))
+        self.taken_back[str(item["id"])] = (item["sku"], self.stage.now())
+
+    def _look_again(self, act: Act) -> None:
+        """Somebody opens it again where it is done; an agent of theirs ends it after that."""
+        rma = self.rmas[act.which]
+        if self.stage.sandbox.world.returngo.rmas[rma["id"]].status == "Done":
+            self.stage.act("returngo", "reopen", rma_id=rma["id"], status="Received")
+
+    def _finish(self, act: Act) -> None:
+        self.stage.act("returngo", "done", rma_id=self.rmas[act.which]["id"])
+
     def _reopen(self, act: Act) -> None:
         self.stage.act("returngo", "reopen", rma_id=self.rmas[act.which]["id"], status="Pending")
 
@@ -232,6 +339,9 @@ def told(monkeypatch: pytest.MonkeyPatch, seed: int, way: int) -> Iterator[Telli
         stage.sandbox.world.effect_delay = EFFECT_SECONDS
         stage.sandbox.world.switchboard._random = Random(f"{seed}:{way}:faults")
         stage.sandbox.add_faults(*FAULTS)
+        returngo = stage.connection("returngo")
+        settings = returngo.settings | REREAD
+        Connection.objects.filter(pk=returngo.pk).update(settings=settings)
         telling = Telling(stage, Random(f"{seed}:{way}:telling"))
         stage.wire.meanwhile = telling.buys_meanwhile
         yield telling
@@ -296,6 +406,9 @@ def _balances() -> dict[str, dict[str, int]]:
 def _name(case: Case) -> str:
     if case.record_kind == "return_item":
         return str(ReturnItem.objects.get(pk=case.record_id).external_id)
+    unit = _CORRECTED.match(case.cause)
+    if unit is not None:  # the case is the refund's, the question one unit's
+        return str(ReturnItem.objects.get(pk=int(unit[1])).external_id)
     if case.record_kind == "return":
         return str(Return.objects.get(pk=case.record_id).external_id)
     return case.record_kind

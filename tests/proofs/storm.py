@@ -36,6 +36,17 @@ class InTurn(Worker):
         self._pool = None
 
 
+def promises(*also: JobState) -> list[str]:
+    """Jobs that will still be done by themselves, or are in these states, and unproved refunds."""
+    states = (JobState.DUE, JobState.WAITING, JobState.RUNNING, JobState.IN_DOUBT, *also)
+    jobs = Job.objects.filter(state__in=states).exclude(flow__in=CLOCKWORK)
+    open_refunds = Refund.objects.filter(status__in=REFUND_OPEN)
+    return [
+        *(f"{one.flow} {one.state} {one.error}" for one in jobs),
+        *(f"{one}: {one.status}" for one in open_refunds),
+    ]
+
+
 @dataclass
 class Journey:
     """One return, and what is still to happen to it at its platforms, in this order."""
@@ -193,11 +204,8 @@ class Storm:
 
     def owed(self) -> list[str]:
         """Promises not kept, refunds without proof, and cases not solved, in words."""
-        jobs = Job.objects.exclude(state__in=[JobState.DONE, JobState.CANCELLED])
-        owed = [f"{one.flow} {one.state} {one.error}" for one in jobs.exclude(flow__in=CLOCKWORK)]
-        owed += [f"{one}: {one.status}" for one in Refund.objects.filter(status__in=REFUND_OPEN)]
         cases = Case.objects.exclude(state=CaseState.SOLVED)
-        return owed + [f"{one.kind} {one.facts}" for one in cases]
+        return promises(JobState.PARKED) + [f"{one.kind} {one.facts}" for one in cases]
 
     def _time_passes(self, *, calm: bool) -> None:
         """Platforms carry out, call us, and we work, a few times; then the minute's clock."""
