@@ -94,7 +94,7 @@ class Tally:
     pending: int = 0
     different: list[Differs] = field(default_factory=list)
     accepted: list[Differs] = field(default_factory=list)
-    unheard: list[str] = field(default_factory=list)
+    unheard: list[tuple[Connection, str, str]] = field(default_factory=list)
     unreadable: tuple[Unreadable, ...] = ()
 
     def ask(self, connection: Connection, kind: str, external_id: str, *fields: str) -> None:
@@ -151,6 +151,9 @@ def _compare_orders(
     asked, in_shop = _asked(ids), _paid_in_shop(ids)
     told, paid, unknown_there = _paid_units(ids), _paid_orders(ids), _billing_unknown(ids)
     busy = _orders_at_work(ids, settled)
+    expected = _announced(
+        connection, "order", {one.external_id for one in seen} - set(known), settled
+    )
     for one in seen:
         if one.progress in (Progress.OPEN, Progress.UNKNOWN):
             continue
@@ -162,6 +165,10 @@ def _compare_orders(
         order_id = order.pk if order else None
         about: About = (connection, "order", order_id, one.external_id, order_id)
         tally.ask(connection, "order", one.external_id, "order")
+        if order is None and one.external_id not in expected:
+            tally.pending += 1
+            tally.unheard.append((connection, "order", one.external_id))
+            continue
         if order is None:
             says = f"order {one.number} is in the shop and not here"
             tally.add(Differs(*about, "order", "missing", "there", says))
@@ -263,12 +270,14 @@ def _orders_at_work(order_ids: list[int], settled: datetime) -> set[int]:
     return {order_id for order_id in busy if order_id is not None}
 
 
-def _announced(external_ids: list[str], *, returngo: Connection, before: datetime) -> set[str]:
-    """Returns we were told of long enough ago that we should have them."""
+def _announced(
+    connection: Connection, kind: str, external_ids: set[str], before: datetime
+) -> set[str]:
+    """Orders or returns we were told of long enough ago that we should have them."""
     return set(
         Message.objects.filter(
-            connection=returngo,
-            resource_kind="rma",
+            connection=connection,
+            resource_kind=kind,
             resource_id__in=external_ids,
             received_at__lte=before,
         ).values_list("resource_id", flat=True)
@@ -312,9 +321,7 @@ def _compare_returns(
     }
     busy = _orders_at_work([one.order_id for one in known.values() if one.order_id], settled)
     expected = _announced(
-        [one.external_id for one in seen if one.external_id not in known],
-        returngo=connection,
-        before=settled,
+        connection, "rma", {one.external_id for one in seen} - set(known), settled
     )
     held = set(
         ReturnItem.objects.filter(return_record__in=known.values())
@@ -327,7 +334,7 @@ def _compare_returns(
         ours = known.get(one.external_id)
         if ours is None and one.external_id not in expected:
             tally.pending += 1
-            tally.unheard.append(one.external_id)
+            tally.unheard.append((connection, "rma", one.external_id))
             continue
         if ours is None:
             says = f"return {one.external_id} is at {connection.name} and not here"

@@ -86,13 +86,13 @@ def record(work: Work, both: Both) -> Evidence:
     returngo = Connection.objects.select_related("retailer").get(pk=work.job.record_id)
     minutes = _settling_minutes(work.policy(returngo.retailer_id).values)
     tally = compare(returngo, both, settled=work.at - timedelta(minutes=minutes))
-    for rma in tally.unheard:
+    for connection, kind, name in tally.unheard:
         # Nobody told us of it yet: ask for it now. The next comparison expects it to be here.
         nudge(
-            connection_id=returngo.pk,
-            topic="rma",
+            connection_id=connection.pk,
+            topic=kind,
             kind="missed",
-            resource=("rma", rma),
+            resource=(kind, name),
             origin=Message.Origin.SWEEP,
             at=work.at,
         )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from finance.models import Reconciliation
-from integrator.models import Case, Connection, Job
-from tests.journeys.causes import CAUSES, ORDERS, SKU
+from integrator.engine.inbox import nudge
+from integrator.models import Case, Connection, Job, Message
+from tests.journeys.causes import CAUSES, ORDER, ORDERS, SKU
 from tests.story import Stage
 
 
@@ -135,3 +136,35 @@ def test_a_comparison_with_an_unreadable_return_goes_on(stage: Stage) -> None:
     assert (newest_run().compared, newest_run().unreadable) == (1, 1)
     assert "0 differences" in stage.compare()
     assert "could be read" in stage.compare()
+
+
+def test_an_order_nobody_told_us_of_is_asked_for_before_it_is_called_missing(stage: Stage) -> None:
+    """Its callbacks are lost, and the comparison comes before the next look for missed orders."""
+    stage.breaks("scayle", "*", "callback_suppress")
+    stage.passes(minutes=30, step=5)
+    order = stage.ships(stage.shop_sells(SKU))
+    portal = stage.connection("returngo")
+    stage.clock.shift(1200)
+    nudge(
+        connection_id=portal.pk,
+        topic="compare-due",
+        kind="compare-due",
+        resource=("connection", str(portal.pk)),
+        origin=Message.Origin.CLOCK,
+        at=stage.now(),
+    )
+    stage.work()
+
+    assert (newest_run().compared, newest_run().pending, newest_run().different) == (1, 1, 0)
+    assert stage.order(order).status == "COMPLETED"  # it was asked for at once
+    stage.passes(minutes=70, step=10)
+    assert stage.open_cases() == []
+
+
+def test_an_order_that_stays_away_is_missing(stage: Stage) -> None:
+    stage.breaks("scayle", ORDER, "error", status=403)
+    order = stage.ships(stage.shop_sells(SKU))
+    stage.settle()
+    stage.passes(minutes=122, step=10)
+
+    assert stage.case("SYSTEMS_DIFFER").facts["what"] == f"Order {order['id']}"
