@@ -273,13 +273,16 @@ def _orders_at_work(order_ids: list[int], settled: datetime) -> set[int]:
 def _announced(
     connection: Connection, kind: str, external_ids: set[str], before: datetime
 ) -> set[str]:
-    """Orders or returns we were told of long enough ago that we should have them."""
+    """Orders or returns we were told of long enough ago that we should have them.
+
+    From when we began to act on it: after a pause of our own everything is on its way.
+    """
     return set(
         Message.objects.filter(
             connection=connection,
             resource_kind=kind,
             resource_id__in=external_ids,
-            received_at__lte=before,
+            routed_at__lte=before,
         ).values_list("resource_id", flat=True)
     )
 

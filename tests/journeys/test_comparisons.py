@@ -168,3 +168,15 @@ def test_an_order_that_stays_away_is_missing(stage: Stage) -> None:
     stage.passes(minutes=122, step=10)
 
     assert stage.case("SYSTEMS_DIFFER").facts["what"] == f"Order {order['id']}"
+
+
+def test_what_came_while_nobody_worked_is_on_its_way(stage: Stage) -> None:
+    """Heard twenty minutes ago, and looked at only now, together with the comparison."""
+    stage.passes(minutes=50, step=10)
+    order = stage.ships(stage.shop_sells(SKU))
+    stage.deliver()
+    stage.clock.shift(1200)
+    stage.tick_and_work()
+
+    assert (newest_run().pending, newest_run().different) == (1, 0)
+    assert stage.order(order).status == "COMPLETED"
