@@ -100,7 +100,7 @@ ROUTES: Routes = {
     "return_item.custody:CLOSED": [show_in_transit.FLOW, collect_statuses.FLOW],
     "inspection.disposition:RESTOCK": [restock.FLOW, refund.FLOW],
     "inspection.disposition:QUARANTINE": [restock.FLOW, refund.FLOW],
-    "inspection.disposition:NOT_RETURNED": [restock.FLOW],
+    "inspection.disposition:NOT_RETURNED": [restock.FLOW, complete_return.FLOW],
     "inspection.disposition:SENT_BACK": [restock.FLOW],
     "inspection.disposition:WRITTEN_OFF": [restock.FLOW],
     "return_item.money:REFUSED": [collect_statuses.FLOW],

@@ -27,11 +27,11 @@ from integrator.flows.tell_failed_refund import is_signed, sign_of
 from integrator.models import Connection
 from integrator.platforms.returngo.client import ReturnGO
 from returns.cases import COMPLETE_FAILED
-from returns.models import Exchange, Return, ReturnItem
+from returns.models import Exchange, Inspection, Return, ReturnItem
 from returns.services import return_complete
 from returns.services.exchanges import unit_gets_goods, unit_is_exchanged
 from returns.shapes import Method, MoneySeen, MoneyStatus, PlatformStatus, Resolution, ReturnSeen
-from returns.states import Custody, Money
+from returns.states import Custody, Disposition, Money
 
 PROVED = (Money.RECORDED, Money.SETTLED)
 OVER = (*PROVED, Money.WAIVED)
@@ -48,17 +48,19 @@ class Told:
 def aim(facts: Sequence[Fact]) -> dict[int, Aim]:
     """A recorded refund makes its return due, and a replacement that got further.
 
-    So does a unit that comes after its money or its replacement.
+    So does a unit that comes after its money or its replacement, or turns out to be missing then.
     """
     exchanges = {fact.record_id for fact in facts if fact.record_kind == "exchange"}
     refunds = {fact.record_id for fact in facts if fact.record_kind == "refund"}
     units = {fact.record_id for fact in facts if fact.record_kind == "return_item"}
+    verdicts = {fact.record_id for fact in facts if fact.record_kind == "inspection"}
     found = {
         (kind, pk): row
         for kind, rows in (
             ("refund", _of_refunds(refunds)),
             ("exchange", _of_exchanges(exchanges)),
             ("return_item", _of_units(units)),
+            ("inspection", _of_verdicts(verdicts)),
         )
         for pk, *row in rows
     }
@@ -105,6 +107,18 @@ def _of_units(ids: Collection[int]) -> Iterable[tuple[Any, ...]]:
         "return_record__order_id",
         "return_record__connection_id",
         "return_record__external_id",
+    )
+
+
+def _of_verdicts(ids: Collection[int]) -> Iterable[tuple[Any, ...]]:
+    return Inspection.objects.filter(
+        pk__in=ids, return_item__money__in=PROVED, return_item__blocked_by=""
+    ).values_list(
+        "pk",
+        "return_item__return_record_id",
+        "return_item__return_record__order_id",
+        "return_item__return_record__connection_id",
+        "return_item__return_record__external_id",
     )
 
 
@@ -198,7 +212,8 @@ def _paid_after_all(record_: Return, seen: ReturnSeen) -> list[str]:
 def _is_finished(work: Work, record_: Return) -> bool:
     """Nothing of it is open any more: every unit is paid or settled, none is held, none to come.
 
-    A unit that was paid before it came back is not over: closing it would lose its verdict.
+    A unit that was paid before it came back is not over: closing it would lose its verdict. One
+    that turned out to be missing will not come: what was paid for it is finance's question.
     """
     values = work.policy(record_.connection.retailer_id).values
     arrived = {Custody.INSPECTED, Custody.CLOSED}
@@ -213,9 +228,15 @@ def _is_finished(work: Work, record_: Return) -> bool:
             item.custody == Custody.CLOSED
             or _is_exchanged(item, values)
             or (_is_paid(item) and (item.custody in arrived or item.method == Method.KEPT))
+            or (item.money in OVER and _is_missing(item))
         )
         for item in items
     )
+
+
+def _is_missing(item: ReturnItem) -> bool:
+    last = item.inspections.order_by("-version").first()
+    return last is not None and last.disposition == Disposition.NOT_RETURNED
 
 
 def _is_exchanged(item: ReturnItem, values: Mapping[str, Any]) -> bool:

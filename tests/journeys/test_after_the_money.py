@@ -101,6 +101,7 @@ def test_a_unit_paid_at_once_that_was_not_in_the_parcel(stage: Stage) -> None:
     case = stage.case("CORRECTION_AFTER_REFUND")
     assert case.money_minor == order["items"][0]["paid"]
     assert RETURN_ITEMS not in stage.calls()
+    assert stage.rma_there(rma)["status"] == "Done"
 
 
 @pytest.mark.requirement("R058")

@@ -123,6 +123,28 @@ def test_a_unit_said_to_be_missing_after_it_was_put_on_sale_is_taken_off_again(
     assert "NOT_IN_PARCEL" in stage.open_cases()
 
 
+def test_a_paid_unit_that_is_missing_after_all_holds_up_nobody(stage: Stage) -> None:
+    rma = stage.comes_back(stage.sold(SKU, "TEE-BLK-L"))
+    before = stage.sellable(SKU)
+    stage.warehouse_checks(rma, 0)
+    assert stage.unit(rma, 0).money == "RECORDED"
+    corrects(stage, rma, "missing")
+    stage.passes(minutes=6, step=3)
+    assert stage.open_cases() == ["CORRECTION_AFTER_REFUND"]
+
+    stage.warehouse_checks(rma, 1)
+    assert stage.rma_there(rma)["status"] == "Done"
+    assert stage.returned(rma).status == "COMPLETED"
+    assert stage.open_cases() == ["CORRECTION_AFTER_REFUND"]  # it is finance's question alone
+
+    corrects(stage, rma, "fine")  # it is found
+    seen_again(stage, rma)
+    stage.settle()
+    stage.passes(minutes=6, step=3)
+    assert stage.sellable(SKU) == before + 1 == stage.stock_there(SKU)["truth"]
+    assert (stage.open_cases(), stage.owed()) == ([], [])
+
+
 def second_warehouse(stage: Stage) -> None:
     """Berlin, as the shop and as the returns platform call it."""
     Location.objects.create(
