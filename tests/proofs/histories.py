@@ -1,7 +1,7 @@
-"""What happens at the platforms, drawn by a seed, and ways in which we may come to hear of it.
+"""Ways in which we may come to hear of a history, and where everything is at its end.
 
-A history is fixed before anything runs: no act in it depends on what we do. ``Telling`` plays it on
-a stage; two of them differ only in the order, number and time of what we hear and when we look.
+``Telling`` plays a history on a stage; two of them differ only in the order, number and time of
+what we hear and when we look.
 """
 
 from __future__ import annotations
@@ -11,34 +11,31 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
-from typing import Any
 
 import pytest
 from django.db import transaction
 from django.db.models import Q
 
+from finance.cases import SYSTEMS_DIFFER
 from fulfilment.models import StockMovement
 from integrator.flows import tasks
 from integrator.models import Case, CaseState, Connection, Job, JobState
 from returns.models import Return, ReturnItem
 from returns.shapes import PlatformStatus
+from tests.proofs.acts import SKUS, Act
 from tests.proofs.storm import EFFECT_SECONDS, InTurn, promises
 from tests.story import Row, Stage, opened
 
-CALM_SECONDS = 1000  # longer than the callbacks are delayed
+# How old a reading may get: callbacks tell of no verdict. At the end not every round reads again,
+# because the comparison leaves out what is being read.
+REREAD_MINUTES = 10
+CALM_REREAD_MINUTES = 30
+CALM_SECONDS = 1300  # longer than the callbacks are delayed
 CALM_ROUNDS = 20
-# Read again is what a sweep finds older than this: callbacks tell of no verdict.
-REREAD = {f"reread_{whose}minutes": 10 for whose in ("", "ours_", "done_")}
-SKUS = ("JKT-NVY-M", "TEE-BLK-L", "SHT-OXF-S")
-RESTOCK: Row = {"returned": True, "restockable": True}
-QUARANTINE: Row = {"returned": True, "restockable": False}
-MISSING: Row = {"returned": False}
 _CORRECTED = re.compile(r"correction:unit:(\d+)$")
-OUTCOMES = (RESTOCK, QUARANTINE, MISSING)
-VERDICTS = ("validate", "correct")
 # Lost for ever is only what a later reading can make up for. How a payment ended is said in its
 # callback alone, so that one may come late, twice and out of order, but it comes.
 FAULTS: tuple[Row, ...] = (
@@ -56,119 +53,6 @@ FAULTS: tuple[Row, ...] = (
     {"platform": "*", "endpoint": "*", "fault": "callback_suppress", "probability": 0.3},
     {"platform": "*", "endpoint": "*", "fault": "callback_delay", "seconds": 900},
 )
-
-
-@dataclass(frozen=True)
-class Act:
-    """One act at a platform. ``which`` is the order or the return it is about, by its number."""
-
-    verb: str
-    which: int
-    values: tuple[Any, ...] = ()
-
-
-@dataclass
-class Draft:
-    """A return as the one who draws a history imagines it."""
-
-    units: int
-    step: str = "Requested"
-    verdicts: dict[int, Row] = field(default_factory=dict)
-
-    @property
-    def goes_on(self) -> bool:
-        return self.step not in ("Over", "Judged")
-
-
-def drawn(seed: int, steps: int) -> list[Act]:
-    """So many acts, each possible whatever we have done meanwhile."""
-    dice = Random(f"{seed}:history")
-    acts: list[Act] = []
-    free: dict[int, list[int]] = {}
-    drafts: list[Draft] = []
-    while len(acts) + sum(one.step == "Looked at" for one in drafts) < steps:
-        going = [place for place, one in enumerate(drafts) if one.goes_on]
-        judged = [place for place, one in enumerate(drafts) if one.verdicts]
-        if judged and dice.random() < 0.2:
-            number = dice.choice(judged)
-            acts.append(_corrected(dice, number, drafts[number]))
-        elif len(going) < 3 and not any(free.values()):
-            skus = tuple(dice.choice(SKUS) for _ in range(dice.randint(1, 3)))
-            free[len(free)] = list(range(len(skus)))
-            acts.append(Act("sell", len(free) - 1, skus))
-        elif len(going) < 4 and any(free.values()):
-            order = dice.choice([one for one, places in free.items() if places])
-            count = dice.randint(1, len(free[order]))
-            acts.append(Act("request", order, tuple(free[order][:count])))
-            free[order] = free[order][count:]
-            drafts.append(Draft(count))
-        elif dice.random() < 0.15:
-            acts.append(Act("buy", 0, (dice.choice(SKUS),)))
-        else:
-            number = dice.choice(going)
-            acts.append(_next_act(dice, number, drafts[number]))
-    for number, draft in enumerate(drafts):
-        if draft.step == "Looked at":
-            acts.append(_moved(draft, number, "finish"))
-    return acts
-
-
-def _next_act(dice: Random, number: int, draft: Draft) -> Act:
-    if draft.step == "Requested":
-        return _moved(draft, number, "approve" if dice.random() < 0.85 else "reject")
-    if draft.step == "Ended":
-        return _moved(draft, number, "reopen" if dice.random() < 0.7 else "stay_ended")
-    if draft.step == "Approved":
-        return _moved(draft, number, "ship_parcel" if dice.random() < 0.85 else "cancel")
-    if draft.step == "Shipped":
-        return _moved(draft, number, "receive")
-    if draft.step == "Looked at":
-        return _moved(draft, number, "finish")
-    place = dice.choice([one for one in range(draft.units) if one not in draft.verdicts])
-    outcome = dice.choices(OUTCOMES, [5, 3, 1])[0]
-    draft.verdicts[place] = outcome
-    if len(draft.verdicts) == draft.units:
-        draft.step = "Judged"
-    return Act("validate", number, (place, tuple(outcome.items())))
-
-
-def _corrected(dice: Random, number: int, draft: Draft) -> Act:
-    """Another verdict on a unit; or a return, once it is done, is opened again for a while."""
-    if draft.step == "Judged" and dice.random() < 0.25:
-        return _moved(draft, number, "look_again")
-    place = dice.choice(list(draft.verdicts))
-    others = [one for one in OUTCOMES if one != draft.verdicts[place]]
-    outcome = dice.choices(others, [1 if one == MISSING else 4 for one in others])[0]
-    draft.verdicts[place] = outcome
-    return Act("correct", number, (place, tuple(outcome.items())))
-
-
-def right_from_the_start(history: Sequence[Act]) -> list[Act]:
-    """The same history where each verdict is at once what it became in the end."""
-    last = {(act.which, act.values[0]): act.values for act in history if act.verb in VERDICTS}
-    return [
-        replace(act, values=last[act.which, act.values[0]]) if act.verb == "validate" else act
-        for act in history
-        if act.verb != "correct"
-    ]
-
-
-_THEN = {
-    "approve": "Approved",
-    "reject": "Ended",
-    "cancel": "Ended",
-    "reopen": "Requested",
-    "stay_ended": "Over",
-    "ship_parcel": "Shipped",
-    "receive": "Received",
-    "look_again": "Looked at",
-    "finish": "Judged",
-}
-
-
-def _moved(draft: Draft, number: int, verb: str) -> Act:
-    draft.step = _THEN[verb]
-    return Act(verb, number)
 
 
 # --- telling it ----------------------------------------------------------------------------------
@@ -214,10 +98,8 @@ class Telling:
             self.stage.work()
 
     def _calm(self) -> None:
-        """Until everything was told and read and nothing is owed; the platforms stay as they are.
-
-        A round is longer than any callback takes, and than a reading may be old.
-        """
+        """Until all was told and read and nothing is owed; the platforms stay as they are."""
+        reads_again(self.stage, minutes=CALM_REREAD_MINUTES)
         began = self.stage.now()
         for _ in range(CALM_ROUNDS):
             self.stage.clock.shift(CALM_SECONDS)
@@ -226,9 +108,10 @@ class Telling:
             tasks.tick()
             self.stage.work()
             self.stage.clock.shift(EFFECT_SECONDS)
-            if not (self._unheard() or self._unread(began) or promises()):
+            lacks = [*self._unheard(), *self._unread(began), *promises(), *self._differences()]
+            if not lacks:
                 return
-        raise AssertionError(f"never at rest: {self._unheard()} {self._unread(began)} {promises()}")
+        raise AssertionError(f"never at rest: {lacks}")
 
     def _unheard(self) -> list[str]:
         """What the platforms accepted and have not done, or have done and not told."""
@@ -244,6 +127,12 @@ class Telling:
         ended = (PlatformStatus.REQUESTED, PlatformStatus.REJECTED, PlatformStatus.CANCELLED)
         unread = Return.objects.filter(read_at__lt=since).exclude(platform_status__in=ended)
         return list(unread.values_list("external_id", flat=True))
+
+    @staticmethod
+    def _differences() -> list[str]:
+        """What a comparison found while it was on its way; the next one that sees it closes it."""
+        found = Case.objects.filter(kind=SYSTEMS_DIFFER.code).exclude(state=CaseState.SOLVED)
+        return list(found.values_list("cause", flat=True))
 
     def nothing_is_oversold(self) -> None:
         """What shoppers can buy lies checked on a shelf, at every moment.
@@ -327,6 +216,13 @@ class Telling:
     _approve = _reject = _cancel = _ship_parcel = _receive = _simply
 
 
+def reads_again(stage: Stage, *, minutes: int) -> None:
+    """Sweeps read again what was read before so many minutes."""
+    returngo = stage.connection("returngo")
+    pauses = {f"reread_{whose}minutes": minutes for whose in ("", "ours_", "done_")}
+    Connection.objects.filter(pk=returngo.pk).update(settings=returngo.settings | pauses)
+
+
 @contextmanager
 def told(monkeypatch: pytest.MonkeyPatch, seed: int, way: int) -> Iterator[Telling]:
     """A stage of its own for one telling; the database is as before when it is over."""
@@ -339,9 +235,7 @@ def told(monkeypatch: pytest.MonkeyPatch, seed: int, way: int) -> Iterator[Telli
         stage.sandbox.world.effect_delay = EFFECT_SECONDS
         stage.sandbox.world.switchboard._random = Random(f"{seed}:{way}:faults")
         stage.sandbox.add_faults(*FAULTS)
-        returngo = stage.connection("returngo")
-        settings = returngo.settings | REREAD
-        Connection.objects.filter(pk=returngo.pk).update(settings=settings)
+        reads_again(stage, minutes=REREAD_MINUTES)
         telling = Telling(stage, Random(f"{seed}:{way}:telling"))
         stage.wire.meanwhile = telling.buys_meanwhile
         yield telling
