@@ -13,3 +13,10 @@ from tests.story import Stage, opened
 def stage(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     with opened(monkeypatch) as stage:
         yield stage
+
+
+@pytest.fixture
+def long_stage(committed: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    """The same for a long story, on committed data."""
+    with opened(monkeypatch) as stage:
+        yield stage

@@ -111,8 +111,8 @@ def test_killed_between_call_and_answer_it_is_never_paid_twice(stage: Stage) -> 
 
 @pytest.mark.prove
 @pytest.mark.requirement("R025")
-def test_a_hundred_kills_between_call_and_answer_pay_nothing_twice(stage: Stage) -> None:
-    never_twice(stage, 100)
+def test_a_hundred_kills_between_call_and_answer_pay_nothing_twice(long_stage: Stage) -> None:
+    never_twice(long_stage, 100)
 
 
 @pytest.mark.requirement("R026")

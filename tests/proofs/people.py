@@ -161,10 +161,24 @@ class People:
         return int(Order.objects.values_list("external_id", flat=True).get(pk=case.order_id))
 
     def _twice(self, case: Case) -> Answer:
-        """The second return of a unit is cancelled where it was made."""
-        rma = self.stage.sandbox.world.returngo.rmas[int(case.facts["rma"])]
-        if rma.status in ("Pending", "Approved", "Received", "Validated"):
-            self.stage.act("returngo", "cancel", rma_id=rma.id)
+        """The return that did not bring the unit is cancelled where it was made."""
+        rmas = self.stage.sandbox.world.returngo.rmas
+        second = rmas[int(case.facts["rma"])]
+        units = {item.shop_line_item_id for item in second.items}
+        missing = [
+            rma
+            for rma in rmas.values()
+            if rma is not second
+            and any(
+                item.shop_line_item_id in units
+                and item.validation.at is not None
+                and not item.validation.returned
+                for item in rma.items
+            )
+        ]
+        for rma in missing or [second]:
+            if rma.status in ("Pending", "Approved", "Received", "Validated"):
+                self.stage.act("returngo", "cancel", rma_id=rma.id)
         return "fixed_there", {}
 
     def _pay(self, case: Case) -> Answer:
