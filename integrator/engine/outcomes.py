@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef
 
 from integrator.engine import cases, connections, jobs
 from integrator.engine.cases import CaseKind
@@ -29,6 +29,7 @@ from integrator.engine.statements import prepared
 from integrator.engine.states import Trace
 from integrator.engine.work import Work
 from integrator.models import Case, CaseState, Connection, Job, JobState
+from integrator.models.states import JOB_OPEN
 
 log = structlog.get_logger(__name__)
 
@@ -38,9 +39,7 @@ LOOK_UP_AGAIN_MIN = timedelta(seconds=1)
 LOOK_UP_DOUBLINGS_MAX = 7  # a doubt nobody settles is looked at every few hours, not every minute
 
 
-# How causes begin that are about one step and nothing else.
-LATE = "late:"  # its promise is broken
-OWN = "job:"  # it stopped, or is in doubt
+LATE = "late:"  # how the cause of a broken promise begins
 
 
 class FlowBroke(Exception):
@@ -155,7 +154,7 @@ class Outcomes:
         if flow is not None:
             self.open_case(Work(job, flow, at=self.clock()), cases.JOB_CRASHES, job.error)
         else:
-            cause = f"{OWN}{job.flow}:{job.record_id}"
+            cause = f"job:{job.flow}:{job.record_id}"
             Job.objects.filter(pk=job.pk).update(cause=cause)
             facts = {"error": job.error, "crashes": job.crashes}
             _open_without_flow(cases.JOB_CRASHES, job, cause, facts, at=self.clock())
@@ -203,7 +202,7 @@ class Outcomes:
         }
         if error is not None and error.money_minor is not None:
             about["money_minor"] = error.money_minor
-        own = f"{OWN}{job.flow}:{job.record_id}:{job.lane}"[:200]
+        own = f"job:{job.flow}:{job.record_id}:{job.lane}"[:200]
         cause = (error.cause if error is not None else "") or own
         if holds:
             Job.objects.filter(pk=job.pk).update(cause=cause)
@@ -270,10 +269,9 @@ def report_late(routes: Routes, *, at: datetime, limit: int = 200) -> int:
     flows = flows_of(routes)
     outcomes = Outcomes(flows, lambda: at)
     codes = {cases.JOB_LATE.code, *(flow.on_late.code for flow in flows.values())}
-    ended = Case.objects.filter(
-        Q(cause__startswith=LATE) | Q(cause__startswith=OWN),
-        job__state__in=[JobState.DONE, JobState.CANCELLED],
-    )
+    # Others may still wait for what holds a whole group.
+    waits = Job.objects.filter(cause=OuterRef("cause"), state__in=[*JOB_OPEN, JobState.PARKED])
+    ended = Case.objects.filter(~Exists(waits), job__state__in=[JobState.DONE, JobState.CANCELLED])
     for case in ended.exclude(state=CaseState.SOLVED).order_by("id")[:limit]:
         cases.solve(
             case,

@@ -5,6 +5,7 @@ Nobody here reads our own figures to find out whether a customer was paid.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
@@ -101,7 +102,7 @@ class People:
             "SOT_VIOLATION": lambda case: ("not_an_error", {}),
             "CANCELLED_WITH_GOODS": self._stranded,
             "PAID_IN_SHOP": self._paid_in_shop,
-            "CORRECTION_AFTER_REFUND": lambda case: ("leave_as_paid", {}),
+            "CORRECTION_AFTER_REFUND": self._after_the_money,
         }
         if case.kind in known:
             return known[case.kind](case)
@@ -159,6 +160,14 @@ class People:
     @staticmethod
     def _order(case: Case) -> int:
         return int(Order.objects.values_list("external_id", flat=True).get(pk=case.order_id))
+
+    def _after_the_money(self, case: Case) -> Answer:
+        """What was paid for nothing stays paid. Was it paid twice? The books say so, or not."""
+        often = Counter(payment.unit for payment in self.payments())
+        is_once = all(often[unit] == 1 for unit in self.units(case))
+        if case.cause.startswith("twice:") and is_once:
+            return "not_an_error", {}
+        return "leave_as_paid", {}
 
     def _twice(self, case: Case) -> Answer:
         """The return that did not bring the unit is cancelled where it was made."""
