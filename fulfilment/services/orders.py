@@ -227,7 +227,8 @@ def _order_advance(order: Order, seen: OrderSeen, trace: Trace) -> None:
     if any(unit.status == UnitStatus.SHIPPED for unit in seen.units):
         target = OrderStatus.SHIPPED if target == OrderStatus.CAPTURED else target
     if target != order.status and target in ORDER_MOVES[order.status]:
-        move(order, "status", target, reason=f"The shop says {seen.raw_status}", trace=trace)
+        said = seen.raw_status.replace("_", " ")
+        move(order, "status", target, reason=f"The shop says {said}", trace=trace)
 
 
 def _check_sum(order: Order, seen: OrderSeen, trace: Trace) -> None:

@@ -64,6 +64,11 @@ def shared_codes() -> list[str]:
     return sorted(code for code, kind in CASE_KINDS.items() if kind.shared_cause)
 
 
+def kind_says(kind: str) -> str:
+    """What a platform calls a kind of record, in the words used here: rma → return."""
+    return "return" if kind == "rma" else kind.replace("_", " ")
+
+
 def flow_says(name: str) -> str:
     """What a flow does, as a short sentence without its full stop."""
     flow = _FLOWS.get(name)

@@ -197,7 +197,10 @@ def _panel(
         in_doubt=row.get("in_doubt", 0),
         stopped=row.get("stopped", 0),
         oldest=words.ago_text(oldest, at=at) if oldest else "",
-        rates=list(connection.rates.all()),
+        rates=sorted(
+            (one for one in connection.rates.all() if one.resets_at > at),
+            key=lambda one: (one.remaining / max(one.limit, 1), one.scope),
+        ),
         last_callback=words.ago_text(called, at=at) if called else "none in 30 days",
         cases=cases.get(connection.pk, 0),
         holds=connection.holds_work,

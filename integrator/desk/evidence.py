@@ -11,6 +11,7 @@ from finance.models import Refund
 from finance.states import RefundStatus
 from fulfilment.models import Order
 from fulfilment.shapes import Billing
+from fulfilment.states import Bucket
 from integrator.desk import catalogue, directory, words
 from integrator.engine.case_kinds import CaseKind
 from integrator.models import Attempt, Case, Job
@@ -25,7 +26,7 @@ FACT_WORDS = {
     "amount": "Amount",
     "error": "What was said",
     "step": "Step",
-    "due": "Should have been done by",
+    "due": "Due",
     "theirs": "Their value",
     "ours": "Our value",
     "platform": "Platform",
@@ -36,7 +37,7 @@ FACT_WORDS = {
     "crashes": "Times stopped",
     "paid": "Paid",
     "items": "Units and fees",
-    "what": "What differs",
+    "what": "About",
 }
 
 
@@ -277,11 +278,20 @@ def tries_of(job: Job | None) -> list[Try]:
     return [Try(one, list(one.calls)) for one in job.tries.order_by("-id")[:10]]
 
 
+# Names of evidence that do not speak for themselves.
+_PROOF_WORDS = {"nothing": "nothing to do:", "rma": "return"}
+_BUCKETS = {one.value: str(one.label).lower() for one in Bucket}
+
+
 def proof_words(evidence: Mapping[str, Any]) -> str:
     """What counts as proof, in one line."""
     told = [
-        f"{name.replace('_', ' ')} {value}"
+        f"{_PROOF_WORDS.get(name, name.replace('_', ' '))} {_BUCKETS.get(str(value), value)}"
         for name, value in evidence.items()
-        if isinstance(value, str | int) and not isinstance(value, bool) and value != ""
+        if isinstance(value, str | int)
+        and not isinstance(value, bool)
+        and value != ""
+        # An amount in cents is nothing to read; the refund itself shows it.
+        and not name.endswith("_minor")
     ]
     return ", ".join(told[:2])

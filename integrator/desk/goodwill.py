@@ -13,23 +13,24 @@ from fulfilment.models import Order
 from integrator.desk import words
 from integrator.desk.auth import DeskRequest, needs, trace_of
 from integrator.desk.case_forms import NOTE_MAX
+from integrator.desk.order import page_of
 from integrator.engine import choices
 
 
 @require_POST
 @needs("goodwill.ask")
 def ask(request: DeskRequest, order_id: int) -> HttpResponse:
-    """Put an amount and a reason in front of finance."""
+    """Put an amount and a reason in front of finance. A form with a mistake comes back as typed."""
     order = get_object_or_404(Order.objects.select_related("connection__retailer"), pk=order_id)
     note = words.typed(request.POST.get("note", ""))[:NOTE_MAX]
+    typed = words.typed(request.POST.get("amount", ""))
+    errors = {} if note else {"note": "Say why in one sentence"}
     try:
-        amount = words.minor_of(words.typed(request.POST.get("amount", "")), order.currency)
+        amount = words.minor_of(typed, order.currency)
     except words.UnableToRead as error:
-        messages.warning(request, f"Goodwill: {error}")
-        return redirect("order", order_id)
-    if amount <= 0 or not note:
-        messages.warning(request, "Goodwill: say how much, and why in one sentence")
-        return redirect("order", order_id)
+        errors["amount"] = str(error)
+    if errors:
+        return page_of(request, order, goodwill={"amount": typed, "note": note, "errors": errors})
     policy = choices.current(order.connection.retailer)
     with transaction.atomic():
         goodwill_ask(

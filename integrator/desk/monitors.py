@@ -138,7 +138,7 @@ def _rows(show: str, found: list[Any], request: DeskRequest, known: Directory) -
         return [_step(one, request) for one in found]
     if show == "found":
         return [_find(one, known) for one in found]
-    return [_case(one) for one in found]
+    return [_case(one, request) for one in found]
 
 
 def _owners(found: list[Return]) -> dict[int, Case]:
@@ -166,7 +166,7 @@ def _return(one: Return, owners: dict[int, Case], request: DeskRequest) -> Row:
     return Row(
         title=f"Return {one.external_id}",
         sub=f"missing: {', '.join(missing(one))}",
-        symbol="bad" if case is not None else "idle",
+        symbol="idle" if case is None else "bad" if case.due_at <= request.at else "wait",
         state=str(one.get_status_display()),
         since=since,
         who=who,
@@ -189,7 +189,7 @@ def _step(job: Job, request: DeskRequest) -> Row:
 
 def _find(message: Message, known: Directory) -> Row:
     return Row(
-        title=f"{message.resource_kind.upper()} {message.resource_id}",
+        title=f"{catalogue.kind_says(message.resource_kind).capitalize()} {message.resource_id}",
         sub=f"{known.name(message.connection_id)} did not tell us",
         symbol="wait",
         state="missed by callback",
@@ -199,12 +199,12 @@ def _find(message: Message, known: Directory) -> Row:
     )
 
 
-def _case(case: Case) -> Row:
+def _case(case: Case, request: DeskRequest) -> Row:
     said = catalogue.said_of(case)
     return Row(
         title=said.title,
         sub=said.happened,
-        symbol="bad",
+        symbol="bad" if case.due_at <= request.at else "wait",
         state=str(case.get_state_display()),
         since=case.opened_at,
         who=str(Role(case.owner).label),

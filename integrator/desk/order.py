@@ -96,8 +96,12 @@ def order(request: DeskRequest, order_id: int) -> HttpResponse:
     )
     if found is None:
         raise Http404
-    context = _context(request, found)
-    return render(request, "fulfilment/order.html", context)
+    return page_of(request, found)
+
+
+def page_of(request: DeskRequest, order: Order, **more: Any) -> HttpResponse:
+    """The order's page; ``more`` is what a form that came back adds to it."""
+    return render(request, "fulfilment/order.html", {**_context(request, order), **more})
 
 
 def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
@@ -135,6 +139,7 @@ def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
         "connection_name": known.name(order.connection_id),
         "customer": order.customer if may(request, "personal.see") else None,
         "items": _items(order, items, units),
+        "split": {item.parent_id for item in items},
         "returns": _returns(units, times, movements, known, at),
         "exchanges": _exchanges(order) if any(unit.goes_out for unit in units) else [],
         "made_for": _made_for(order),

@@ -5,17 +5,26 @@ Built from rows that are already read; asks the database nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 
+from finance.states import RefundStatus
 from fulfilment.models import StockMovement
 from fulfilment.states import Bucket, OrderStatus
 from integrator.desk import catalogue, directory, evidence, history, words
 from integrator.desk.catalogue import OURS, PERSON, Tile
 from integrator.models import CaseEvent, Job, JobState, Message, Transition
-from returns.states import Custody, Money, ReturnStatus
+from returns.states import (
+    Custody,
+    DifferenceStatus,
+    Disposition,
+    ExchangeStatus,
+    Money,
+    ReturnStatus,
+)
 
 THEMES = {"all": "All", "money": "Money", "stock": "Stock", "people": "People"}
 _STATUS_WORDS = {
@@ -23,6 +32,10 @@ _STATUS_WORDS = {
     "return": ("The return is", ReturnStatus),
     "return_item.custody": ("The unit is", Custody),
     "return_item.money": ("Money for the unit:", Money),
+    "inspection": ("Verdict:", Disposition),
+    "exchange.status": ("The replacement:", ExchangeStatus),
+    "exchange.difference": ("The replacement's price difference:", DifferenceStatus),
+    "refund": ("Refund:", RefundStatus),
 }
 _HOUSEKEEPING = frozenset({"case", "approval", "connection", "job", "batch", "batch_item"})
 
@@ -133,7 +146,9 @@ def _heard(message: Message, known: directory.Directory) -> Event:
 
 def _event_words(message: Message) -> str:
     text = message.kind.replace("-", " ").replace("_", " ").replace(".", " ").lower()
-    return f"{text} ({message.resource_kind} {message.resource_id})"
+    about = catalogue.kind_says(message.resource_kind)
+    text = re.sub(r"\brma\b", catalogue.kind_says("rma"), text)
+    return f"{text} ({about} {message.resource_id})"
 
 
 def _themes(kind: str) -> frozenset[str]:
@@ -150,9 +165,7 @@ def _changed(one: Transition) -> Event:
     named = _STATUS_WORDS.get(f"{one.record_kind}.{one.field}") or _STATUS_WORDS.get(
         one.record_kind
     )
-    if one.record_kind == "refund":
-        said = f"Refund: {one.new.replace('_', ' ').lower()}"
-    elif named is None:
+    if named is None:
         said = f"{one.record_kind.replace('_', ' ').capitalize()}: {one.new.lower()}"
     else:
         start, enum = named

@@ -12,12 +12,12 @@ from typing import Any
 from django import template
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import conditional_escape, format_html
+from django.utils.safestring import SafeString, mark_safe
 
-from integrator.desk import shell, words
+from integrator.desk import catalogue, shell, words
 from integrator.desk.catalogue import Tile, tile_of
-from integrator.engine import clock
+from integrator.engine import clock, limits
 
 register = template.Library()
 
@@ -28,6 +28,50 @@ SYMBOLS = frozenset({"ok", "wait", "bad", "doubt", "idle", "pause"})
 def fee_name(key: str) -> str:
     """A platform's name of a fee as words: returnFee → return fee."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", key).replace("_", " ").lower()
+
+
+# Groups of capitals and digits with hyphens between them: DE-70002-X1, JKT-NVY-M. Longer
+# ones may break after all, or they would leave a phone's screen.
+_IDS = re.compile(r"\b[A-Z0-9]+(?:-[A-Z0-9]+)+\b")
+_WIDEST = 24
+
+
+@register.filter
+def whole_ids(text: object) -> SafeString:
+    """A sentence whose order numbers, keys and SKUs are never cut at the end of a line."""
+    return mark_safe(  # nosec B308  (escaped first; the pattern finds nothing of what escaping makes)
+        _IDS.sub(_whole, conditional_escape(str(text)))
+    )
+
+
+def _whole(found: re.Match[str]) -> str:
+    text = found.group()
+    return f'<span class="nw">{text}</span>' if len(text) <= _WIDEST else text
+
+
+@register.filter
+def kind_name(kind: str) -> str:
+    """What a platform calls a kind of record, in the words used here: rma → return."""
+    return catalogue.kind_says(kind)
+
+
+@register.filter
+def calls_name(scope: str) -> str:
+    """The calls a limit counts: ordersRead → orders, reading."""
+    if not scope:
+        return "every call"
+    if scope == limits.DAY:
+        return "every call of the day"
+    parts = re.fullmatch(r"(.+)(Read|Write)", scope)
+    if parts is None:
+        return fee_name(scope)
+    about = "everything" if parts[1] == "global" else fee_name(parts[1])
+    return f"{about}, {'reading' if parts[2] == 'Read' else 'writing'}"
+
+
+@register.filter
+def thousands(count: int) -> str:
+    return f"{count:,}"
 
 
 @register.simple_tag

@@ -13,12 +13,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from finance.states import RefundStatus
-from fulfilment.models import Order
+from fulfilment.models import Order, OrderItem
 from fulfilment.shapes import OrderKind
 from integrator.engine.states import move
-from integrator.models import Connection, JobState
+from integrator.models import Case, Connection, JobState
 from returns.models import Exchange, ExchangeItem
-from returns.states import Custody
+from returns.states import Custody, ReturnStatus
 from tests.desk import factories
 
 UNITS = (
@@ -164,7 +164,7 @@ def test_one_time_line_tells_when_it_happened_when_we_learnt_it_and_who_said_so(
 
     assert "2 h 14 min later" in text
     assert "Missed by callback; our own look found it." in text
-    assert "ReturnGO told us: rma status updated" in text
+    assert "ReturnGO told us: return status updated" in text
     assert "Proof: level 9" in text
     assert "1 missed by callback" in text
 
@@ -237,6 +237,69 @@ def test_an_order_takes_the_same_few_queries_however_much_happened(
         assert client.get(f"/orders/{order.pk}/").status_code == 200
 
     assert len(queries) <= 15
+
+
+@pytest.mark.parametrize("rows", [1, 12])
+def test_the_order_page_asks_no_more_often_for_more_replacements(
+    rows: int, order: Order, at: datetime, scayle: Connection, as_: Callable[[str], Client]
+) -> None:
+    rma = factories.return_of(order, "RMA1", at)
+    for number in range(1, rows + 1):
+        if number > 1:
+            rma.pk, rma.external_id, rma.status = None, f"RMA{number}", ReturnStatus.REQUESTED
+            rma.save(force_insert=True)
+        exchange = Exchange.objects.create(
+            connection=rma.connection,
+            return_record=rma,
+            order=order,
+            number=number,
+            key=f"EXC-RMA1-{number}",
+            currency="EUR",
+            requested_at=at,
+        )
+        ExchangeItem.objects.create(exchange=exchange, place=1, sku_code="4068-PET-L")
+        made = factories.order(f"100482913-X{number}", at)
+        trace = factories.trace(at)
+        changes = {"exchange_order_id": made.pk, "ordered_at": at}
+        move(exchange, "status", "ORDERED", reason="It is there", trace=trace, **changes)
+    client = as_("fiona")
+    client.get("/")
+
+    with CaptureQueriesContext(database) as queries:
+        html = client.get(f"/orders/{order.pk}/").content.decode()
+
+    assert html.count("EXC-RMA1-") >= rows
+    assert len(queries) <= 17
+
+
+@pytest.mark.parametrize(
+    ("amount", "note", "said"),
+    [("ten", "It came late", "Write an amount like 49.90"), ("10", " ", "Say why in one sentence")],
+)
+def test_a_wish_for_goodwill_with_a_mistake_comes_back_as_it_was_typed(
+    amount: str, note: str, said: str, order: Order, as_: Callable[[str], Client]
+) -> None:
+    given = {"amount": amount, "note": note}
+    html = as_("carla").post(f"/orders/{order.pk}/goodwill/", given).content.decode()
+
+    assert said in html
+    assert f'value="{amount}"' in html
+    assert note.strip() in html
+    assert not Case.objects.exists()
+
+
+def test_a_set_says_whether_its_price_is_split(order: Order, as_: Callable[[str], Client]) -> None:
+    unit, part = order.items.order_by("id")
+    OrderItem.objects.filter(pk=unit.pk).update(is_bundle=True)
+    page = words(as_("carla").get(f"/orders/{order.pk}/").content.decode())
+    assert "a set: its price is not split yet" in page
+
+    OrderItem.objects.filter(pk=part.pk).update(
+        parent=unit, share_basis="EQUAL", paid_minor=unit.paid_minor, tax_minor=unit.tax_minor
+    )
+    page = words(as_("carla").get(f"/orders/{order.pk}/").content.decode())
+    assert "a set: its price is split below" in page
+    assert "share: 129.95 / 1, " in page
 
 
 def test_the_list_pages_through_every_order_once(

@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 from django.db import connection as database
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils.html import strip_tags
 
 from integrator.desk import queue_rows
 from integrator.desk.queue_rows import Wanted
@@ -38,7 +39,8 @@ def ids(wanted: Wanted, at: datetime, size: int = 50) -> list[int]:
 
 def titles(client: Client, path: str) -> list[str]:
     html = client.get(path).content.decode()
-    return [unescape(title) for title in re.findall(r'<span class="t">(.*?)</span>', html)]
+    found = re.findall(r'<span class="t">(.*?)</span>(?=<span class="amt")', html)
+    return [unescape(strip_tags(title)) for title in found]
 
 
 @pytest.mark.requirement("R120")

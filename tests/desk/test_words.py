@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from integrator.desk import words
+from integrator.desk import evidence, words
 from integrator.engine.money import money_text
+from integrator.templatetags import desk
 
 NOON = datetime(2026, 11, 18, 12, 0, tzinfo=UTC)
 
@@ -93,3 +94,36 @@ def test_an_amount_has_the_decimals_its_platform_gave_it_everywhere(
     assert words.number_of(minor, currency) == shown
     assert money_text(minor, currency) == said
     assert words.minor_of(said.split()[0], currency) == minor
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("order DE-70002-X1 & more", 'order <span class="nw">DE-70002-X1</span> &amp; more'),
+        ("<b>WH-9</b>", '&lt;b&gt;<span class="nw">WH-9</span>&lt;/b&gt;'),
+        ("a gift-wrapped one", "a gift-wrapped one"),
+        ("A-" + "B" * 40, "A-" + "B" * 40),
+    ],
+)
+def test_a_number_is_never_cut_at_the_end_of_a_line(text: str, shown: str) -> None:
+    assert desk.whole_ids(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("scope", "said"),
+    [
+        ("ordersRead", "orders, reading"),
+        ("globalWrite", "everything, writing"),
+        ("returnItemsWrite", "return items, writing"),
+        ("day", "every call of the day"),
+        ("", "every call"),
+    ],
+)
+def test_limits_are_named_by_what_they_count(scope: str, said: str) -> None:
+    assert desk.calls_name(scope) == said
+
+
+def test_a_proof_is_written_in_words() -> None:
+    assert evidence.proof_words({"nothing": "no unit is here"}) == "nothing to do: no unit is here"
+    assert evidence.proof_words({"at": "hamburg", "to": "SELLABLE"}) == "at hamburg, to sellable"
+    assert evidence.proof_words({"refund": 2, "amount_minor": 8925}) == "refund 2"
