@@ -1,4 +1,4 @@
-"""Amounts that are split or worked out. Pure, in minor units, without losing a cent."""
+"""What a unit is worth in a refund. Pure, in minor units."""
 
 from __future__ import annotations
 
@@ -7,32 +7,6 @@ from typing import Any
 
 from fulfilment.models import OrderItem
 from fulfilment.shapes import ShareBasis
-from integrator.engine.money import money_text
-
-
-def spread(total_minor: int, weights: Sequence[int]) -> list[int]:
-    """``total_minor`` over ``weights``, whole cents, adding up: largest remainder, first one wins.
-
-    Equal parts when no weight says otherwise.
-    """
-    if not weights:
-        return []
-    parts = [max(weight, 0) for weight in weights]
-    if not sum(parts):
-        parts = [1] * len(parts)
-    whole = sum(parts)
-    shares = [total_minor * part // whole for part in parts]
-    by_remainder = sorted(
-        range(len(parts)), key=lambda place: (-(total_minor * parts[place] % whole), place)
-    )
-    for place in by_remainder[: total_minor - sum(shares)]:
-        shares[place] += 1
-    return shares
-
-
-def said(amount_minor: int, currency: str) -> str:
-    """An amount as cases say it: 12.34 EUR."""
-    return money_text(amount_minor, currency)
 
 
 def worked_out(

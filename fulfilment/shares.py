@@ -31,9 +31,15 @@ class Split:
 
 
 def spread(amount: int, weights: Sequence[int]) -> list[int]:
-    """``amount`` over ``weights`` without losing a minor unit: largest remainder."""
+    """``amount`` over ``weights`` without losing a minor unit: largest remainder, first one wins.
+
+    A weight below nothing counts as nothing. Equal parts when no weight says otherwise; no parts
+    when there is no weight at all.
+    """
+    weights = [max(weight, 0) for weight in weights]
+    if not any(weights):
+        weights = [1] * len(weights)
     whole = sum(weights)
-    assert amount >= 0 and whole > 0 and min(weights) >= 0, (amount, weights)
     shares = [amount * weight // whole for weight in weights]
     by_remainder = sorted(
         range(len(weights)), key=lambda place: (-(amount * weights[place] % whole), place)
@@ -58,6 +64,7 @@ def split(paid_minor: int, tax_minor: int, bundle: BundleSeen) -> list[Split]:
         for number in range(1, component.count + 1)
     ]
     weights = [(component.price_minor or 0) if priced else 1 for component, _ in units]
+    assert min(paid_minor, tax_minor, *weights) >= 0, (paid_minor, tax_minor, weights)
     paid = spread(paid_minor, weights)
     tax = spread_tax(tax_minor, paid)
     basis = bundle.basis if priced else ShareBasis.EQUAL

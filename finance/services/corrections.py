@@ -9,13 +9,13 @@ from __future__ import annotations
 from django.db.models import F
 
 from finance import cases as kinds
-from finance.amounts import said
 from finance.models import Refund, RefundItem
 from finance.services.books import post
 from finance.services.refunds import about, facts_of
 from finance.states import Account, RefundStatus
 from fulfilment.models import Order, OrderItem
 from integrator.engine import cases
+from integrator.engine.money import money_text
 from integrator.engine.states import Trace
 from integrator.models import Case, CaseState
 from returns.models import Inspection, Return, ReturnItem
@@ -125,9 +125,9 @@ def _open(
         facts={
             **facts_of(refund),
             "why": why,
-            "amount": said(paid_minor, refund.currency),
-            "due": said(due_minor, refund.currency),
-            "difference": said(abs(due_minor - paid_minor), refund.currency),
+            "amount": money_text(paid_minor, refund.currency),
+            "due": money_text(due_minor, refund.currency),
+            "difference": money_text(abs(due_minor - paid_minor), refund.currency),
             "paid_minor": paid_minor,
             "due_minor": due_minor,
             "part": part_id,

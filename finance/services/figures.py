@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 from django.db.models import F
 
-from finance.amounts import spread
 from finance.models import Refund, RefundItem
 from finance.services.books import FAILED, post, step_of
 from finance.services.reserving import origin_of
 from finance.states import Account, Subject
 from fulfilment.models import Order, OrderItem
+from fulfilment.shares import spread
 from integrator.engine.states import Trace
 
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from finance import cases as kinds
-from finance.amounts import said
 from finance.models import Refund
 from finance.states import RefundStatus, Subject
 from fulfilment.models import Order
 from integrator.engine import cases
+from integrator.engine.money import money_text
 from integrator.engine.states import Trace
 from integrator.models import Case
 
@@ -53,9 +53,9 @@ def goodwill_ask(
         cause=f"goodwill:{order.pk}:{asked.count() + 1}",
         facts={
             "order": order.number,
-            "amount": said(amount_minor, order.currency),
-            "back": said(back, order.currency),
-            "paid": said(order.paid_minor, order.currency),
+            "amount": money_text(amount_minor, order.currency),
+            "back": money_text(back, order.currency),
+            "paid": money_text(order.paid_minor, order.currency),
             "who": trace.actor.removeprefix("user:"),
         },
     )

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from finance import cases as kinds
-from finance.amounts import said
 from finance.models import Refund
 from finance.services.books import post, step_of
 from finance.services.bundles import bundles_freed
@@ -18,6 +17,7 @@ from finance.services.figures import payment_taken_back, their_figure_taken
 from finance.services.reserving import amount_free, origin_of
 from finance.states import REFUND_OPEN, Account, Executor, RefundStatus
 from integrator.engine import cases
+from integrator.engine.money import money_text
 from integrator.engine.states import Trace, move
 from returns.models import ReturnItem
 from returns.states import MONEY_MOVES, Money
@@ -185,7 +185,7 @@ def facts_of(refund: Refund) -> dict[str, str]:
     return {
         "order": refund.order.number,
         "rma": refund.return_record.external_id if refund.return_record else "(none)",
-        "amount": said(refund.calculated_minor, refund.currency),
+        "amount": money_text(refund.calculated_minor, refund.currency),
         "what": refund.subject_label.lower(),
         "platform": (payer or refund.order.connection).name,
     }

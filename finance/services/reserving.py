@@ -9,13 +9,13 @@ from typing import Any
 from django.db.models import F, Max
 
 from finance import cases as kinds
-from finance.amounts import said
 from finance.models import Refund, RefundItem
 from finance.services.books import post
 from finance.services.bundles import bundles_of, bundles_paid, left_of
 from finance.states import REFUND_OPEN, Account, Executor, Subject
 from fulfilment.models import Order, OrderItem
 from integrator.engine.errors import Refused
+from integrator.engine.money import money_text
 from integrator.engine.states import Trace, move
 from returns.models import Return, ReturnItem
 from returns.shapes import Resolution
@@ -236,7 +236,7 @@ def _too_much(order: Order, return_record: Return | None, total: int) -> UnableT
         facts={
             "order": order.number,
             "rma": return_record.external_id if return_record else "(none)",
-            "amount": said(total, order.currency),
-            "left": said(left, order.currency),
+            "amount": money_text(total, order.currency),
+            "left": money_text(left, order.currency),
         },
     )

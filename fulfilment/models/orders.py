@@ -131,8 +131,9 @@ class OrderItem(models.Model):
 
     A bundle is a line that is no physical unit: its components are units of their own, which name
     it as ``parent`` and carry their share of its price. The shares were fixed when the order was
-    captured (``share_basis``, ``catalogue_minor`` per unit) and add up to the bundle's price. Only
-    units without components are ever refunded or moved; sums leave bundles out, or count twice.
+    captured (``share_basis``, ``catalogue_minor`` per unit) and add up to the bundle's price. What
+    moves are always its components. A set that comes back as one unit is refunded on the set's own
+    row, a single component on the component's; sums of prices leave bundles out, or count twice.
     """
 
     RECORD_KIND: ClassVar = "order_item"

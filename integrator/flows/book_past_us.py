@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from finance.amounts import said, spread
 from finance.models import Refund
 from finance.services import Share, refund_recorded, refund_reserve, refund_reserve_whole
 from finance.states import Executor, Subject
 from fulfilment.models import Order, OrderItem
+from fulfilment.shares import spread
 from integrator.engine import cases, jobs
 from integrator.engine.decisions import being_decided
 from integrator.engine.flow import Evidence, Flow, each
+from integrator.engine.money import money_text
 from integrator.engine.work import Work
 from integrator.flows.decide_job import aim_case, the_case
 from integrator.flows.refund_rules import PAYABLE
@@ -30,9 +31,8 @@ def record_goods(work: Work, _: None) -> Evidence:
     amount = int(data["amount"])
     left = [unit.paid_minor - unit.refunded_minor for unit in units]
     if not wrong and not 0 < amount <= sum(left):
-        wrong = (
-            f"{said(amount, order.currency)} is not between 0 and {said(sum(left), order.currency)}"
-        )
+        most = money_text(sum(left), order.currency)
+        wrong = f"{money_text(amount, order.currency)} is not between 0 and {most}"
     if wrong:
         cases.note(case, text=f"Not booked: {wrong}", trace=work.trace, by=None)
         return {"nothing": wrong}

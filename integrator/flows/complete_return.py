@@ -12,12 +12,13 @@ from typing import Any
 
 from django.db.models import Q
 
-from finance.amounts import said, worked_out
+from finance.amounts import worked_out
 from finance.evidence import missing_evidence
 from finance.models import Refund
 from finance.states import Executor, RefundStatus
 from fulfilment.shapes import OrderKind
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, Nothing
+from integrator.engine.money import money_text
 from integrator.engine.shapes import Call
 from integrator.engine.work import Work
 from integrator.flows import platforms
@@ -204,7 +205,7 @@ def _paid_after_all(record_: Return, seen: ReturnSeen) -> list[str]:
         ).select_related("order")
         sign = f"[refund {refund.key} paid: {refund.recorded_at:%Y-%m-%d %H:%M:%S}]"
         if any(is_signed(seen, sign_of(one)) for one in tried) and not is_signed(seen, sign):
-            amount = said(refund.executed_minor or 0, refund.currency)
+            amount = money_text(refund.executed_minor or 0, refund.currency)
             found.append(f"The refund that had failed was paid after all: {amount}. {sign}")
     return found
 

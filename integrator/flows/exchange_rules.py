@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from finance.amounts import spread
 from fulfilment.shapes import AddressSeen, DraftUnit, OrderDraft, OrderSeen
+from fulfilment.shares import spread
 from integrator.engine.errors import Refused
 from integrator.platforms.scayle import CONTRACT
 from integrator.platforms.scayle.exchange import missing_in

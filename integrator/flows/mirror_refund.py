@@ -13,7 +13,6 @@ from typing import Any
 
 from django.db.models import Sum
 
-from finance.amounts import said
 from finance.cases import REFUND_NOT_MIRRORED
 from finance.models import Refund, RefundItem
 from finance.services import facts_of, open_refund
@@ -22,6 +21,7 @@ from fulfilment.models import OrderItem
 from fulfilment.shapes import Billing, OrderSeen
 from integrator.engine.errors import Transient
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, Nothing
+from integrator.engine.money import money_text
 from integrator.engine.shapes import Call
 from integrator.engine.work import Work
 from integrator.flows import platforms
@@ -112,7 +112,7 @@ def _wanted(refund: Refund) -> Wanted:
 
 def _reason(refund: Refund) -> str:
     """Kept by the shop for audits: our key, the amount, the way, and the return."""
-    paid = said(refund.executed_minor or 0, refund.currency)
+    paid = money_text(refund.executed_minor or 0, refund.currency)
     rma = f", return {refund.return_record.external_id}" if refund.return_record else ""
     way = refund.get_way_display().lower()
     return f"{refund.key}: {paid}, {way}, by {refund.get_executor_display().lower()}{rma}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from finance import cases as kinds
-from finance.amounts import said
 from finance.models import Refund
 from finance.services import facts_of
 from finance.states import Executor, RefundStatus
@@ -13,6 +12,7 @@ from fulfilment.models import Order
 from fulfilment.shapes import InvoiceSeen, OrderSeen, UnitStatus
 from integrator.engine import cases
 from integrator.engine.errors import Refused
+from integrator.engine.money import money_text
 from integrator.engine.work import Work
 from integrator.flows import platforms
 from integrator.flows.refund_rules import Ready, about
@@ -38,7 +38,7 @@ def refuse_if_unclear(ready: Sequence[Ready], seen: ReturnSeen) -> None:
                 facts={
                     "rma": seen.external_id,
                     "order": seen.order_number,
-                    "amount": said(one.item.claimed_minor, one.item.currency),
+                    "amount": money_text(one.item.claimed_minor, one.item.currency),
                     "platform": one.item.return_record.connection.name,
                 },
             )

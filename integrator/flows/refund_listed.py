@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from finance.amounts import spread
 from finance.models import Refund, RefundItem
 from finance.services import (
     Share,
@@ -19,6 +18,7 @@ from finance.services import (
     refund_reserve,
 )
 from finance.states import REFUND_OPEN, Executor, RefundStatus
+from fulfilment.shares import spread
 from integrator.engine.work import Work
 from integrator.flows.refund_rules import Ready
 from returns.models import Return, ReturnItem

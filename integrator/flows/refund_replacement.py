@@ -11,14 +11,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from finance.amounts import said, spread, worked_out
+from finance.amounts import worked_out
 from finance.evidence import missing_evidence
 from finance.services import Share, refund_recorded, refund_reserve
 from finance.states import Executor
 from fulfilment.models import OrderItem
 from fulfilment.shapes import OrderKind
+from fulfilment.shares import spread
 from integrator.engine import cases
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, each
+from integrator.engine.money import money_text
 from integrator.engine.states import move
 from integrator.engine.work import Work
 from integrator.flows.capture_order import order_lane
@@ -75,7 +77,7 @@ def record(work: Work, _: None) -> Evidence:
     if missing_evidence(item, Method(item.method), disposition, values):
         return {"nothing": "it has not all its evidence yet"}
     worth = worth_of(item)
-    amount = said(worth.total_minor, item.currency)
+    amount = money_text(worth.total_minor, item.currency)
     case = cases.open_case(
         EXCHANGE_RETURNED,
         about_unit(item),

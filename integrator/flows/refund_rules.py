@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from finance import cases as kinds
-from finance.amounts import spread, worked_out
+from finance.amounts import worked_out
 from finance.evidence import missing_evidence
 from finance.services import Share
 from finance.states import Executor, RefundStatus
 from fulfilment.models import OrderItem
 from fulfilment.shapes import OrderKind
+from fulfilment.shares import spread
 from fulfilment.states import BundleRefund
 from integrator.engine import mappings
 from integrator.engine.errors import Misconfigured

@@ -64,6 +64,21 @@ def test_nothing_is_lost_or_made_in_spreading(amount: int, weights: list[int]) -
     assert all(share == 0 for share, weight in zip(shares, weights, strict=True) if not weight)
 
 
+@pytest.mark.parametrize(
+    ("amount", "weights", "shares"),
+    [
+        (100, [], []),
+        (100, [0, 0, 0], [34, 33, 33]),
+        (100, [-5, 1], [0, 100]),
+        (-100, [1, 1, 1], [-33, -33, -34]),
+    ],
+)
+def test_a_platform_s_odd_figures_are_spread_too(
+    amount: int, weights: list[int], shares: list[int]
+) -> None:
+    assert spread(amount, weights) == shares
+
+
 def test_a_discount_is_shared_in_proportion_to_the_single_prices() -> None:
     units = split(7490, 1196, bundle((1, 2490), (1, 5990)))
 

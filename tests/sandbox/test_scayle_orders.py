@@ -170,6 +170,26 @@ def test_an_imported_order_reserves_nothing_and_is_not_delegated(bench: Bench) -
         bench.act("scayle", "ship_order", order_id=answer.json["id"])
 
 
+def test_the_warehouse_sends_imported_orders_that_are_old_enough_and_no_others(
+    bench: Bench,
+) -> None:
+    bench.act("scayle", "place_order", items=[{"sku": "TEE-BLK-L"}])
+    body = _import_body("EXC-812-1", "CUST-501")
+    made = bench.scayle("POST", f"{SHOP}/orders", json=body).json["id"]
+
+    assert bench.act("scayle", "send_imported_due", seconds=60) == {"sent": []}
+    bench.clock.pass_seconds(60)
+    sent = bench.act("scayle", "send_imported_due", seconds=60)
+
+    assert sent == {"sent": [made]}
+    items = {row["id"]: row["items"] for row in bench.books("scayle")["orders"]}
+    assert all(item["shipped"] for item in items[made])
+    assert [row for row, units in items.items() if any(unit["shipped"] for unit in units)] == [
+        made
+    ]
+    assert bench.act("scayle", "send_imported_due", seconds=60) == {"sent": []}
+
+
 def _sellable(bench: Any, sku: str) -> int:
     rows = bench.books("scayle")["stock"]
     return next(row["sellable"] for row in rows if row["sku"] == sku)
