@@ -36,6 +36,7 @@ FACT_WORDS = {
     "write": "Step",
     "crashes": "Times stopped",
     "paid": "Paid",
+    "back": "Went back so far",
     "items": "Units and fees",
     "what": "About",
 }

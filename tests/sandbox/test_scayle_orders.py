@@ -184,9 +184,7 @@ def test_the_warehouse_sends_imported_orders_that_are_old_enough_and_no_others(
     assert sent == {"sent": [made]}
     items = {row["id"]: row["items"] for row in bench.books("scayle")["orders"]}
     assert all(item["shipped"] for item in items[made])
-    assert [row for row, units in items.items() if any(unit["shipped"] for unit in units)] == [
-        made
-    ]
+    assert [row for row, units in items.items() if any(unit["shipped"] for unit in units)] == [made]
     assert bench.act("scayle", "send_imported_due", seconds=60) == {"sent": []}
 
 
