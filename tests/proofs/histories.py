@@ -231,6 +231,7 @@ def told(monkeypatch: pytest.MonkeyPatch, seed: int, way: int) -> Iterator[Telli
     # As with the transaction of the test itself, calls may be made inside.
     block._from_testcase = True  # type: ignore[attr-defined]
     with block, opened(monkeypatch, seed=seed) as stage:
+        stage.configure(status_posting="daily at 23:00")  # nobody judges here what an ERP is told
         stage.worker = InTurn()
         stage.sandbox.world.effect_delay = EFFECT_SECONDS
         stage.sandbox.world.switchboard._random = Random(f"{seed}:{way}:faults")
