@@ -9,7 +9,7 @@ unit, and the difference on the exchange order's.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from finance.amounts import worked_out
 from finance.evidence import missing_evidence
@@ -80,7 +80,8 @@ def record(work: Work, _: None) -> Evidence:
     amount = money_text(worth.total_minor, item.currency)
     case = cases.open_case(
         EXCHANGE_RETURNED,
-        about_unit(item),
+        # The replacement itself may have cost nothing: what is owed is the original's worth.
+        replace(about_unit(item), money_minor=worth.total_minor, currency=item.currency),
         trace=work.trace,
         facts={
             "rma": item.return_record.external_id,

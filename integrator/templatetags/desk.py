@@ -50,6 +50,13 @@ def _whole(found: str) -> str:
 
 
 @register.filter
+def humps(text: object) -> SafeString:
+    """A platform's own word, which may break between its parts: refundTo|Payment|Method."""
+    escaped = conditional_escape(str(text))
+    return mark_safe(re.sub(r"(?<=[a-z])(?=[A-Z])", "<wbr>", escaped))  # nosec B308  (escaped first)
+
+
+@register.filter
 def kind_name(kind: str) -> str:
     """What a platform calls a kind of record, in the words used here: rma → return."""
     return catalogue.kind_says(kind)

@@ -109,6 +109,10 @@ def test_a_number_is_never_cut_at_the_end_of_a_line(text: str, shown: str) -> No
     assert desk.whole_ids(text) == shown
 
 
+def test_a_platform_s_long_word_may_break_between_its_parts() -> None:
+    assert desk.humps("refundToStoreCredit<") == "refund<wbr>To<wbr>Store<wbr>Credit&lt;"
+
+
 @pytest.mark.parametrize(
     ("scope", "said"),
     [

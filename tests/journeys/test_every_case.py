@@ -436,6 +436,7 @@ def replacement_paid(stage: Stage, story: Story, case: Case, key: str) -> None:
     """Worth what it replaced, booked on the original order, and never paid by the shop."""
     price = story.order["items"][0]["paid"]
     assert case.facts["amount"] == f"{price / 100:.2f} EUR"
+    assert (case.money_minor, case.currency) == (price, "EUR")
     press(stage, case, key, reference="BANK-5")
     stage.passes(minutes=6, step=3)
     assert stage.order(story.order).refunded_minor == price
