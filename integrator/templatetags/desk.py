@@ -52,8 +52,8 @@ def _whole(found: str) -> str:
 @register.filter
 def humps(text: object) -> SafeString:
     """A platform's own word, which may break between its parts: refundTo|Payment|Method."""
-    escaped = conditional_escape(str(text))
-    return mark_safe(re.sub(r"(?<=[a-z])(?=[A-Z])", "<wbr>", escaped))  # nosec B308  (escaped first)
+    parts = re.split(r"(?<=[a-z])(?=[A-Z])", str(text))
+    return format_html_join(SafeString("<wbr>"), "{}", ((part,) for part in parts))
 
 
 @register.filter
