@@ -42,3 +42,9 @@ def empty() -> None:
         # Faster than TRUNCATE, which makes new files for some seventy tables.
         cursor.execute(f"SET session_replication_role = replica; {wipe}")
         cursor.execute("SET session_replication_role = DEFAULT")
+
+
+def hasty() -> None:
+    """Commit without waiting for the disk: nothing here need outlive a failure of the machine."""
+    with database.cursor() as cursor:
+        cursor.execute("SET synchronous_commit = off")

@@ -16,7 +16,6 @@ from datetime import datetime
 from random import Random
 
 import pytest
-from django.db import transaction
 from django.db.models import Q
 
 from finance.cases import SYSTEMS_DIFFER
@@ -25,6 +24,7 @@ from integrator.flows import tasks
 from integrator.models import Case, CaseState, Connection, Job, JobState
 from returns.models import Return, ReturnItem
 from returns.shapes import PlatformStatus
+from tests.database import empty, hasty
 from tests.proofs.acts import SKUS, Act
 from tests.proofs.storm import EFFECT_SECONDS, InTurn, promises
 from tests.story import Row, Stage, opened
@@ -225,12 +225,10 @@ def reads_again(stage: Stage, *, minutes: int) -> None:
 
 @contextmanager
 def told(monkeypatch: pytest.MonkeyPatch, seed: int, way: int) -> Iterator[Telling]:
-    """A stage of its own for one telling; the database is as before when it is over."""
+    """A stage of its own for one telling, on committed data, which is gone when it is over."""
     random.seed(f"{seed}:{way}")
-    block = transaction.atomic()
-    # As with the transaction of the test itself, calls may be made inside.
-    block._from_testcase = True  # type: ignore[attr-defined]
-    with block, opened(monkeypatch, seed=seed) as stage:
+    hasty()
+    with opened(monkeypatch, seed=seed) as stage:
         stage.configure(status_posting="daily at 23:00")  # nobody judges here what an ERP is told
         stage.worker = InTurn()
         stage.sandbox.world.effect_delay = EFFECT_SECONDS
@@ -240,7 +238,7 @@ def told(monkeypatch: pytest.MonkeyPatch, seed: int, way: int) -> Iterator[Telli
         telling = Telling(stage, Random(f"{seed}:{way}:telling"))
         stage.wire.meanwhile = telling.buys_meanwhile
         yield telling
-        transaction.set_rollback(True)
+    empty()
 
 
 # --- how it ends ---------------------------------------------------------------------------------

@@ -80,6 +80,7 @@ class Storm:
         random.seed(seed)  # the waits of the product's own retries
         dice = Random(f"{seed}:storm")
         storm = cls(stage, dice, People(stage, dice))
+        stage.configure(status_posting="daily at 23:00")  # nobody judges here what an ERP is told
         stage.sandbox.world.effect_delay = EFFECT_SECONDS
         stage.worker = InTurn()
         stage.wire.meanwhile = storm.meanwhile
