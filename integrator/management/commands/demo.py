@@ -41,6 +41,7 @@ SANDBOX_KEYS = {
     "SCAYLE_ACCESS_TOKEN": "sandbox-scayle-key",
     "RETURNGO_API_KEY": "sandbox-returngo-key",
 }
+SUBSCRIBE_TRIES = 10
 
 
 class Command(BaseCommand):
@@ -144,8 +145,21 @@ class Command(BaseCommand):
             f"{settings.PUBLIC_URL}/healthz",
         ):
             self._wait_for(address)
-        call_command("configure", FILE, "--subscribe", stdout=self.stdout)
+        self._subscribe()
         self.stdout.write(f"Everything runs. Open {settings.PUBLIC_URL}")
+
+    def _subscribe(self) -> None:
+        """Faults that the sandbox was told to throw outlive a restart, and may strike here too."""
+        for tries_left in reversed(range(SUBSCRIBE_TRIES)):
+            try:
+                call_command("configure", FILE, "--subscribe", stdout=self.stdout)
+            except CommandError as error:
+                if not tries_left:
+                    raise
+                self.stdout.write(f"{error} Trying again.")
+                time.sleep(2)
+            else:
+                return
 
     def _wait_for(self, address: str) -> None:
         until = time.monotonic() + 60
