@@ -18,8 +18,10 @@ from integrator.desk.auth import DeskRequest, may, needs, trace_of
 from integrator.desk.catalogue import Tile
 from integrator.desk.lists import WAITING
 from integrator.engine import connections as switch
+from integrator.engine.flow import LOCAL
 from integrator.engine.lag import Lag, all_lags
 from integrator.engine.states import UnableToMove
+from integrator.flows import alert
 from integrator.models import (
     Case,
     CaseState,
@@ -32,6 +34,7 @@ from integrator.models import (
     Message,
     RateWindow,
 )
+from integrator.platforms import PLATFORMS
 
 BEAT_STALE_AFTER = timedelta(minutes=2)
 CALLBACK_DAYS = 30
@@ -98,7 +101,7 @@ def connections(request: DeskRequest) -> HttpResponse:
         "panels": [
             _panel(one, lags, known, work, calls, cases, opened=opened, at=at) for one in found
         ],
-        "beats": _beats(at),
+        "beats": _beats(at=at),
         "worst": streams[0] if streams and streams[0].symbol != "ok" else None,
         "totals": {
             "waiting": sum(row["waiting"] for row in work.values()),
@@ -258,9 +261,18 @@ def _cases() -> dict[int, int]:
     return {row["connection_id"]: row["open"] for row in rows}
 
 
-def _beats(at: datetime) -> list[tuple[Heartbeat, str, bool]]:
-    """Who works on the queues, and when each last said so."""
+# Queues that are no connection's.
+_OWN_QUEUES = {LOCAL: "Our own records", alert.QUEUE: "E-mail"}
+
+
+def _beats(*, at: datetime) -> list[tuple[str, str, bool]]:
+    """What is worked on, in words, and when each worker last said so."""
+    names = _OWN_QUEUES | {key: platform.name for key, platform in PLATFORMS.items()}
     return [
-        (beat, words.ago_text(beat.at, at=at), at - beat.at > BEAT_STALE_AFTER)
+        (
+            names.get(beat.name, beat.name),
+            words.ago_text(beat.at, at=at),
+            at - beat.at > BEAT_STALE_AFTER,
+        )
         for beat in Heartbeat.workers.order_by("name")
     ]

@@ -10,6 +10,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from fulfilment.models import Order
 from integrator.desk import catalogue, directory, words
 from integrator.desk.auth import DeskRequest, needs
 from integrator.desk.steps import step_of
@@ -37,8 +38,11 @@ def steps(request: DeskRequest) -> HttpResponse:
     after = number(request.GET.get("after", ""))
     rows = list(found.filter(pk__gt=after)[: PAGE + 1])
     known = directory.current(at=request.at)
+    numbers = Order.objects.in_bulk({job.order_id for job in rows if job.order_id})
     context = {
-        "steps": [step_of(job, known, request) for job in rows[:PAGE]],
+        "steps": [
+            (step_of(job, known, request), numbers.get(job.order_id or 0)) for job in rows[:PAGE]
+        ],
         "chosen": chosen,
         "shown": {key: title for key, (title, _) in SHOWN.items()},
         **_frame(request, known, rows, after),

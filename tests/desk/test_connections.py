@@ -113,8 +113,19 @@ def test_a_silent_worker_is_named(
     factories.heartbeat(at - timedelta(minutes=3), "scayle")
 
     text = words(client.get("/connections/").content.decode())
-    assert "scayle 3 min ago silent" in text
-    assert re.search(r"local \d+ s ago at work", text)
+    assert "SCAYLE 3 min ago silent" in text
+    assert re.search(r"Our own records \d+ s ago at work", text)
+
+
+def test_a_step_is_listed_with_the_number_of_its_order(
+    at: datetime, scayle: Connection, as_: Callable[[str], Client]
+) -> None:
+    order = factories.order("100482913", at, units=(("SKU-1", "Tee", 1000),))
+    factories.job("refund", at, record=("order", order.pk), order_id=order.pk, to=scayle)
+
+    html = as_("ada").get("/steps/").content.decode()
+
+    assert f'<a class="id" href="/orders/{order.pk}/">100482913</a>' in html
 
 
 def test_the_side_bar_of_every_page_says_what_is_late(

@@ -70,6 +70,19 @@ def test_item_and_money_have_a_rail_each_and_are_never_one(
     ]
 
 
+def test_items_and_fees_add_up_to_what_was_paid(order: Order, as_: Callable[[str], Client]) -> None:
+    order.fees = [{"category": "delivery", "key": "express", "amount_minor": 495}]
+    order.paid_minor += 495
+    order.save()
+
+    html = as_("carla").get(f"/orders/{order.pk}/").content.decode()
+
+    listed = html[html.index('id="it-h"') : html.index("</tfoot>")]
+    *parts, total = [round(float(one) * 100) for one in re.findall(r"EUR ([\d.]+)", words(listed))]
+    assert "Delivery EUR 4.95" in words(listed)
+    assert sum(parts) == total == order.paid_minor
+
+
 def test_a_received_unit_waits_for_its_check_and_is_not_on_sale(
     order: Order, at: datetime, as_: Callable[[str], Client]
 ) -> None:
