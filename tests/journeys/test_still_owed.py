@@ -54,7 +54,7 @@ def test_a_return_whose_callback_was_dropped_is_listed_within_one_sweep(stage: S
     found = Message.objects.get(origin="SWEEP", kind="missed", topic="rma")
     assert found.resource_id == str(rma["id"])
     html = page(stage, "found")
-    assert f"RMA {rma['id']}" in html
+    assert f"Return {rma['id']}" in html
     assert "missed by callback" in html
     assert f"Return {rma['id']}" in page(stage, "owed")
 
