@@ -120,6 +120,7 @@ class Outcomes:
         settled = unsettled <= timedelta()
         with transaction.atomic():
             jobs.hold(job, at=work.at)
+            self._close_what_was(work)  # a worker may have died before it could
             if enough and settled and isinstance(answer, NotFound) and answer.may_repeat:
                 jobs.repeat(job, at=work.at, calls=work.calls)
                 return
@@ -228,7 +229,8 @@ class Outcomes:
         A case that stayed open would offer to decide about a step that is in doubt.
         """
         stale = Case.objects.filter(job=work.job.pk).exclude(state=CaseState.SOLVED)
-        for case in stale.exclude(cause__startswith=LATE).select_for_update(no_key=True):
+        stale = stale.exclude(cause__startswith=LATE).exclude(kind=work.flow.on_doubt.code)
+        for case in stale.select_for_update(no_key=True):
             cases.solve(
                 case,
                 resolution=Case.Resolution.BY_ITSELF,

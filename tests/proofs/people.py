@@ -152,10 +152,9 @@ class People:
 
     @staticmethod
     def _recorded(order: int, paid: ShopRefund) -> str | None:
-        rows = Refund.objects.filter(
-            order__external_id=str(order), reference__contains=f"SCAYLE-{paid.id}"
-        )
-        return rows.values_list("reference", flat=True).first()
+        rows = Refund.objects.filter(order__external_id=str(order))
+        told = rows.values_list("reference", flat=True)
+        return next((one for one in told if f"SCAYLE-{paid.id}" in one.split()), None)
 
     @staticmethod
     def _order(case: Case) -> int:
