@@ -263,14 +263,8 @@ def _refused_credentials(error: Exception | None) -> bool:
     return isinstance(error, Misconfigured) and error.credentials
 
 
-def report_late(routes: Routes, *, at: datetime, limit: int = 200) -> int:
-    """Open a case for each job that crossed its promise and is still tried. Returns how many.
-
-    What a person gave up or settled elsewhere is no step any more: the cases about it are closed.
-    """
-    flows = flows_of(routes)
-    outcomes = Outcomes(flows, lambda: at)
-    codes = {cases.JOB_LATE.code, *(flow.on_late.code for flow in flows.values())}
+def close_ended(*, at: datetime, limit: int = 200) -> None:
+    """What a person gave up or settled elsewhere is no step any more: close the cases about it."""
     # Others may still wait for what holds a whole group.
     waits = Job.objects.filter(cause=OuterRef("cause"), state__in=[*JOB_OPEN, JobState.PARKED])
     ended = Case.objects.filter(~Exists(waits), job__state__in=[JobState.DONE, JobState.CANCELLED])
@@ -281,6 +275,13 @@ def report_late(routes: Routes, *, at: datetime, limit: int = 200) -> int:
             trace=Trace(at=at, actor="clock", job_id=case.job_id),
             reason="Nothing is owed any more",
         )
+
+
+def report_late(routes: Routes, *, at: datetime, limit: int = 200) -> int:
+    """Open a case for each job that crossed its promise and is still tried. Returns how many."""
+    flows = flows_of(routes)
+    outcomes = Outcomes(flows, lambda: at)
+    codes = {cases.JOB_LATE.code, *(flow.on_late.code for flow in flows.values())}
     late = (
         Job.objects.filter(
             due_at__lte=at, state__in=[JobState.DUE, JobState.WAITING, JobState.RUNNING]

@@ -25,7 +25,7 @@ from django.db import connection as database
 from integrator.engine import claims, clock, jobs, router
 from integrator.engine.errors import PlatformError, Unknown
 from integrator.engine.flow import LOCAL, Flow, Found, NotFound, Nothing, Routes, flows_of
-from integrator.engine.outcomes import Outcomes, report_late
+from integrator.engine.outcomes import Outcomes, close_ended, report_late
 from integrator.engine.work import Work
 from integrator.models import Heartbeat, Job, JobState
 
@@ -342,4 +342,4 @@ class Worker:
             badly.append((work, error))
 
 
-__all__ = ["Worker", "report_late"]
+__all__ = ["Worker", "close_ended", "report_late"]

@@ -55,6 +55,7 @@ def minute(*, at: datetime) -> int:
     batches.close_due(at=at)
     quota.watch(DAILY_SETTINGS, at=at)
     escalate(CASE_KINDS, trace=Trace(at=at, actor="clock"))
+    worker.close_ended(at=at)
     worker.report_late(ROUTES, at=at)
     return fired
 

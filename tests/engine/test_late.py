@@ -10,7 +10,7 @@ import requests
 from integrator.engine import jobs
 from integrator.engine.errors import PlatformError, Refused, Transient, Unknown
 from integrator.engine.flow import Flow, Found, NotFound
-from integrator.engine.outcomes import Outcomes, report_late
+from integrator.engine.outcomes import Outcomes, close_ended, report_late
 from integrator.models import Case, Job, JobState
 from tests.engine import toys
 from tests.engine.conftest import Clock, Shop
@@ -152,7 +152,7 @@ def test_what_was_given_up_is_late_no_more(shop: Open, clock: Clock) -> None:
     clock.forward(minutes=16)
     assert report_late(here.routes, at=clock.at) == 1
     assert jobs.cancel(here.job(), at=clock.at, reason="paid by hand")
-    report_late(here.routes, at=clock.at)
+    close_ended(at=clock.at)
 
     assert (here.case().state, here.case().resolution) == ("SOLVED", "BY_ITSELF")
 
@@ -163,6 +163,6 @@ def test_a_step_that_stopped_and_was_given_up_has_no_case_any_more(
     here = run(shop, raising(Refused("no")))
     assert here.case().state == "OPEN"
     assert jobs.cancel(here.job(), at=clock.at, reason="paid by hand")
-    report_late(here.routes, at=clock.at)
+    close_ended(at=clock.at)
 
     assert here.case().state == "SOLVED"
