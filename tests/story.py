@@ -6,12 +6,14 @@ People and platforms act by readable verbs; the sandbox's own books are the judg
 from __future__ import annotations
 
 import logging
+import time
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -374,6 +376,8 @@ def opened(monkeypatch: pytest.MonkeyPatch, *, seed: int = 1) -> Iterator[Stage]
     monkeypatch.setattr(settings, "ALERT_EMAILS", ["alerts@demo-sport.test"])
     # It would end the connection that holds the test's transaction.
     monkeypatch.setattr(callbacks, "close_old_connections", lambda: None)
+    # What a process remembers of the limits is as old as the stage's clock says.
+    monkeypatch.setattr(limits, "time", SimpleNamespace(monotonic=time.time))
     prefix = f"http://127.0.0.1:{settings.SANDBOX_PORT}/"
     with time_machine.travel(START, tick=False) as clock:
         sandbox = Sandbox(seed, lambda: datetime.now(UTC))

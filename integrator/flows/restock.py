@@ -46,7 +46,13 @@ from integrator.flows.restock_rules import (
     task_of,
 )
 from integrator.flows.settling import settling
-from integrator.flows.shop_stock import Posted, change_figure, forget, under_way
+from integrator.flows.shop_stock import (
+    Posted,
+    change_figure,
+    forget,
+    found_there,
+    under_way,
+)
 from integrator.models import Job, JobState, MappingKind
 from integrator.platforms.scayle.client import Scayle
 from returns.models import Inspection, Return, ReturnItem
@@ -250,10 +256,23 @@ def record(work: Work, settled: Settled) -> Evidence:
 
 
 def probe(work: Work) -> Found | NotFound:
-    """The same triple may be sent again: the shop ignores it if it has it, and shows its row."""
-    with work.step():
-        work.keep(doubted=True)
-    return NotFound(may_repeat=True)
+    """What the shop took is booked. What it did not is sent again: the same triple, no new sum."""
+    if under_way(work) is None:
+        return NotFound(may_repeat=True)  # nothing had left, or it is booked
+    task = task_of(work)
+    client = platforms.scayle(work, task.sold.order.connection)
+    posted = found_there(work, client)
+    if posted is None:
+        with work.step():
+            work.keep(doubted=True)
+        return NotFound(may_repeat=True)
+    shelf = Location.objects.get(pk=work.kept["figure"]["location"])
+    on_sale = unit_place(task.item.pk, task.piece.sku.pk).bucket == Bucket.SELLABLE
+    bucket = Bucket.RECEIVED if on_sale else Bucket.SELLABLE
+    _book(work, task, bucket, location=shelf, posted=posted)
+    task = task_of(work)  # a later verdict may want it elsewhere
+    here = unit_place(task.item.pk, task.piece.sku.pk)
+    return Found(Settled(here)) if is_there(task, here) else NotFound(may_repeat=True)
 
 
 def plan(item: ReturnItem) -> list[Call]:

@@ -56,7 +56,7 @@ def change_figure(
         with work.step():
             work.keep(figure={**figure, "variant": variant_id, "warehouse": warehouse, **about})
     kept = work.kept["figure"]
-    target, changed_at = int(kept["target"]), datetime.fromisoformat(str(kept["changed_at"]))
+    target, changed_at = int(kept["target"]), _date_of(kept)
     reply = client.post_stock(str(kept["variant"]), str(kept["warehouse"]), target, changed_at)
     # Our date on the row means that it took ours, whatever it sold since; another date means that
     # ours was ignored. Without a date only the figure speaks.
@@ -64,7 +64,7 @@ def change_figure(
         reply.quantity == target if reply.changed_at is None else reply.changed_at == changed_at
     )
     if took_ours:
-        return Posted(int(kept["read"]), target, int(kept["short"]), changed_at, reply)
+        return _posted(kept, reply)
     doubted = bool(work.kept.get("doubted"))
     with work.step():
         # Whoever says "try again" has counted: that attempt reads and adds afresh.
@@ -79,6 +79,17 @@ def change_figure(
     raise Transient("the stock changed while we changed it", retry_after=2)
 
 
+def found_there(work: Work, client: Scayle) -> Posted | None:
+    """Whether the shop took what is under way: only our date on its row proves it."""
+    kept = under_way(work)
+    if kept is None:
+        return None
+    seen = _look(client, str(kept["variant"]), str(kept["warehouse"]))
+    if seen is None or seen.changed_at != _date_of(kept):
+        return None
+    return _posted(kept, seen)
+
+
 def under_way(work: Work) -> Mapping[str, Any] | None:
     """What was decided and may have been sent: it must be ended before anything else is begun."""
     figure: Mapping[str, Any] | None = work.kept.get("figure")
@@ -88,6 +99,14 @@ def under_way(work: Work) -> Mapping[str, Any] | None:
 def forget(work: Work) -> None:
     """This change is over, one way or the other. Call it inside ``step()``."""
     work.keep(figure=None, doubted=False)
+
+
+def _date_of(kept: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(str(kept["changed_at"]))
+
+
+def _posted(kept: Mapping[str, Any], seen: StockSeen) -> Posted:
+    return Posted(int(kept["read"]), int(kept["target"]), int(kept["short"]), _date_of(kept), seen)
 
 
 def _decide(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from finance.services import Share, refund_recorded, refund_refused, refund_rese
 from finance.states import Executor
 from fulfilment.models import Order, OrderItem
 from fulfilment.services import order_capture
-from fulfilment.shapes import BundleSeen, ComponentSeen
+from fulfilment.shapes import BundleSeen, ComponentSeen, PaymentSeen
 from integrator.engine.errors import Refused
 from tests import factories
 from tests.factories import TRACE
@@ -24,17 +25,32 @@ pytestmark = pytest.mark.django_db
 BUNDLES = st.lists(st.tuples(st.integers(1, 3), st.integers(1, 9_000)), min_size=1, max_size=4)
 
 
-def sold(paid: int, parts: list[tuple[int, int]]) -> tuple[Order, OrderItem, list[OrderItem]]:
-    """An order of one bundle of ``parts`` (count, price of one), sold for ``paid``."""
+def sold(
+    paid: int, parts: list[tuple[int, int]], *, tax_minor: int = 0, voucher: int = 0, gift: int = 0
+) -> tuple[Order, OrderItem, list[OrderItem]]:
+    """An order of one bundle of ``parts`` (count, price of one), sold for ``paid``.
+
+    Of that ``voucher`` was taken off, and ``gift`` of the rest was paid with a gift card.
+    """
     bundle = BundleSeen(
         tuple(
             ComponentSeen(f"P{place}", str(place), "1", count, price)
             for place, (count, price) in enumerate(parts)
         )
     )
+    seen = factories.order_seen(paid - voucher)
+    (unit,) = seen.units
+    payments = (
+        PaymentSeen("card", paid - voucher - gift, False, "tx"),
+        PaymentSeen("gift_card", gift, True, "tx-g"),
+    )
     order = order_capture(
         connection=factories.connection(),
-        seen=factories.order_seen(paid),
+        seen=replace(
+            seen,
+            units=(replace(unit, tax_minor=tax_minor),),
+            payments=payments if gift else payments[:1],
+        ),
         trace=TRACE,
         bundles={"77-1": bundle},
     )
@@ -76,8 +92,20 @@ def paid_out(refund: Refund) -> None:
 def test_parts_in_any_turns_add_up_to_what_was_paid(
     db: None, paid: int, parts: list[tuple[int, int]], data: Any
 ) -> None:
+    """Whatever was taken off, however it was paid and taxed: the sum, and every single part."""
+    voucher = data.draw(st.integers(0, paid - 1))
+    left = paid - voucher
+    rate = data.draw(st.sampled_from((0, 7, 19)))
+    tax = left * rate // (100 + rate)
     with transaction.atomic():
-        order, line, units = sold(paid, parts)
+        order, line, units = sold(
+            paid,
+            parts,
+            tax_minor=tax,
+            voucher=voucher,
+            gift=data.draw(st.integers(0, left)),
+        )
+        whole = sum(unit.catalogue_minor or 0 for unit in units)
         turns = data.draw(st.permutations(units))
         worth = [unit for unit in turns if unit.paid_minor]
         while worth:
@@ -86,8 +114,14 @@ def test_parts_in_any_turns_add_up_to_what_was_paid(
             paid_out(reserve(now, Executor.MANUAL))
         order.refresh_from_db()
         line.refresh_from_db()
-        assert order.refunded_minor == paid
+        assert order.refunded_minor == left
         assert line.bundle_refund == "PARTS"
+        assert sum(unit.tax_minor for unit in units) == tax
+        given_back = dict(RefundItem.objects.values_list("order_item_id", "amount_minor"))
+        for unit in units:
+            exact = left * (unit.catalogue_minor or 0) / whole
+            assert 0 <= given_back.get(unit.pk, 0) < exact + 1
+            assert 0 <= unit.tax_minor <= unit.paid_minor
         transaction.set_rollback(True)
 
 

@@ -5,20 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from django.test import TransactionTestCase
 
 from integrator.engine import cases, clock, timer
 from integrator.engine.cases import CALLS_RUN_LOW, About
 from integrator.engine.states import Trace
 from integrator.flows import tasks
-from integrator.models import Case, CaseEvent, Connection, Retailer
-from tests import database
+from integrator.models import Case, CaseEvent, Connection, JobState, Retailer
+from tests.desk import factories
 
 
 @pytest.fixture
-def returngo(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Connection:
-    # Append-only tables refuse to be truncated, as Django would.
-    monkeypatch.setattr(TransactionTestCase, "_fixture_teardown", lambda self: database.empty())
+def returngo(committed: None, monkeypatch: pytest.MonkeyPatch) -> Connection:
     monkeypatch.setattr(timer, "fire", lambda schedule, *, at: 0)
     retailer = Retailer.objects.create(
         slug="shop", name="Shop", timezone="Europe/Berlin", currency="EUR"
@@ -45,3 +42,25 @@ def test_the_minute_runs_outside_of_a_transaction(returngo: Connection) -> None:
 
     assert Case.objects.get(kind=CALLS_RUN_LOW.code).state == "SOLVED"
     assert late.events.filter(kind=CaseEvent.Kind.ESCALATED).exists()
+
+
+def test_the_minute_closes_what_is_asked_about_a_step_that_has_ended(returngo: Connection) -> None:
+    """Somebody would be asked to pay again what was settled elsewhere."""
+    at = clock.now()
+    before = at - timedelta(hours=1)
+    ended, stopped = (
+        cases.open_case(
+            cases.JOB_FAILED,
+            About("job", one.pk, connection_id=returngo.pk, job_id=one.pk),
+            trace=Trace(at=before, actor="clock"),
+        )
+        for one in (
+            factories.job("x", before, record=("order", place), state=state)
+            for place, state in enumerate((JobState.CANCELLED, JobState.PARKED), start=1)
+        )
+    )
+
+    tasks.minute(at=at)
+
+    states = dict(Case.objects.values_list("pk", "state"))
+    assert (states[ended.pk], states[stopped.pk]) == ("SOLVED", "OPEN")

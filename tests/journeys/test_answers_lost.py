@@ -156,6 +156,26 @@ def test_a_write_answered_by_a_broken_server_is_looked_up_first(stage: Stage, st
     ends_well(stage, order, rma)
 
 
+def posts_of_stock(stage: Stage) -> int:
+    return sum(one.method == "POST" and "/stocks" in one.path for one in stage.wire.calls)
+
+
+@pytest.mark.requirement("R025")
+@pytest.mark.parametrize("fault", AFTER)
+def test_a_figure_the_shop_took_is_found_there_and_not_sent_again(stage: Stage, fault: str) -> None:
+    """A lost answer costs one look: the units behind it in the queue do not wait for long."""
+    stage.breaks("scayle", STOCKS, fault, times=1)
+    order = stage.sold(SKU)
+    rma = stage.comes_back(order)
+    stage.warehouse_checks(rma)
+    stage.passes(minutes=9, step=3)
+
+    assert posts_of_stock(stage) == 1
+    tries = Attempt.objects.filter(job__flow="restock").order_by("id")
+    assert [one.outcome for one in tries] == ["IN_DOUBT", "DONE"]
+    ends_well(stage, order, rma)
+
+
 @pytest.mark.requirement("R020")
 @pytest.mark.parametrize("after", [False, True], ids=["before it left", "after it arrived"])
 @pytest.mark.parametrize("method, path", [("POST", "/fulfillment/return-items"), ("PUT", "status")])

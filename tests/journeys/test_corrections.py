@@ -188,6 +188,25 @@ def test_a_unit_that_lies_in_the_other_warehouse_moves_there(
     assert (stage.open_cases(), stage.owed()) == ([], [])
 
 
+def test_a_unit_moves_to_the_other_warehouse_though_both_answers_are_lost(stage: Stage) -> None:
+    """The first look-up finds the unit off sale; the job goes on from there."""
+    second_warehouse(stage)
+    rma = stage.comes_back(stage.sold(SKU))
+    before = stage.sellable(SKU)
+    stage.warehouse_checks(rma)
+    corrects(stage, rma, "fine", location="WH-2")
+    lost = stage.breaks("scayle", "POST /variants/{variant}/stocks", "drop_after", times=2)
+    seen_again(stage, rma)
+    stage.passes(minutes=15, step=3)
+
+    assert lost.struck == 2
+    here, there = stage.stock_there(SKU), stage.stock_there(SKU, "WH-BER")
+    assert here["sellable"] == before == here["truth"]
+    assert there["sellable"] == 1 == there["truth"]
+    assert stage.movements(rma)[-2:] == ["SELLABLE>RECEIVED", "RECEIVED>SELLABLE"]
+    assert (stage.open_cases(), stage.owed()) == ([], [])
+
+
 @pytest.mark.parametrize("after", [False, True], ids=["before it left", "after it arrived"])
 def test_a_worker_killed_while_taking_a_unit_off_sale_loses_and_doubles_nothing(
     stage: Stage, after: bool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import permutations
 
 import pytest
@@ -95,14 +96,42 @@ def test_every_component_at_once_is_the_whole_set_and_the_shop_pays_it(stage: St
 @pytest.mark.requirement("R033")
 def test_the_set_as_one_returned_unit_is_paid_whole(stage: Stage) -> None:
     order = stage.sold(TEES)
+    before = {sku: stage.sellable(sku) for sku in ("TEE-WHT-M", "TEE-BLK-L")}
     rma = stage.comes_back(order)
     stage.warehouse_checks(rma)
 
+    assert stage.sellable("TEE-WHT-M") == before["TEE-WHT-M"] + 2
+    assert stage.sellable("TEE-BLK-L") == before["TEE-BLK-L"] + 1
+    assert stage.movements(rma)[-2:] == ["RECEIVED>SELLABLE"] * 2  # once for each article
     line = order["items"][0]
     there = stage.refunds_there(order)
     assert [(row["item_ids"], row["amount"]) for row in there] == [([line["id"]], line["paid"])]
     assert stage.sold_unit(order).bundle_refund == "WHOLE"
     assert stage.rma_there(rma)["status"] == "Done"
+
+
+@pytest.mark.requirement("R033", "R035")
+@pytest.mark.parametrize("turns", [[["TEE-BLK-L", "TEE-WHT-M", "TEE-WHT-M"]], TURNS[0]])
+def test_shipping_goes_back_once_and_only_with_the_last_of_the_set(
+    stage: Stage, turns: Sequence[str | list[str]]
+) -> None:
+    stage.configure(shipping_refund="full_returns")
+    order = stage.sold(TEES)
+    shipping = order["total"] - order["items"][0]["paid"]
+    assert shipping > 0
+    for place, skus in enumerate(turns):
+        comes_back_checked(stage, order, *([skus] if isinstance(skus, str) else skus))
+        finance_pays(stage)
+        stage.passes(minutes=4, step=2)
+        finance_pays(stage)
+        subjects = list(Refund.objects.values_list("subject", flat=True))
+        assert subjects.count("shipping") == (place == len(turns) - 1)
+
+    assert sum(refunded(order)) == order["total"]
+    assert stage.order(order).refunded_minor == order["total"]
+    assert stage.order_there(order)["billing_log"][-1]["code"] == "billing_refunded"
+    assert stage.open_cases() == []
+    assert "0 differences" in stage.compare()
 
 
 def test_a_refused_set_may_be_asked_for_again(stage: Stage) -> None:

@@ -21,7 +21,7 @@ from tests.proofs.people import People
 from tests.story import Row, Stage
 from tests.wire import Death
 
-ROUNDS_MAX = 60
+ROUNDS_MAX = 120
 EFFECT_SECONDS = 20.0  # what SCAYLE accepted becomes true so much later
 LEASE_AND_A_BIT = 61.0
 # Work of the clock: it is never finished, and nobody waits for it.
@@ -73,6 +73,7 @@ class Storm:
     frozen: int = 0
     races: int = 0
     said_again: int = 0
+    rounds: int = 0
     _inside: bool = False
 
     @classmethod
@@ -183,7 +184,7 @@ class Storm:
 
     def run(self) -> None:
         """Until nothing is owed any more, faults and all."""
-        for _ in range(ROUNDS_MAX):
+        for self.rounds in range(1, ROUNDS_MAX + 1):
             under_way = [one for one in self.journeys if one.acts]
             for one in self.dice.sample(under_way, len(under_way)):
                 self._goes_on(one, steps=self.dice.randint(0, 7))

@@ -88,6 +88,29 @@ def test_an_order_with_external_prices_needs_only_the_price(body: Body) -> None:
     assert order.progress == Progress.CONFIRMED, "from status, as detailedStatus is missing"
 
 
+@pytest.mark.requirement("R035")
+@pytest.mark.parametrize(
+    ("price", "tax_minor", "rate"),
+    [
+        ({"tax": {"vat": {"amount": 1425, "rate": 0.19}}}, 1425, "0.19"),
+        ({"withoutTax": 7500}, 1425, ""),
+        ({"withOutTax": 7500}, 1425, ""),
+        ({"tax": {"vat": {"amount": 0, "rate": 0}}}, 0, "0"),
+        ({}, 0, ""),
+    ],
+    ids=["stated", "net price", "net price in the other spelling", "free of tax", "not a word"],
+)
+def test_the_tax_in_a_price_however_the_order_states_it(
+    body: Body, price: dict[str, Any], tax_minor: int, rate: str
+) -> None:
+    """What was paid is the price with tax in every one of them."""
+    row = body("scayle", "order")
+    row["items"][0]["price"] = {"withTax": 8925, **price}
+
+    unit = wire.order(row).units[0]
+    assert (unit.paid_minor, unit.tax_minor, unit.tax_rate) == (8925, tax_minor, rate)
+
+
 def test_an_unknown_word_is_kept_and_never_guessed(body: Body) -> None:
     data = body("scayle", "order.external_prices")
     data["items"][0]["shippedAt"] = "2026-10-03T15:20:00+00:00"
