@@ -309,8 +309,9 @@ def _compare_billing(about: About, one: OrderSeen, paid_back: bool, tally: Tally
     if refunded == paid_back or (refunded and cancelled):
         return
     ours = "money went back" if paid_back else "no money went back"
-    says = f"order {one.number}: {ours} here, the shop says {one.raw_billing}"
-    tally.add(Differs(*about, "money", ours, one.raw_billing, says))
+    theirs = one.raw_billing if one.billing == Billing.UNKNOWN else Billing(one.billing).label
+    says = f"order {one.number}: {ours} here, the shop says {theirs}"
+    tally.add(Differs(*about, "money", ours, theirs, says))
 
 
 def _compare_returns(

@@ -8,6 +8,7 @@ from finance.cases import SYSTEMS_DIFFER
 from finance.comparison import PAIR, Tally
 from finance.models import Difference, Reconciliation
 from integrator.engine import cases
+from integrator.engine.case_facts import moment_fact
 from integrator.engine.states import Trace
 from integrator.models import Case, CaseState, Connection, Retailer
 
@@ -62,7 +63,7 @@ def report(returngo: Connection, tally: Tally, *, trace: Trace) -> None:
                 "theirs": one.theirs,
                 "says": one.says,
                 "platform": where.name,
-                "at": f"{trace.at:%d %b %H:%M} UTC",
+                "at": moment_fact(trace.at),
             },
         )
     open_ones = (

@@ -126,14 +126,14 @@ ORDER_NOT_READ = CaseKind(
     owner="OPERATIONS",
     severity=2,
     due_hours=4,
-    title="An order could not be read from {platform}",
-    happened="{platform} announced a change of an order, but reading it failed: {error}",
+    title="Order {order} could not be read from {platform}",
+    happened="{platform} announced a change of order {order}, but reading it failed: {error}",
     means="Returns of this order cannot be checked against what was bought.",
     todo="Look at the order in {platform}, then try again.",
     otherwise="Its returns wait, and customers wait for their money.",
     closes_when="the order was read",
     actions=(TRY_AGAIN, GIVE_UP),
-    evidence=("platform", "error"),
+    evidence=("order", "platform", "error"),
 )
 RESTOCK_FAILED = CaseKind(
     code="RESTOCK_FAILED",

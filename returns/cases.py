@@ -37,14 +37,14 @@ RETURN_NOT_READ = CaseKind(
     owner="CX",
     severity=2,
     due_hours=4,
-    title="A return could not be read from {platform}",
-    happened="{platform} announced a change of a return, but reading it failed: {error}",
+    title="Return {rma} could not be read from {platform}",
+    happened="{platform} announced a change of return {rma}, but reading it failed: {error}",
     means="We do not know what changed. Nothing was done.",
     todo="Look at the return in {platform}, then try again.",
     otherwise="The customer waits for an answer.",
     closes_when="the return was read",
     actions=(TRY_AGAIN, GIVE_UP),
-    evidence=("platform", "error"),
+    evidence=("rma", "platform", "error"),
 )
 RETURN_ORDER_UNKNOWN = CaseKind(
     code="RETURN_ORDER_UNKNOWN",

@@ -17,6 +17,7 @@ from finance.services.figures import payment_taken_back, their_figure_taken
 from finance.services.reserving import amount_free, origin_of
 from finance.states import REFUND_OPEN, Account, Executor, RefundStatus
 from integrator.engine import cases
+from integrator.engine.case_facts import moment_fact
 from integrator.engine.money import money_text
 from integrator.engine.states import Trace, move
 from returns.models import ReturnItem
@@ -151,11 +152,12 @@ def _take_back(refund: Refund, trace: Trace, reason: str) -> None:
 
 def refund_overdue(refund: Refund, *, trace: Trace) -> None:
     """With the payer for long and still no proof: finance looks."""
+    assert refund.sent_at is not None
     cases.open_case(
         kinds.REFUND_NOT_RECORDED,
         about(refund),
         trace=trace,
-        facts={**facts_of(refund), "sent": f"{refund.sent_at:%d %b %H:%M} UTC"},
+        facts={**facts_of(refund), "sent": moment_fact(refund.sent_at)},
     )
 
 

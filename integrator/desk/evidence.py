@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,7 @@ from fulfilment.models import Order
 from fulfilment.shapes import Billing
 from fulfilment.states import Bucket
 from integrator.desk import catalogue, directory, words
+from integrator.engine.case_facts import fact_text
 from integrator.engine.case_kinds import CaseKind
 from integrator.models import Attempt, Case, Job
 from returns.models import Return, ReturnItem
@@ -97,7 +98,8 @@ def of(case: Case, kind: CaseKind, known: directory.Directory, *, at: datetime) 
     """The values of the case's order, return and refund as each side last gave them."""
     unit, rma, refund = _records(case)
     order = _order_of(case, unit, rma, refund)
-    columns, lines = [], []
+    columns: list[Column] = []
+    lines: list[Line] = []
     if order is not None:
         tile = known.tile(order.connection_id)
         fresh = f"read {words.ago_text(order.read_at, at=at)}"
@@ -109,9 +111,16 @@ def of(case: Case, kind: CaseKind, known: directory.Directory, *, at: datetime) 
     if columns:
         columns.append(Column("ours", catalogue.OURS, "Ours", "now"))
         lines = [*_order_lines(order), *_return_lines(rma, unit), *_refund_lines(refund, rma)]
-    differing = _differing(case, known)
-    if differing is not None and not columns:
-        columns, lines = differing
+    if (differing := _differing(case)) is not None:
+        theirs = {rma.connection_id: "returns"} if rma is not None else {}
+        theirs |= {order.connection_id: "shop"} if order is not None else {}
+        if not columns:
+            tile, name = known.tile(case.connection_id), known.name(case.connection_id)
+            columns = [
+                Column("shop", tile, name, "as it said"),
+                Column("ours", catalogue.OURS, "Ours", "now"),
+            ]
+        lines.insert(0, differing(theirs.get(case.connection_id or 0, columns[0].key)))
     aligned = [replace(line, cells=_aligned(line, columns)) for line in lines]
     return Evidence(columns, aligned, _facts(case, kind), order, rma)
 
@@ -249,24 +258,29 @@ def _refund_lines(refund: Refund | None, rma: Return | None) -> list[Line]:
     ]
 
 
-def _differing(case: Case, known: directory.Directory) -> tuple[list[Column], list[Line]] | None:
-    """A case that carries both values itself."""
+def _differing(case: Case) -> Callable[[str], Line] | None:
+    """What a case that carries both values says itself, by the column of the other side.
+
+    It comes first: what was compared may be younger than what was last read.
+    """
     if "ours" not in case.facts or "theirs" not in case.facts or not case.connection_id:
         return None
-    their = Column(
-        "shop", known.tile(case.connection_id), known.name(case.connection_id), "as it said"
-    )
     label = str(case.facts.get("what") or case.facts.get("fields") or "Value")
-    cells = [
-        Cell("shop", str(case.facts["theirs"]), differs=True),
-        Cell("ours", str(case.facts["ours"]), differs=True),
-    ]
-    return [their, Column("ours", catalogue.OURS, "Ours", "now")], [Line(label, "", cells)]
+    when = f"compared {fact_text(case.facts['at'])}" if "at" in case.facts else ""
+
+    def line(column: str) -> Line:
+        cells = [
+            Cell(column, str(case.facts["theirs"]), differs=True),
+            Cell("ours", str(case.facts["ours"]), differs=True),
+        ]
+        return Line(label[:1].upper() + label[1:], when, cells)
+
+    return line
 
 
 def _facts(case: Case, kind: CaseKind) -> list[tuple[str, str]]:
     return [
-        (FACT_WORDS.get(name, name.replace("_", " ").capitalize()), str(case.facts[name]))
+        (FACT_WORDS.get(name, name.replace("_", " ").capitalize()), fact_text(case.facts[name]))
         for name in kind.evidence
         if case.facts.get(name) not in (None, "")
     ]

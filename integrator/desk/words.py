@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -31,11 +32,24 @@ def amount_text(amount_minor: int, currency: str) -> str:
     return f"{currency} {number_of(amount_minor, currency)}"
 
 
+# Thousands set apart, as amounts are shown here, and the decimals after them.
+_GROUPED = re.compile(r"(\d{1,3}(?:,\d{3})+)(?:\.(\d+))?|(\d{1,3}(?:\.\d{3})+)(?:,(\d+))?")
+
+
 def minor_of(text: str, currency: str) -> int:
-    """The minor units somebody typed as 49.90 or 49,90."""
+    """The minor units somebody typed as 49.90, 49,90 or EUR 1,249.90.
+
+    A lone 1,249 is refused where it could be either: more decimals than there are, or thousands.
+    """
     digits = EXPONENTS[currency]
+    plain = text.replace(" ", "").removeprefix(currency).removesuffix(currency)
+    if (grouped := _GROUPED.fullmatch(plain)) is not None:
+        whole, cents = grouped[1] or grouped[3], grouped[2] or grouped[4]
+        thousands = re.split("[.,]", whole)
+        if cents or len(thousands) > 2 or not digits:
+            plain = f"{''.join(thousands)}.{cents or 0}"
     try:
-        value = Decimal(text.strip().replace(" ", "").replace(",", "."))
+        value = Decimal(plain.replace(",", "."))
         minor = value.scaleb(digits)
     except InvalidOperation:
         raise UnableToRead("Write an amount like 49.90") from None

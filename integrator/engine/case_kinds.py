@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from integrator.engine.case_facts import fact_text
+
 
 @dataclass(frozen=True, slots=True)
 class Field:
@@ -77,6 +79,9 @@ class Said:
 
 class _Facts(dict[str, Any]):
     """A fact that was not given is shown as unknown instead of breaking the sentence."""
+
+    def __getitem__(self, key: str) -> str:
+        return fact_text(super().__getitem__(key))
 
     def __missing__(self, key: str) -> str:
         return "(unknown)"

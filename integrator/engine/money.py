@@ -28,6 +28,6 @@ EXPONENTS = {code: exponent for exponent, codes in _CODES.items() for code in co
 
 
 def money_text(minor: int, currency: str) -> str:
-    """An amount for a sentence: 1234 EUR is "12.34 EUR", 1234 JPY is "1234 JPY"."""
+    """An amount for a sentence: 123450 EUR is "EUR 1,234.50", 1234 JPY is "JPY 1,234"."""
     digits = EXPONENTS[currency]
-    return f"{Decimal(minor).scaleb(-digits):.{digits}f} {currency}"
+    return f"{currency} {Decimal(minor).scaleb(-digits):,.{digits}f}"

@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from integrator.engine import cases, connections, jobs
+from integrator.engine.case_facts import moment_fact
 from integrator.engine.cases import CaseKind
 from integrator.engine.errors import (
     Misconfigured,
@@ -295,7 +296,7 @@ def report_late(routes: Routes, *, at: datetime, limit: int = 200) -> int:
     for job in late:
         # One case per job: two late jobs of one record must not take the case from each other.
         cause = f"{LATE}{job.flow}:{job.pk}"
-        facts = {"due": f"{job.due_at:%H:%M} UTC"}
+        facts = {"due": moment_fact(job.due_at)}
         text = job.error or "nothing has gone wrong yet"
         flow = flows.get(job.flow)
         if flow is not None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from integrator.engine import cases, limits
+from integrator.engine.case_facts import moment_fact
 from integrator.engine.cases import CALLS_RUN_LOW
 from integrator.engine.errors import OutOfCalls
 from integrator.engine.limits import RESERVED_FOR_WRITES, Today
@@ -59,7 +60,7 @@ def _say(connection: Connection, today: Today, trace: Trace) -> None:
             "allowed": today.allowed,
             "needed": today.needed(at=trace.at),
             "reserve": int(today.allowed * RESERVED_FOR_WRITES),
-            "at": f"{trace.at:%H:%M} UTC",
+            "at": moment_fact(trace.at),
         },
     )
 

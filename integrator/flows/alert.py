@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo
+
 from django.conf import settings
 from django.core.mail import send_mail
+from django.utils import timezone
 
 from integrator.engine import cases
+from integrator.engine.case_facts import fact_text, moment_fact
 from integrator.engine.errors import Transient
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, Nothing, each
 from integrator.engine.money import money_text
 from integrator.engine.work import Work
 from integrator.flows.kinds import CASE_KINDS
-from integrator.models import Case, CaseEvent
+from integrator.models import Case, CaseEvent, Retailer
 from integrator.roles import Role
 
 QUEUE = "mail"
@@ -27,33 +31,42 @@ def _aim(fact: Fact) -> Aim | None:
 def call(work: Work) -> int | Nothing:
     """Send it. A mail told twice is a nuisance, a refund untold is not: so it may be repeated."""
     case = Case.objects.get(pk=work.job.record_id)
-    kind = CASE_KINDS[case.kind]
     if not settings.ALERT_EMAILS:
         return Nothing("no address for alerts is set")
-    said = cases.say(kind, case.facts)
     event = CaseEvent.objects.get(pk=work.job.fact)
     is_lifted = event.kind == CaseEvent.Kind.ESCALATED
-    told = Role(event.data["role"] if is_lifted else kind.owner)
+    told = Role(event.data["role"] if is_lifted else CASE_KINDS[case.kind].owner)
+    zone = Retailer.objects.order_by("id").values_list("timezone", flat=True).first()
+    with timezone.override(ZoneInfo(zone or "UTC")):
+        title, text = _written(case)
     # A platform's words may hold line breaks; a mail's subject may not.
-    title = " ".join(f"{'Overdue: ' if is_lifted else ''}{said.title}".split())
-    money = money_text(case.money_minor, case.currency) if case.currency else "none"
-    lines = [
-        said.happened,
-        said.means,
-        "",
-        f"What to do: {said.todo}",
-        f"Owner: {Role(kind.owner).label}. Due {case.due_at:%d %b %H:%M} UTC. Money: {money}.",
-        f"{settings.PUBLIC_URL.rstrip('/')}/cases/{case.pk}/",
-    ]
+    title = " ".join(f"{'Overdue: ' if is_lifted else ''}{title}".split())
     try:
         return send_mail(
             f"[{told.label}] {title}"[:180],
-            "\n".join(lines),
+            text,
             None,
             settings.ALERT_EMAILS,
         )
     except OSError as error:
         raise Transient(f"the mail server did not take it: {type(error).__name__}") from error
+
+
+def _written(case: Case) -> tuple[str, str]:
+    """The mail's title and text; moments as the clock on the reader's wall shows them."""
+    kind = CASE_KINDS[case.kind]
+    said = cases.say(kind, case.facts)
+    money = money_text(case.money_minor, case.currency) if case.currency else "none"
+    due = fact_text(moment_fact(case.due_at))
+    lines = [
+        said.happened,
+        said.means,
+        "",
+        f"What to do: {said.todo}",
+        f"Owner: {Role(kind.owner).label}. Due {due}. Money: {money}.",
+        f"{settings.PUBLIC_URL.rstrip('/')}/cases/{case.pk}/",
+    ]
+    return said.title, "\n".join(lines)
 
 
 def record(work: Work, sent: int) -> Evidence:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from finance.services import open_refund
 from fulfilment.cases import ORDER_NOT_READ
@@ -95,6 +96,16 @@ def _fallback(work: Work, message: Message, reading: Reading) -> str:
     return str(values.get("bundle_price_fallback", "hold"))
 
 
+def about(message: Message) -> Mapping[str, Any]:
+    """The order itself where we know it; else only its number at the shop is to be had."""
+    known = Order.objects.filter(
+        connection=message.connection_id, external_id=message.resource_id
+    ).first()
+    if known is None:
+        return {"facts": {"order": message.resource_id}}
+    return {"record_kind": "order", "record_id": known.pk, "facts": {"order": known.number}}
+
+
 FLOW = Flow(
     name="capture_order",
     says="Read the order from the shop",
@@ -107,4 +118,5 @@ FLOW = Flow(
     joins=True,
     due_minutes=5,
     on_refused=ORDER_NOT_READ,
+    about=about,
 )

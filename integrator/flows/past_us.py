@@ -62,7 +62,7 @@ def signs(order: Order, seen: OrderSeen, invoices: Sequence[InvoiceSeen]) -> dic
             for unit in seen.units
             if unit.status == UnitStatus.RETURNED and unit.external_id not in told
         ],
-        "billing": [seen.raw_billing]
+        "billing": [Billing(seen.billing).label.lower()]
         if seen.billing in REFUNDED and not cancelled and not ours.exists()
         else [],
     }
@@ -113,7 +113,7 @@ def _in_words(found: dict[str, list[str]]) -> str:
     if found["units"]:
         said.append(f"{', '.join(found['units'])} as returned")
     if found["billing"]:
-        said.append(f"the money as {found['billing'][0]}")
+        said.append(f"the order as {found['billing'][0]}")
     return " and ".join(said)
 
 

@@ -7,8 +7,9 @@ within ``nudge_wait_seconds`` waits for the end of that time and is read togethe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import Max
 
@@ -118,6 +119,17 @@ def record(work: Work, seen: ReturnSeen) -> Evidence:
     }
 
 
+def about(message: Message) -> Mapping[str, Any]:
+    """The return itself where we know it: its own page then shows what both sides say."""
+    facts = {"rma": message.resource_id}
+    known = Return.objects.filter(
+        connection=message.connection_id, external_id=message.resource_id
+    ).first()
+    if known is None:
+        return {"facts": facts}
+    return {"record_kind": "return", "record_id": known.pk, "facts": facts}
+
+
 FLOW = Flow(
     name="take_return",
     says="Read the return from the returns platform",
@@ -131,4 +143,5 @@ FLOW = Flow(
     gives_way=True,
     due_minutes=10,
     on_refused=RETURN_NOT_READ,
+    about=about,
 )

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from finance.evidence import missing_evidence
 from integrator.engine import cases
+from integrator.engine.case_facts import moment_fact
 from integrator.engine.cases import About, CaseKind
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, each
 from integrator.engine.work import Work
@@ -215,7 +216,7 @@ def _drafts(connection: Connection, values: Mapping[str, Any], *, at: datetime) 
             "rma": row.external_id,
             "sku": "the replacement",
             "why": f"{connection.name} has only drafted its order",
-            "since": f"{waiting[0]:%d %b %H:%M} UTC",
+            "since": moment_fact(waiting[0]),
             "exchange_order": "(none yet)",
         }
         about = About("return", row.pk, row.order_id, connection.pk, customers_waiting=1)

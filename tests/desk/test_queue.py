@@ -94,7 +94,7 @@ def test_each_team_sees_its_own_cases_and_no_others(
     factories.case("RESTOCK_FAILED", at, record=("return_item", 1))
     factories.case("SYSTEMS_DIFFER", at, record=("order", 1))
 
-    assert titles(as_("carla"), "/queue/") == ["A return could not be read from ReturnGO"]
+    assert titles(as_("carla"), "/queue/") == ["Return RMA3271840 could not be read from ReturnGO"]
     assert "does not show it yet" in titles(as_("omar"), "/queue/")[0]
     assert titles(as_("fiona"), "/queue/")[0].startswith("Refund of RMA3271840: we say")
     assert titles(as_("clara"), "/queue/") == []

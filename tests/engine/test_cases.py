@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import DatabaseError, transaction
+from django.utils import timezone
 
 from integrator.engine import cases
 from integrator.engine import clock as now_clock
+from integrator.engine.case_facts import moment_fact
 from integrator.engine.cases import About, CaseKind
 from integrator.engine.states import Trace, UnableToMove
 from integrator.models import Case, CaseEvent, CaseState, Note, Transition
@@ -341,3 +344,14 @@ def test_sentences_are_filled_and_never_break() -> None:
 
     assert said.title == "Pay is late"
     assert said.happened.endswith("(unknown)")
+
+
+def test_a_moment_among_the_facts_is_told_by_the_readers_clock() -> None:
+    at = datetime(2026, 7, 1, 23, 30, 12, tzinfo=UTC)
+    facts = {"step": "Read it", "due": moment_fact(at), "error": "2026-07-01"}
+
+    with timezone.override(ZoneInfo("Europe/Berlin")):
+        said = cases.say(cases.JOB_LATE, facts)
+
+    assert "should have been done by 2 Jul 01:30" in said.happened
+    assert said.happened.endswith("2026-07-01")  # what is no moment of ours stays as it is

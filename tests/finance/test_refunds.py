@@ -75,7 +75,7 @@ def test_more_than_the_order_was_paid_is_refused_and_nothing_is_left_behind(db: 
     with pytest.raises(UnableToRefund) as refused:
         reserve(second, 600)
 
-    assert refused.value.facts["left"] == "4.00 EUR"
+    assert refused.value.facts["left"] == "EUR 4.00"
     assert Refund.objects.count() == 1
     assert Order.objects.get().refunded_minor == 600
 

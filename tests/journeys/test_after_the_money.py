@@ -146,7 +146,7 @@ def test_the_shop_shows_what_was_paid_past_it_with_our_reference(stage: Stage) -
     rma = by_hand(stage, order, 0)
 
     (told,) = told_there(stage, order)
-    paid = f"{(order['items'][0]['paid'] - FEE) / 100:.2f} EUR"
+    paid = f"EUR {(order['items'][0]['paid'] - FEE) / 100:.2f}"
     assert told["code"] == "billing_partially_refunded"
     assert told["items"] == [{"id": order["items"][0]["id"], "code": "billing_partially_refunded"}]
     for said in (Refund.objects.get(status="RECORDED").key, paid, str(rma["id"]), "by hand"):

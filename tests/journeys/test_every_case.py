@@ -435,7 +435,7 @@ def more_allowed(stage: Stage, story: Story, case: Case, key: str) -> None:
 def replacement_paid(stage: Stage, story: Story, case: Case, key: str) -> None:
     """Worth what it replaced, booked on the original order, and never paid by the shop."""
     price = story.order["items"][0]["paid"]
-    assert case.facts["amount"] == f"{price / 100:.2f} EUR"
+    assert case.facts["amount"] == f"EUR {price / 100:.2f}"
     assert (case.money_minor, case.currency) == (price, "EUR")
     press(stage, case, key, reference="BANK-5")
     stage.passes(minutes=6, step=3)

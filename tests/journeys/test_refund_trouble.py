@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.core import mail
@@ -17,7 +18,7 @@ RETURN_ITEMS = "POST /fulfillment/return-items"
 
 
 def amount_of(order: Row) -> str:
-    return f"{order['items'][0]['paid'] / 100:.2f} EUR"
+    return f"EUR {order['items'][0]['paid'] / 100:.2f}"
 
 
 @pytest.mark.requirement("R028")
@@ -42,6 +43,8 @@ def test_a_refused_refund_is_told_within_a_minute(stage: Stage) -> None:
         "The sandbox was told to answer 422.",
         f"http://127.0.0.1:8000/cases/{case.pk}/",
         "Finance",
+        # As the clock in the house says it, not as the platforms do.
+        f"Due {case.due_at.astimezone(ZoneInfo('Europe/Berlin')):%-d %b %H:%M}.",
     ):
         assert said in text
 

@@ -385,7 +385,7 @@ def test_an_open_difference_holds_the_parcel_until_it_is_paid(stage: Stage) -> N
     assert exchange(rma).difference == "OPEN"
     assert stage.open_cases() == []
     stage.passes(hours=72, step=240)
-    assert stage.case("EXCHANGE_UNPAID").facts["amount"] == "25.00 EUR"
+    assert stage.case("EXCHANGE_UNPAID").facts["amount"] == "EUR 25.00"
     stage.act("returngo", "pay_difference", rma_id=rma["id"])
     stage.passes(minutes=20, step=5)
     assert exchange(rma).difference == "PAID"

@@ -1,7 +1,10 @@
-"""A list with a row that nobody can read: the rest is read, and somebody is told which it is."""
+"""What nobody can read: all the rest is read, and somebody is told which one it is."""
 
 from __future__ import annotations
 
+import pytest
+
+from integrator.desk.catalogue import said_of
 from integrator.models import Cursor
 from tests.journeys.causes import CAUSES, ORDERS, SKU
 from tests.story import Stage
@@ -52,3 +55,37 @@ def test_a_row_that_was_left_out_is_asked_about_again_when_it_changes(stage: Sta
     stage.passes(minutes=6, step=3)
 
     assert stage.open_cases() == ["ROW_NOT_READ"]
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["new", "known"])
+def test_a_return_that_cannot_be_read_is_named(stage: Stage, known: bool) -> None:
+    """One we know has its own page behind it, where both sides can be seen."""
+    order = stage.sold("JKT-NVY-M")
+    rma = stage.shopper_returns(order) if known else {}
+    stage.breaks("returngo", "GET /rma/{rma}", "error", status=422, times=1)
+    if known:
+        stage.approves(rma)
+    else:
+        rma = stage.shopper_returns(order)
+
+    case = stage.case("RETURN_NOT_READ")
+    assert said_of(case).title == f"Return {rma['id']} could not be read from ReturnGO"
+    assert (case.record_kind == "return") == known
+
+    stage.decide(case, "try_again", by=stage.carla)
+    assert stage.open_cases() == []
+    assert stage.returned(rma).platform_status == ("AUTHORISED" if known else "REQUESTED")
+
+
+def test_an_order_that_cannot_be_read_is_named_as_people_know_it(stage: Stage) -> None:
+    order = stage.shop_sells("JKT-NVY-M")
+    stage.settle()
+    path = "GET /shops/nb/countries/DE/orders/{order}"
+    stage.breaks("scayle", path, "error", status=422, times=1)
+    stage.ships(order)
+    stage.settle()
+
+    case = stage.case("ORDER_NOT_READ")
+    known = stage.order(order)
+    assert said_of(case).title == f"Order {known.number} could not be read from SCAYLE"
+    assert (case.record_kind, case.record_id) == ("order", known.pk)

@@ -98,6 +98,7 @@ class People:
             "REFUNDED_PAST_US": self._past_us,
             "REFUND_MORE_THAN_PAID": lambda case: ("give_up", {}),
             "UNIT_RETURNED_TWICE": self._twice,
+            "RETURN_WENT_BACK": self._went_back,
             "NOT_IN_PARCEL": lambda case: ("not_an_error", {}),
             "SOT_VIOLATION": lambda case: ("not_an_error", {}),
             "CANCELLED_WITH_GOODS": self._stranded,
@@ -169,24 +170,36 @@ class People:
         return "leave_as_paid", {}
 
     def _twice(self, case: Case) -> Answer:
-        """The return that did not bring the unit is cancelled where it was made."""
+        """The unit is taken out of the return that did not bring it, there where that was made."""
         rmas = self.stage.sandbox.world.returngo.rmas
+        unit = ReturnItem.objects.get(pk=case.record_id)
         second = rmas[int(case.facts["rma"])]
-        units = {item.shop_line_item_id for item in second.items}
-        missing = [
-            rma
+        asked = next(item for item in second.items if str(item.id) == unit.external_id)
+        others = [
+            (rma, item)
             for rma in rmas.values()
+            for item in rma.items
             if rma is not second
-            and any(
-                item.shop_line_item_id in units
-                and item.validation.at is not None
-                and not item.validation.returned
-                for item in rma.items
-            )
+            and rma.status not in ("Canceled", "Rejected")
+            and item.shop_line_item_id == asked.shop_line_item_id
         ]
-        for rma in missing or [second]:
-            if rma.status in ("Pending", "Approved", "Received", "Validated"):
+        missing = [
+            (rma, item)
+            for rma, item in others
+            if item.validation.at is not None and not item.validation.returned
+        ]
+        if not others:
+            return "fixed_there", {}  # it was taken out already; the other return is read soon
+        for rma, item in missing or [(second, asked)]:
+            if len(rma.items) > 1:
+                self.stage.act("returngo", "drop_item", rma_id=rma.id, item_id=item.id)
+            elif rma.status in ("Pending", "Approved", "Received", "Validated"):
                 self.stage.act("returngo", "cancel", rma_id=rma.id)
+        return "fixed_there", {}
+
+    def _went_back(self, case: Case) -> Answer:
+        """What was paid there is done, whatever somebody made of it since."""
+        self.stage.act("returngo", "done", rma_id=int(case.facts["rma"]))
         return "fixed_there", {}
 
     def _pay(self, case: Case) -> Answer:
