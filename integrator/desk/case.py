@@ -89,7 +89,7 @@ def detail_of(
     )
     opened_form = form or case_forms.asked_for(request, case, kind)
     said = catalogue.said_of(case)
-    steps = steps_of(request, case, known)
+    steps = steps_of(request, case)
     group = _group(case, kind)
     return {
         "case": case,

@@ -41,7 +41,7 @@ def steps(request: DeskRequest) -> HttpResponse:
     numbers = Order.objects.in_bulk({job.order_id for job in rows if job.order_id})
     context = {
         "steps": [
-            (step_of(job, known, request), numbers.get(job.order_id or 0)) for job in rows[:PAGE]
+            (step_of(job, request), numbers.get(job.order_id or 0)) for job in rows[:PAGE]
         ],
         "chosen": chosen,
         "shown": {key: title for key, (title, _) in SHOWN.items()},

@@ -131,7 +131,7 @@ def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
         known=known,
     )
     open_cases = _open_cases(case_events)
-    steps = [step_of(job, known, request) for job in jobs]
+    steps = [step_of(job, request) for job in jobs]
     times = rails.reached(transitions)
     return {
         "order": order,

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q
 
-from integrator.desk import catalogue, directory, evidence, words
+from integrator.desk import catalogue, evidence, words
 from integrator.desk.auth import DeskRequest
 from integrator.models import Case, Job, JobState
 
@@ -27,14 +27,14 @@ class Step:
     leaves_in: str
 
 
-def steps_of(request: DeskRequest, case: Case, known: directory.Directory) -> list[Step]:
+def steps_of(request: DeskRequest, case: Case) -> list[Step]:
     """The work that belongs to this case: its own, its record's, and what decisions set going."""
     about = Q(record_kind="case", record_id=case.pk)
     about |= Q(record_kind=case.record_kind, record_id=case.record_id)
     if case.job_id:
         about |= Q(pk=case.job_id)
     jobs = Job.objects.filter(about).order_by("-id")[:JOBS_SHOWN]
-    return [step_of(job, known, request, case=case) for job in jobs]
+    return [step_of(job, request, case=case) for job in jobs]
 
 
 def belongs(job: Job, case: Case) -> bool:
@@ -56,9 +56,7 @@ _JOB_WORDS = {
 }
 
 
-def step_of(
-    job: Job, known: directory.Directory, request: DeskRequest, *, case: Case | None = None
-) -> Step:
+def step_of(job: Job, request: DeskRequest, *, case: Case | None = None) -> Step:
     """A job as a line of "what we owe"."""
     at = request.at
     symbol, state = _JOB_WORDS[JobState(job.state)]
@@ -69,7 +67,7 @@ def step_of(
     return Step(
         job=job,
         says=catalogue.flow_says(job.flow),
-        tile=known.tile(job.connection_id),
+        tile=catalogue.tile_of(job.queue),
         symbol=symbol,
         state=state,
         sub=_step_sub(job, at=at),

@@ -15,7 +15,7 @@ from finance.states import RefundStatus
 from fulfilment.models import StockMovement
 from fulfilment.states import Bucket, OrderStatus
 from integrator.desk import catalogue, directory, evidence, history, words
-from integrator.desk.catalogue import OURS, PERSON, Tile
+from integrator.desk.catalogue import OURS, PERSON, Tile, tile_of
 from integrator.models import CaseEvent, Job, JobState, Message, Transition
 from returns.states import (
     Custody,
@@ -87,7 +87,7 @@ def build(
         *(_heard(one, known) for one in messages),
         *(_changed(one) for one in transitions if one.record_kind not in _HOUSEKEEPING),
         *(_moved(one) for one in movements),
-        *(_owed(one, known) for one in jobs if one.connection_id is not None),
+        *(_owed(one) for one in jobs if one.connection_id is not None),
         *(_case(one) for one in case_events if one.kind != CaseEvent.Kind.SEEN_AGAIN),
     ]
     return _folded(sorted(events, key=lambda one: (one.happened, one.rank)))
@@ -203,7 +203,7 @@ def _moved(one: StockMovement) -> Event:
     )
 
 
-def _owed(job: Job, known: directory.Directory) -> Event:
+def _owed(job: Job) -> Event:
     when = job.finished_at or job.sent_at or job.started_at or job.created_at
     says = catalogue.flow_says(job.flow)
     proof = evidence.proof_words(job.evidence) if job.state == JobState.DONE else ""
@@ -217,7 +217,7 @@ def _owed(job: Job, known: directory.Directory) -> Event:
     return Event(
         happened=when,
         learnt=when,
-        tile=known.tile(job.connection_id),
+        tile=tile_of(job.queue),
         says=says,
         themes=frozenset(
             {"money"} if "refund" in job.flow else {"stock"} if "stock" in job.flow else ()

@@ -566,6 +566,23 @@ def test_a_step_of_another_case_cannot_be_cancelled_from_here(
     assert other.state == JobState.DUE
 
 
+def test_a_step_carries_the_sign_of_who_carries_it_out(
+    at: datetime, scayle: Connection, as_: Callable[[str], Client]
+) -> None:
+    """A mail is ours to send, whatever platform it is about."""
+    case = factories.case("SYSTEMS_DIFFER", at)
+    for flow, queue in (("restock", "scayle"), ("alert", "mail")):
+        job = factories.job(flow, at, record=("case", case.pk), to=scayle)
+        Job.objects.filter(pk=job.pk).update(queue=queue)
+
+    html = as_("fiona").get(f"/cases/{case.pk}/").content.decode()
+
+    signs = re.findall(r'<abbr class="pf[^"]*"[^>]*>(\w+)</abbr>\s*([^<]+)<', html)
+    said = {words.strip(): sign for sign, words in signs}
+    assert said["Put the returned unit where its verdict says"] == "SC"
+    assert said["Tell the owner by e-mail"] == "Us"
+
+
 # --- Evidence -------------------------------------------------------------------------------------
 
 
