@@ -141,21 +141,21 @@ def _return(work: Work) -> Return:
 
 def _tell_transactions(client: ReturnGO, record_: Return, seen: ReturnSeen) -> tuple[str, ...]:
     told = []
-    for money, reference in _untold(record_, seen):
+    refunds = _proved_refunds(record_)
+    for money, reference in _untold(refunds, seen):
         client.set_transaction(money.external_id, MoneyStatus.SUCCEEDED, reference)
         told.append(money.external_id)
-    for words in _paid_after_all(record_, seen):
+    for words in _paid_after_all(refunds, seen):
         client.comment(record_.external_id, words)
     return tuple(told)
 
 
-def _untold(record_: Return, seen: ReturnSeen) -> list[tuple[MoneySeen, str]]:
+def _untold(refunds: Sequence[Refund], seen: ReturnSeen) -> list[tuple[MoneySeen, str]]:
     """Payments whose every unit has a proved refund, and the reference to tell.
 
     All that are asked for; and of those that failed the last one for units that we have paid, when
     nothing else that is listed pays them.
     """
-    refunds = _proved_refunds(record_)
     references = _references(refunds)
     ours = _references([one for one in refunds if one.executor != Executor.RETURNS_PLATFORM])
     asked = [
@@ -195,16 +195,18 @@ def _references(refunds: Iterable[Refund]) -> dict[str, str]:
     }
 
 
-def _paid_after_all(record_: Return, seen: ReturnSeen) -> list[str]:
+def _paid_after_all(refunds: Sequence[Refund], seen: ReturnSeen) -> list[str]:
     """What to say of refunds whose failure was said there: they are paid now."""
     found = []
-    for refund in _proved_refunds(record_):
+    for refund in refunds if seen.comments else ():
+        sign = f"[refund {refund.key} paid: {refund.recorded_at:%Y-%m-%d %H:%M:%S}]"
+        if is_signed(seen, sign):
+            continue
         units = [part.return_item_id for part in refund.items.all()]
         tried = Refund.objects.filter(
             Q(pk=refund.pk) | Q(status=RefundStatus.REFUSED, items__return_item__in=units)
         ).select_related("order")
-        sign = f"[refund {refund.key} paid: {refund.recorded_at:%Y-%m-%d %H:%M:%S}]"
-        if any(is_signed(seen, sign_of(one)) for one in tried) and not is_signed(seen, sign):
+        if any(is_signed(seen, sign_of(one)) for one in tried):
             amount = money_text(refund.executed_minor or 0, refund.currency)
             found.append(f"The refund that had failed was paid after all: {amount}. {sign}")
     return found
@@ -221,7 +223,9 @@ def _is_finished(work: Work, record_: Return) -> bool:
     if values["stock_evidence"] == "goods_in":
         arrived.add(Custody.RECEIVED)
     items = list(
-        record_.items.select_related("return_record", "order_item__sku", "order_item__parent__sku")
+        record_.items.select_related(
+            "return_record", "order_item__sku", "order_item__parent__sku", "order_item__order"
+        ).prefetch_related("inspections", "exchanges", "return_record__exchanges")
     )
     return bool(items) and all(
         not item.blocked_by
@@ -236,8 +240,7 @@ def _is_finished(work: Work, record_: Return) -> bool:
 
 
 def _is_missing(item: ReturnItem) -> bool:
-    last = item.inspections.order_by("-version").first()
-    return last is not None and last.disposition == Disposition.NOT_RETURNED
+    return _last_word(item) == Disposition.NOT_RETURNED
 
 
 def _is_exchanged(item: ReturnItem, values: Mapping[str, Any]) -> bool:
@@ -246,9 +249,12 @@ def _is_exchanged(item: ReturnItem, values: Mapping[str, Any]) -> bool:
         item, done=str(values["exchange_done"])
     ):
         return False
-    last = item.inspections.order_by("-version").first()
-    disposition = last.disposition if last is not None else None
-    return not missing_evidence(item, Method(item.method), disposition, values)
+    return not missing_evidence(item, Method(item.method), _last_word(item), values)
+
+
+def _last_word(item: ReturnItem) -> str | None:
+    last = max(item.inspections.all(), key=lambda one: one.version, default=None)
+    return last.disposition if last is not None else None
 
 
 def _is_paid(item: ReturnItem) -> bool:
@@ -282,7 +288,8 @@ def probe(work: Work) -> Found | NotFound:
     """
     record_ = _return(work)
     seen = platforms.returngo(work, record_.connection).rma(record_.external_id)
-    open_ones = [*_untold(record_, seen), *_paid_after_all(record_, seen)]
+    refunds = _proved_refunds(record_)
+    open_ones = [*_untold(refunds, seen), *_paid_after_all(refunds, seen)]
     finished = _is_finished(work, record_)
     if not open_ones and (not finished or seen.status == PlatformStatus.DONE):
         return Found(Told((), done=finished))

@@ -265,12 +265,13 @@ def exchange_refuse(exchange: Exchange, *, reason: str, trace: Trace) -> bool:
 
 def unit_gets_goods(item: ReturnItem) -> bool:
     """Goods go out for this unit, or have gone: no money may be paid for it."""
-    return item.exchanges.exclude(status__in=EXCHANGE_ENDED).exists() or (
-        item.return_record.exchanges.filter(return_item=None)
-        .exclude(status__in=EXCHANGE_ENDED)
-        .exists()
-        and item.resolution == "EXCHANGE"
-    )
+    may_be = [*item.exchanges.all(), *(_for_whole(item) if item.resolution == "EXCHANGE" else ())]
+    return any(one.status not in EXCHANGE_ENDED for one in may_be)
+
+
+def _for_whole(item: ReturnItem) -> list[Exchange]:
+    """Exchanges of the unit's return that name no unit."""
+    return [one for one in item.return_record.exchanges.all() if one.return_item_id is None]
 
 
 def unit_is_exchanged(item: ReturnItem, *, done: str) -> bool:
@@ -279,9 +280,10 @@ def unit_is_exchanged(item: ReturnItem, *, done: str) -> bool:
     What a cheaper replacement leaves over belongs to the promise, until it is paid back.
     """
     kept = (ExchangeStatus.SHIPPED,) if done == "shipped" else EXCHANGE_PLACED
-    for_return = item.return_record.exchanges.filter(return_item=None)
-    found = item.exchanges.all() if item.exchanges.exists() else for_return
-    return found.filter(status__in=kept).exclude(difference=DifferenceStatus.OWED).exists()
+    return any(
+        one.status in kept and one.difference != DifferenceStatus.OWED
+        for one in item.exchanges.all() or _for_whole(item)
+    )
 
 
 def waits_for(exchange: Exchange) -> str:
