@@ -83,11 +83,14 @@ def action_of(kind: CaseKind, key: str) -> Action | None:
 
 
 def opening(request: DeskRequest, case: Case, key: str) -> str:
-    """The address of this page with one form open. After a POST that is the case's own page."""
+    """The address of this page with one form open. After a POST that is the case's own page.
+
+    Without a fragment: a browser that jumps to one does not put the cursor into the form.
+    """
     query = request.GET.copy()
     query["do"] = key
     path = request.path if request.method == "GET" else reverse("case", args=[case.pk])
-    return f"{path}?{query.urlencode()}#do"
+    return f"{path}?{query.urlencode()}"
 
 
 def solve_inputs(*, accepts_loss: bool) -> tuple[Input, ...]:

@@ -1,4 +1,4 @@
-// Single-letter keys for what the page already offers as links and buttons. Adds speed, nothing else.
+// Keys for what the page already offers as links and buttons. They add speed, nothing else.
 
 const typing = (target) =>
   target.closest("input, textarea, select, [contenteditable]") !== null;
@@ -16,6 +16,15 @@ function step(by) {
   const next = Math.min(Math.max(from + by, 0), all.length - 1);
   all[next].focus();
 }
+
+// From any field of an opened form, its one button: a line of text or a list takes Enter itself.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+  const form = event.target.closest("form.preview");
+  if (form === null) return;
+  event.preventDefault();
+  form.requestSubmit(form.querySelector("[type=submit]"));
+});
 
 document.addEventListener("keydown", (event) => {
   if (document.body.dataset.keys === "off") return;

@@ -1,0 +1,71 @@
+"""A house in which much has gone wrong, and all its screens, as everybody sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from integrator.models import Case, CaseState
+from tests.journeys.causes import CAUSES
+from tests.story import Stage
+
+TROUBLES = (
+    "MAPPING_MISSING",
+    "REFUND_REFUSED",
+    "REFUND_BY_HAND",
+    "UNIT_RETURNED_TWICE",
+    "RETURN_ORDER_UNKNOWN",
+    "EXCHANGE_RELEASE_BY_HAND",
+    "SKU_DISCONTINUED",
+    "GOODWILL",
+    "JOB_FAILED",
+)
+LISTS = (
+    "/",
+    "/queue/",
+    "/queue/?tab=all",
+    "/cases/",
+    "/orders/",
+    "/find/?q=DE-70001",
+    "/find/?q=nothing+of+the+kind",
+    "/steps/",
+    "/monitors/",
+    "/connections/",
+    "/off-sale/",
+    "/nowhere/",
+)
+OWN = ("/", "/queue/")
+
+
+def troubled(stage: Stage) -> None:
+    """Something for everybody, and one payment that waits for its second person."""
+    for kind in TROUBLES:
+        CAUSES[kind](stage)
+    waits_for_two = stage.case("REFUND_BY_HAND")
+    stage.presses(waits_for_two, "paid_by_hand", by=stage.fiona, reference="BANK-1")
+
+
+def cases_of(role: str) -> Iterator[str]:
+    """The page of each open case of a team, with its first form open, and with its errors."""
+    for case in Case.objects.filter(owner=role).exclude(state=CaseState.SOLVED).order_by("id"):
+        yield f"/cases/{case.pk}/"
+        yield f"/cases/{case.pk}/?do=solve"
+    first = Case.objects.filter(owner=role).exclude(state=CaseState.SOLVED).first()
+    if first is not None:
+        yield f"/queue/?case={first.pk}"
+        yield f"/cases/{first.pk}/?do=snooze"
+        yield f"/cases/{first.pk}/?do=note"
+
+
+def of_everybody(stage: Stage) -> list[str]:
+    """The lists, and an order's page with everything that happened to it."""
+    return [*LISTS, f"/orders/{stage.order({'id': '70001'}).pk}/"]
+
+
+SCREENS: dict[str, Callable[[Stage], Iterable[str]]] = {
+    "carla": lambda stage: [*OWN, *cases_of("CX")],
+    "omar": lambda stage: [*of_everybody(stage), *cases_of("OPERATIONS")],
+    "fiona": lambda stage: [*OWN, *cases_of("FINANCE")],
+    "conrad": lambda stage: [*OWN, f"/cases/{stage.case('REFUND_BY_HAND').pk}/"],
+    "ada": lambda stage: [*OWN, "/connections/", *cases_of("ADMIN")],
+    "nobody": lambda stage: OWN,
+}

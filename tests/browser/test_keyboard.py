@@ -1,0 +1,80 @@
+"""The usual cases of each team without a mouse: three keys at most once the page is open."""
+
+from __future__ import annotations
+
+import pytest
+
+from integrator.models import Case, CaseState
+from tests.browser.conftest import Desk, House
+from tests.journeys.causes import CAUSES
+
+SENDS = "Control+Enter"
+LEADS_ON = ("1", "Enter", SENDS)
+
+
+def strikes(desk: Desk, *keys: str) -> None:
+    """Each key, and the page it leads to."""
+    for key in keys:
+        if key in LEADS_ON:
+            with desk.page.expect_navigation(timeout=5_000):
+                desk.page.keyboard.press(key)
+        else:
+            desk.page.keyboard.press(key)
+
+
+# By team: what its people see most, and the keys that end it. Letters choose from a list.
+USUAL = [
+    ("carla", "RETURN_NOT_READ", ["1", "Enter"]),
+    ("carla", "REFUND_MODE_UNKNOWN", ["1", "r", SENDS]),
+    ("omar", "MAPPING_MISSING", ["1", "w", SENDS]),
+    ("omar", "RESTOCK_FAILED", ["1", "Enter"]),
+    ("omar", "ORDER_NOT_READ", ["1", "Enter"]),
+    ("fiona", "REFUND_REFUSED", ["1", "Enter"]),
+    ("fiona", "REFUND_MORE_THAN_PAID", ["1", "Enter"]),
+    ("ada", "JOB_FAILED", ["1", "Enter"]),
+]
+
+
+@pytest.mark.parametrize(("name", "kind", "keys"), USUAL, ids=[one[1] for one in USUAL])
+def test_a_usual_case_takes_three_keys(house: House, name: str, kind: str, keys: list[str]) -> None:
+    assert len(keys) <= 3
+    stage = house.stage
+    CAUSES[kind](stage)
+    case = stage.some_case(kind)
+    with house.desk(name) as desk:
+        desk.opens(f"/cases/{case.pk}/")
+        strikes(desk, *keys)
+        assert desk.page.get_by_role("status").count() > 0
+    assert list(case.events.filter(kind="DECIDED").values_list("actor", flat=True)) == [
+        f"user:{name}"
+    ]
+
+
+def test_a_team_goes_through_its_queue_by_keys(house: House) -> None:
+    """From the list to a case and back, and what is typed into a field is no command."""
+    stage = house.stage
+    for kind in ("RETURN_ORDER_UNKNOWN", "UNIT_RETURNED_TWICE"):
+        CAUSES[kind](stage)
+    with house.desk("carla") as desk:
+        desk.opens("/queue/")
+        strikes(desk, "j", "Enter")
+        opened = desk.page.url
+        assert "case=" in opened or "/cases/" in opened
+        strikes(desk, "/")
+        desk.page.keyboard.type("1ac")
+        assert desk.page.url == opened
+        assert desk.page.input_value("#find") == "1ac"
+
+
+def test_keys_can_be_switched_off(house: House) -> None:
+    stage = house.stage
+    CAUSES["RETURN_NOT_READ"](stage)
+    case = stage.some_case("RETURN_NOT_READ")
+    with house.desk("carla") as desk:
+        desk.opens(f"/cases/{case.pk}/")
+        desk.page.get_by_role("button", name="Switch keys off").click()
+        desk.page.wait_for_load_state()
+        desk.page.keyboard.press("1")
+        desk.page.wait_for_timeout(300)
+        assert "do=" not in desk.page.url
+    assert Case.objects.exclude(state=CaseState.SOLVED).get().pk == case.pk

@@ -1,0 +1,56 @@
+"""Every screen, as everybody sees it: nothing that axe objects to, nothing wider than its window,
+no word in the console; in light and dark, on a desk and on a phone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from tests.browser.conftest import Desk, House
+from tests.browser.screens import SCREENS, troubled
+
+WINDOWS = ((1440, 900), (360, 780))
+SCHEMES = ("light", "dark")
+AXE = Axe()
+
+
+def objections(desk: Desk) -> Iterator[str]:
+    """What is wrong with the page that is open, in all its looks."""
+    for width, height in WINDOWS:
+        desk.page.set_viewport_size({"width": width, "height": height})
+        wider = desk.page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        if wider > 0:
+            yield f"{width}: {wider} px wider than its window"
+        for scheme in SCHEMES:
+            desk.page.emulate_media(color_scheme=scheme)
+            for one in AXE.run(desk.page).response["violations"]:
+                yield f"{width} {scheme}: {one['id']} at {one['nodes'][0]['html'][:100]}"
+
+
+@pytest.mark.parametrize("name", SCREENS)
+def test_nothing_is_wrong_with_any_screen(house: House, name: str) -> None:
+    troubled(house.stage)
+    found = []
+    with house.desk(name) as desk:
+        for path in SCREENS[name](house.stage):
+            assert desk.opens(path) in (200, 403, 404), path
+            found += [f"{path} {one}" for one in objections(desk)]
+    assert found == []
+
+
+def test_nothing_is_wrong_where_people_sign_in(house: House) -> None:
+    found = []
+    with house.desk() as desk:
+        desk.opens("/")
+        found += list(objections(desk))
+        desk.page.fill("[name=login]", "fiona")
+        desk.page.fill("[name=password]", "wrong")
+        desk.page.press("[name=password]", "Enter")
+        desk.page.get_by_role("alert").wait_for()
+        found += list(objections(desk))
+    assert found == []

@@ -1,0 +1,36 @@
+"""Pictures of every screen for people to look at: ``make screenshots``. They prove nothing."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from tests.browser.conftest import House
+from tests.browser.screens import SCREENS, troubled
+
+FOLDER = Path(settings.BASE_DIR) / "screenshots"
+LOOKS = {
+    "light": ((1440, 900), "light"),
+    "dark": ((1440, 900), "dark"),
+    "phone": ((360, 780), "light"),
+}
+
+
+@pytest.mark.screenshots
+@pytest.mark.parametrize("name", SCREENS)
+def test_pictures_of_every_screen(house: House, name: str) -> None:
+    troubled(house.stage)
+    FOLDER.mkdir(exist_ok=True)
+    with house.desk(name) as desk:
+        for path in SCREENS[name](house.stage):
+            desk.opens(path)
+            title = re.sub(r"[^a-z0-9]+", "-", desk.page.title().lower())[:50].strip("-")
+            form = re.sub(r".*do=", "-", path) if "do=" in path else ""
+            for look, ((width, height), scheme) in LOOKS.items():
+                desk.page.set_viewport_size({"width": width, "height": height})
+                desk.page.emulate_media(color_scheme=scheme)
+                picture = FOLDER / f"{name}-{title}{form}-{look}.png"
+                desk.page.screenshot(path=picture, full_page=True)

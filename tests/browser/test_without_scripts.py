@@ -1,0 +1,68 @@
+"""The main task of each team with scripts switched off: links, forms and buttons are enough."""
+
+from __future__ import annotations
+
+from finance.models import Refund
+from integrator.models import Case, CaseState
+from tests.browser.conftest import Desk, House
+from tests.journeys.causes import CAUSES
+
+
+def presses(desk: Desk, label: str) -> None:
+    """A button of the page, or a link that looks like one."""
+    desk.page.get_by_role("button", name=label).first.click()
+    desk.page.wait_for_load_state()
+
+
+def sends(desk: Desk) -> None:
+    """The one button of the form that is open."""
+    desk.page.locator("form.preview [type=submit]").click()
+    desk.page.wait_for_load_state()
+
+
+def test_an_unknown_word_is_mapped_and_what_waited_goes_on(house: House) -> None:
+    stage = house.stage
+    CAUSES["MAPPING_MISSING"](stage)
+    with house.desk("omar", java_script_enabled=False) as desk:
+        desk.opens("/queue/")
+        desk.page.get_by_role("link", name="we do not know this location").first.click()
+        presses(desk, "Map it")
+        desk.page.get_by_label("This is our").select_option("hamburg")
+        sends(desk)
+    stage.passes(minutes=6, step=2)
+    assert stage.open_cases() == []
+    assert stage.owed() == []
+
+
+def test_two_people_agree_to_a_payment_by_hand(house: House) -> None:
+    stage = house.stage
+    CAUSES["REFUND_BY_HAND"](stage)
+    case = stage.case("REFUND_BY_HAND")
+    with house.desk("fiona", java_script_enabled=False) as desk:
+        desk.opens(f"/cases/{case.pk}/")
+        presses(desk, "I paid it by hand")
+        sends(desk)  # nothing was typed
+        assert "2 things to change" in desk.page.content()
+        desk.page.get_by_label("Reference of the payment").fill("BANK-77")
+        desk.page.get_by_label("How it was paid").fill("By bank transfer")
+        sends(desk)
+    with house.desk("conrad", java_script_enabled=False) as desk:
+        desk.opens(f"/cases/{case.pk}/")
+        presses(desk, "Agree")
+    stage.passes(minutes=4, step=1)
+    assert Refund.objects.get().reference == "BANK-77"
+    assert stage.open_cases() == []
+
+
+def test_a_return_is_tied_to_the_order_it_belongs_to(house: House) -> None:
+    stage = house.stage
+    CAUSES["RETURN_ORDER_UNKNOWN"](stage)
+    (case,) = Case.objects.exclude(state=CaseState.SOLVED)
+    with house.desk("carla", java_script_enabled=False) as desk:
+        desk.opens(f"/cases/{case.pk}/")
+        presses(desk, "It belongs to this order")
+        desk.page.get_by_label("Order number").fill("DE-70001")
+        sends(desk)
+    stage.passes(minutes=2, step=1)
+    case.refresh_from_db()
+    assert case.state == CaseState.SOLVED
