@@ -8,7 +8,7 @@ from integrator.models.states import BORN, Moves
 
 
 class OrderStatus(TextChoices):
-    CAPTURED = "CAPTURED", "Captured"  # confirmed by the shop and known here
+    CAPTURED = "CAPTURED", "Placed"  # confirmed by the shop and known here
     SHIPPED = "SHIPPED", "Shipped"  # at least one parcel left
     COMPLETED = "COMPLETED", "Completed"  # everything that will ship has shipped and is invoiced
     CANCELLED = "CANCELLED", "Cancelled"  # nothing of it will ship

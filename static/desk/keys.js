@@ -39,7 +39,9 @@ document.addEventListener("keydown", (event) => {
   } else {
     const button = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
     if (button === null) return;
-    button.click();
+    // What cannot be taken back is reached by its key, and done by Enter.
+    if ("reach" in button.dataset) button.focus();
+    else button.click();
   }
   event.preventDefault();
 });

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from integrator.models import Case, CaseState
+from integrator.models import Approval, Case, CaseState
 from tests.browser.conftest import Desk, House
 from tests.journeys.causes import CAUSES
 
@@ -48,6 +48,20 @@ def test_a_usual_case_takes_three_keys(house: House, name: str, kind: str, keys:
     assert list(case.events.filter(kind="DECIDED").values_list("actor", flat=True)) == [
         f"user:{name}"
     ]
+
+
+def test_a_second_person_agrees_by_two_keys(house: House) -> None:
+    """One alone does nothing: it only reaches the button."""
+    stage = house.stage
+    CAUSES["REFUND_BY_HAND"](stage)
+    case = stage.case("REFUND_BY_HAND")
+    stage.presses(case, "paid_by_hand", by=stage.fiona, reference="BANK-1")
+    with house.desk("conrad") as desk:
+        desk.opens(f"/cases/{case.pk}/")
+        strikes(desk, "y")
+        assert Approval.objects.get().state == "ASKED"
+        strikes(desk, "Enter")
+    assert Approval.objects.get().state in ("GRANTED", "USED")
 
 
 def test_a_team_goes_through_its_queue_by_keys(house: House) -> None:
