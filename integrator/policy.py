@@ -21,6 +21,7 @@ VERBS: Mapping[str, frozenset[str]] = {
     "case.see": frozenset(_ALL),
     "order.see": frozenset(_ALL),
     "connection.see": frozenset(_ALL),
+    "mapping.see": frozenset(_ALL),
     "personal.see": frozenset({Role.CX, Role.OPERATIONS, Role.FINANCE, Role.CONTROLLER}),
     # Working on cases
     "case.work": frozenset({*_TEAMS, Role.CONTROLLER, Role.ADMIN}),

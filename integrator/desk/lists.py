@@ -40,9 +40,7 @@ def steps(request: DeskRequest) -> HttpResponse:
     known = directory.current(at=request.at)
     numbers = Order.objects.in_bulk({job.order_id for job in rows if job.order_id})
     context = {
-        "steps": [
-            (step_of(job, request), numbers.get(job.order_id or 0)) for job in rows[:PAGE]
-        ],
+        "steps": [(step_of(job, request), numbers.get(job.order_id or 0)) for job in rows[:PAGE]],
         "chosen": chosen,
         "shown": {key: title for key, (title, _) in SHOWN.items()},
         **_frame(request, known, rows, after),

@@ -96,8 +96,9 @@ def _entries(request: HttpRequest, roles: frozenset[str], late: int) -> list[Ent
         entry("order.see", "orders", "Orders", "order"),
         entry("order.see", "monitors", "Still owed", "file"),
         entry("disposition.record", "off_sale", "Off sale", "stock"),
+        entry("mapping.see", "mappings", "Mappings", "map"),
         entry("connection.see", "connections", "Connections", "pulse"),
-        entry("configuration.change", "admin:index", "Set-up", "map"),
+        entry("configuration.change", "admin:index", "Set-up", "people"),
     ]
     return [one for one in listed if one is not None]
 

@@ -5,14 +5,26 @@ No default anywhere: an unmapped word stops and asks a person.
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import transaction
 
-from integrator.engine import cases, jobs
+from integrator.engine import approvals, cases, jobs
 from integrator.engine.cases import MAPPING_MISSING, CaseKind
 from integrator.engine.errors import Misconfigured
 from integrator.engine.states import Trace
-from integrator.models import Case, CaseState, Connection, Job, JobState, Mapping, MappingKind
+from integrator.models import (
+    Approval,
+    Case,
+    CaseState,
+    Connection,
+    Job,
+    JobState,
+    Mapping,
+    MappingKind,
+)
 
+CHANGE = "mapping.change"
 OURS = "ours:"  # in a cause: our own word has no partner there, or more than one
 
 
@@ -138,3 +150,52 @@ def answer(
                 reason=f"“{theirs}” is mapped to {ours}",
             )
     return mapping, released
+
+
+# --- Giving a word another meaning: two people ----------------------------------------------------
+
+
+class UnableToChange(Exception):
+    """The word means something else by now. Says so, for the person."""
+
+
+def ask_to_change(current: Mapping, *, ours: str, trace: Trace, by: Any) -> Approval:
+    """Ask a second person to let a word mean something else: it redirects goods or money."""
+    assert current.ended_at is None, "only what holds now can be changed"
+    return approvals.ask(
+        verb=CHANGE,
+        record_kind=Mapping.RECORD_KIND,
+        record_id=current.pk,
+        content={"theirs": current.theirs, "from": current.ours, "to": ours},
+        by=by,
+        trace=trace,
+    )
+
+
+def agree_to_change(approval: Approval, *, trace: Trace, by: Any) -> tuple[Mapping, int]:
+    """The second person's word: from now on the word has its new meaning.
+
+    The change is the asker's. UnableToChange when the rule has been replaced since it was asked,
+    UnableToApprove when it is the asker who agrees.
+    """
+    with transaction.atomic():
+        current = Mapping.objects.select_related("connection").get(pk=approval.record_id)
+        Connection.objects.select_for_update(no_key=True).get(pk=current.connection_id)
+        current.refresh_from_db(fields=["ended_at"])
+        if current.ended_at is not None:
+            raise UnableToChange("Somebody changed it meanwhile: ask again if it is still needed")
+        approvals.decide(approval, grant=True, by=by, trace=trace)
+        approvals.use(
+            verb=CHANGE,
+            record_kind=Mapping.RECORD_KIND,
+            record_id=current.pk,
+            content=approval.content,
+            trace=trace,
+        )
+        return answer(
+            connection=current.connection,
+            kind=MappingKind(current.kind),
+            theirs=current.theirs,
+            ours=str(approval.content["to"]),
+            trace=trace.by(f"user:{approval.asked_by.get_username()}"),
+        )

@@ -42,6 +42,7 @@ class Inspection(models.Model):
 
     class Meta:
         triggers: ClassVar = append_only()
+        indexes: ClassVar = [models.Index(fields=["learned_at"], name="inspection_learned")]
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["return_item", "version"], name="inspection_version_once"

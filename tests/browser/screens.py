@@ -30,6 +30,8 @@ LISTS = (
     "/steps/",
     "/monitors/",
     "/connections/",
+    "/mappings/",
+    "/mappings/?tab=all",
     "/off-sale/",
     "/nowhere/",
 )
@@ -57,8 +59,10 @@ def cases_of(role: str) -> Iterator[str]:
 
 
 def of_everybody(stage: Stage) -> list[str]:
-    """The lists, and an order's page with everything that happened to it."""
-    return [*LISTS, f"/orders/{stage.order({'id': '70001'}).pk}/"]
+    """The lists, an order with all that happened to it, a word with a meaning and one without."""
+    words = f"/mappings/?word={stage.connection('returngo').pk}:LOCATION:"
+    order = f"/orders/{stage.order({'id': '70001'}).pk}/"
+    return [*LISTS, order, f"{words}WH-9&ours=hamburg", f"{words}WH-1&tab=location"]
 
 
 SCREENS: dict[str, Callable[[Stage], Iterable[str]]] = {

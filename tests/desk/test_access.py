@@ -40,6 +40,9 @@ EXPECTED = {
     "find": "order.see",
     "monitors": "order.see",
     "connections": "connection.see",
+    "mappings": "mapping.see",
+    "mapping_save": "mapping.see",  # who may answer which word, its own view decides
+    "mapping_agree": "mapping.change",
     "connection_switch": "connection.change",
     "steps": "connection.see",
     "theme": OWN,
@@ -53,6 +56,8 @@ EXPECTED = {
 PREFIXES = {"account_": PUBLIC, "mfa_": PUBLIC, "admin:": SETUP}
 POSTS = {name for name in EXPECTED if name.startswith("case_")} | {
     "connection_switch",
+    "mapping_agree",
+    "mapping_save",
     "order_goodwill",
 }
 
@@ -114,10 +119,12 @@ def arguments(at: datetime, people: dict[str, object]) -> dict[str, list[object]
         "case_cancel": [case.pk, job.pk],
         "order": [order.pk],
         "connection_switch": [connection.pk],
+        "mapping_agree": [1],
+        "mapping_save": [],
     } | {
         name: [case.pk]
         for name in POSTS - {"case_act", "case_agree", "case_cancel"}
-        if name != "connection_switch"
+        if name.startswith("case_") or name == "order_goodwill"
     }
 
 

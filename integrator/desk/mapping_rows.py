@@ -1,0 +1,249 @@
+"""The platforms' words: which wait for a meaning, what each means, and how often it was met lately.
+
+Reads only. A word is met where a verdict or a returned unit carries it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Map
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, Exists, Min, OuterRef, Q, Sum
+
+from fulfilment.models import Location
+from integrator.engine import mappings
+from integrator.models import Case, CaseState, Connection, Mapping, MappingKind
+from integrator.platforms import PLATFORMS
+from returns.models import Inspection, ReturnItem
+from returns.shapes import Method, Resolution
+
+LATELY = timedelta(days=30)
+# Where the words of a kind are met: the rows, when each was learnt, and the field with the word.
+_MET: Map[MappingKind, tuple[Any, str, str, str]] = {
+    MappingKind.LOCATION: (
+        Inspection,
+        "learned_at",
+        "return_item__return_record__connection_id",
+        "location_word",
+    ),
+    MappingKind.RESOLUTION: (
+        ReturnItem,
+        "return_record__requested_at",
+        "return_record__connection_id",
+        "resolution_word",
+    ),
+    MappingKind.METHOD: (
+        ReturnItem,
+        "return_record__requested_at",
+        "return_record__connection_id",
+        "method_word",
+    ),
+}
+# The field that shows whether a word was known without a rule of ours: by the platform's contract.
+_KNOWN = {MappingKind.RESOLUTION: "resolution", MappingKind.METHOD: "method"}
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word of one connection. ``key`` names it in addresses."""
+
+    connection_id: int
+    kind: MappingKind
+    theirs: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.connection_id}:{self.kind.value}:{self.theirs}"
+
+    @classmethod
+    def read(cls, key: str) -> Word | None:
+        connection, _, rest = key.partition(":")
+        kind, _, theirs = rest.partition(":")
+        if not connection.isdecimal() or kind not in MappingKind.values or not theirs:
+            return None
+        return cls(int(connection), MappingKind(kind), theirs[:200])
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A word nobody has explained, and what waits for it. ``asks_for_theirs``: it is ours."""
+
+    word: Word
+    case: Case
+    records: int
+    since: datetime
+    money_minor: int
+    asks_for_theirs: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """How much of what a connection said lately could be understood."""
+
+    connection_id: int
+    kind: MappingKind
+    met: int
+    understood: int
+
+    @property
+    def percent(self) -> str:
+        # Never 100 while one word is not understood.
+        return f"{self.understood * 1000 // self.met / 10:.1f} %"
+
+
+def waiting(*, word: Word | None = None) -> list[Waiting]:
+    """The words that wait, those that hold most records first."""
+    found = Case.objects.filter(cause__startswith="mapping:").exclude(state=CaseState.SOLVED)
+    if word is not None:
+        found = found.filter(cause=_cause(word))
+    groups = found.values("cause").annotate(
+        records=Count("id"), since=Min("opened_at"), first=Min("id"), money=Sum("money_minor")
+    )
+    most = list(groups.order_by("-records", "since")[:200])
+    cases = Case.objects.in_bulk([group["first"] for group in most])
+    rows = []
+    for group in most:
+        case = cases[group["first"]]
+        _, connection, kind, theirs = group["cause"].split(":", 3)
+        is_ours = theirs.startswith(mappings.OURS)
+        said = theirs.removeprefix(mappings.OURS) if is_ours else str(case.facts["theirs"])
+        rows.append(
+            Waiting(
+                Word(int(connection), MappingKind(kind), said),
+                case,
+                group["records"],
+                group["since"],
+                group["money"] or 0,
+                is_ours,
+            )
+        )
+    return rows
+
+
+def _cause(word: Word) -> str:
+    return f"mapping:{word.connection_id}:{word.kind.value}:{word.theirs}"[:200]
+
+
+def rules(kind: MappingKind | None) -> list[Mapping]:
+    """What words mean now."""
+    found = Mapping.objects.filter(ended_at__isnull=True).select_related("connection")
+    if kind is not None:
+        found = found.filter(kind=kind)
+    return list(found.order_by("connection__name", "kind", "theirs")[:500])
+
+
+def versions(word: Word) -> list[Mapping]:
+    """What the word has meant, the newest first."""
+    return list(
+        Mapping.objects.filter(
+            connection=word.connection_id, kind=word.kind, theirs=word.theirs
+        ).order_by("-version")[:50]
+    )
+
+
+def met(kinds: Sequence[MappingKind], *, at: datetime) -> dict[Word, int]:
+    """How often each word was met in the last 30 days, by rows: units, or verdicts on them."""
+    found: dict[Word, int] = {}
+    for kind in kinds:
+        if kind not in _MET:
+            continue
+        model, when, connection, field = _MET[kind]
+        rows = model.objects.filter(**{f"{when}__gte": at - LATELY}).exclude(**{field: ""})
+        for row in rows.values(connection, field).annotate(n=Count("id")):
+            found[Word(row[connection], kind, row[field])] = row["n"]
+    return found
+
+
+def names_places(platform: str) -> bool:
+    """Whether places are named to it when stock is posted: one place must have one name there."""
+    return "post_stock" in PLATFORMS[platform].contract.writes
+
+
+def is_counted(kind: MappingKind, platform: str) -> bool:
+    """Whether we can tell how often words of this kind are met: we hear them, not only write."""
+    return kind in _MET and not (kind == MappingKind.LOCATION and names_places(platform))
+
+
+def kinds_in_use() -> list[MappingKind]:
+    """The kinds that have rules, in their fixed order."""
+    found = set(
+        Mapping.objects.filter(ended_at__isnull=True).values_list("kind", flat=True).distinct()
+    )
+    return [kind for kind in MappingKind if kind.value in found]
+
+
+def coverage(*, at: datetime) -> list[Covered]:
+    """How much was understood lately, the worst first."""
+    found = []
+    for kind, (model, when, connection, field) in _MET.items():
+        known = Q(
+            Exists(
+                Mapping.objects.filter(
+                    connection=OuterRef(connection),
+                    kind=kind,
+                    theirs=OuterRef(field),
+                    ended_at__isnull=True,
+                )
+            )
+        )
+        if kind in _KNOWN:
+            known |= ~Q(**{_KNOWN[kind]: "UNKNOWN"})
+        rows = model.objects.filter(**{f"{when}__gte": at - LATELY}).exclude(**{field: ""})
+        counts = rows.values(connection).annotate(
+            met=Count("id"), understood=Count("id", filter=known)
+        )
+        found += [Covered(row[connection], kind, row["met"], row["understood"]) for row in counts]
+    return sorted(found, key=lambda one: (one.understood / one.met, one.connection_id, one.kind))
+
+
+def choices(word: Word) -> tuple[tuple[str, str], ...]:
+    """What a word of this kind may mean; empty where it is typed."""
+    match word.kind:
+        case MappingKind.LOCATION:
+            retailer = Connection.objects.values("retailer_id").filter(pk=word.connection_id)
+            places = Location.objects.filter(retailer__in=retailer).order_by("name")
+            return tuple((one.code, f"{one.name} ({one.code})") for one in places)
+        case MappingKind.RESOLUTION:
+            return _labels(Resolution)
+        case MappingKind.METHOD:
+            return _labels(Method)
+    return ()
+
+
+def _labels(enum: Any) -> tuple[tuple[str, str], ...]:
+    return tuple((one.value, str(one.label)) for one in enum if one.value != "UNKNOWN")
+
+
+def suggested(word: Word, offered: Sequence[tuple[str, str]]) -> tuple[str, list[str]]:
+    """The likeliest meaning and why, fact by fact; nothing where there is no reason.
+
+    Never applied by itself: a suggestion about stock or money is only shown.
+    """
+    reasons: dict[str, list[str]] = {}
+    same = _plain(word.theirs)
+    for value, label in offered:
+        if same in (_plain(value), _plain(label.partition(" (")[0])):
+            reasons.setdefault(value, []).append(f"“{label}” is the same name")
+    elsewhere = Mapping.objects.filter(
+        kind=word.kind, theirs=word.theirs, ended_at__isnull=True
+    ).exclude(connection=word.connection_id)
+    for one in elsewhere.select_related("connection")[:20]:
+        reasons.setdefault(one.ours, []).append(f"{one.connection.name} uses the same word for it")
+    before = Mapping.objects.filter(
+        connection=word.connection_id, kind=word.kind, theirs=word.theirs, ended_at__isnull=False
+    )
+    for ours in before.values_list("ours", flat=True).distinct()[:5]:
+        reasons.setdefault(ours, []).append("It meant that here before")
+    allowed = {value for value, _ in offered}
+    likely = sorted(
+        (one for one in reasons if one in allowed or not offered),
+        key=lambda one: (-len(reasons[one]), one),
+    )
+    return (likely[0], reasons[likely[0]]) if likely else ("", [])
+
+
+def _plain(text: str) -> str:
+    return "".join(sign for sign in text.casefold() if sign.isalnum())

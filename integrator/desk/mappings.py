@@ -1,0 +1,287 @@
+"""The mapping workbench: what waits for a meaning, every rule, and what changing one would move.
+
+A first meaning is one person's word; another meaning for a word that has one takes two people.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import Http404, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from fulfilment.models import Sku
+from integrator import policy
+from integrator.desk import catalogue, directory, mapping_rows, words
+from integrator.desk.auth import DeskRequest, may, needs, trace_of
+from integrator.desk.mapping_rows import Waiting, Word
+from integrator.engine import approvals, decisions, mappings
+from integrator.engine.decisions import UnableToDecide
+from integrator.engine.mappings import UnableToChange
+from integrator.models import Approval, ApprovalState, Case, Connection, Mapping, MappingKind
+
+WAITING, ALL = "waiting", "all"
+LONGEST = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A change that waits for its second person."""
+
+    approval: Approval
+    to: str
+    may_decide: bool
+    why_not: str
+
+
+@require_safe
+@needs("mapping.see")
+def mappings_page(request: DeskRequest) -> HttpResponse:
+    """The list on the left, the chosen word on the right."""
+    word = Word.read(request.GET.get("word", ""))
+    if request.GET.get("word") and word is None:
+        raise Http404
+    return _show(request, word, chosen=request.GET.get("ours"))
+
+
+def _show(
+    request: DeskRequest,
+    word: Word | None,
+    *,
+    chosen: str | None = None,
+    error: str = "",
+    status: int = 200,
+) -> HttpResponse:
+    tab = request.GET.get("tab", WAITING)
+    kind = MappingKind(tab.upper()) if tab.upper() in MappingKind.values else None
+    known = directory.current(at=request.at)
+    waits = mapping_rows.waiting()
+    rules = [] if tab == WAITING else mapping_rows.rules(kind)
+    kinds = {MappingKind(rule.kind) for rule in rules} | ({word.kind} if word else set())
+    met = mapping_rows.met(sorted(kinds), at=request.at)
+    context = {
+        "tab": tab,
+        "tabs": _tabs(tab, len(waits)),
+        "waits": [(one, known.tile(one.word.connection_id), _href(one.word, tab)) for one in waits],
+        "rules": [_rule(rule, met, tab, word) for rule in rules],
+        "held": sum(one.records for one in waits),
+        "coverage": [
+            (one, known.name(one.connection_id), one.kind.label)
+            for one in mapping_rows.coverage(at=request.at)
+        ],
+        "detail": _detail(request, word, met, chosen=chosen, error=error) if word else None,
+        "closed": f"{reverse('mappings')}?{urlencode({'tab': tab})}",
+    }
+    return render(request, "desk/mappings.html", context, status=status)
+
+
+def _tabs(tab: str, waiting: int) -> list[dict[str, Any]]:
+    kinds = [(one.value.lower(), one.label) for one in mapping_rows.kinds_in_use()]
+    named = [(WAITING, "Waiting"), (ALL, "All rules"), *kinds]
+    return [
+        {
+            "href": f"{reverse('mappings')}?{urlencode({'tab': slug})}",
+            "label": label,
+            "count": waiting if slug == WAITING else None,
+            "is_on": slug == tab,
+        }
+        for slug, label in named
+    ]
+
+
+def _href(word: Word, tab: str) -> str:
+    return f"{reverse('mappings')}?{urlencode({'tab': tab, 'word': word.key})}"
+
+
+def _rule(rule: Mapping, met: dict[Word, int], tab: str, chosen: Word | None) -> dict[str, Any]:
+    word = Word(rule.connection_id, MappingKind(rule.kind), rule.theirs)
+    return {
+        "rule": rule,
+        "tile": catalogue.tile_of(rule.connection.platform),
+        "href": _href(word, tab),
+        "met": met.get(word, 0)
+        if mapping_rows.is_counted(word.kind, rule.connection.platform)
+        else None,
+        "is_chosen": word == chosen,
+    }
+
+
+def _detail(
+    request: DeskRequest, word: Word, met: dict[Word, int], *, chosen: str | None, error: str
+) -> dict[str, Any]:
+    connection = get_object_or_404(Connection.objects.defer("secrets"), pk=word.connection_id)
+    versions = mapping_rows.versions(word)
+    current = next((one for one in versions if one.ended_at is None), None)
+    waits = next((one for one in mapping_rows.waiting(word=word) if not one.asks_for_theirs), None)
+    if current is None and waits is None and not versions:
+        raise Http404
+    offered = mapping_rows.choices(word)
+    labels = dict(offered)
+    likely, reasons = mapping_rows.suggested(word, offered) if current is None else ("", [])
+    value = chosen if chosen is not None else (current.ours if current is not None else likely)
+    times = met.get(word, 0)
+    return {
+        "word": word,
+        "connection": connection,
+        "tile": catalogue.tile_of(connection.platform),
+        "current": current,
+        "current_label": labels.get(current.ours, current.ours) if current is not None else "",
+        "versions": [(one, labels.get(one.ours, one.ours)) for one in versions],
+        "waits": waits,
+        "offered": offered,
+        "value": value,
+        "value_label": labels.get(value, value),
+        "likely": labels.get(likely, likely),
+        "reasons": reasons,
+        "met": times,
+        "is_counted": mapping_rows.is_counted(word.kind, connection.platform),
+        "is_change": current is not None,
+        "differs": bool(value) and (current is None or current.ours != value),
+        "others": _others(word, value, connection),
+        "may_change": _may_change(request, waits),
+        "why_not": _why_not(waits),
+        "asked": _asked(request, current, labels),
+        "error": error,
+    }
+
+
+def _others(word: Word, ours: str, connection: Connection) -> list[str]:
+    """Other words that stand for the same place, where only one may."""
+    places = word.kind == MappingKind.LOCATION and mapping_rows.names_places(connection.platform)
+    if not places or not ours:
+        return []
+    found = Mapping.objects.filter(
+        connection=word.connection_id, kind=word.kind, ours=ours, ended_at__isnull=True
+    ).exclude(theirs=word.theirs)
+    return list(found.order_by("theirs").values_list("theirs", flat=True)[:5])
+
+
+def _may_change(request: DeskRequest, waits: Waiting | None) -> bool:
+    """What waits is answered as its case is: by the team that owns the question."""
+    if waits is None:
+        return may(request, mappings.CHANGE)
+    kind = catalogue.kind_of(waits.case)
+    return any(policy.may_act(kind, one, request.roles) for one in _answers(waits))
+
+
+def _why_not(waits: Waiting | None) -> str:
+    if waits is None:
+        return "Only operations or an integration admin can change this."
+    kind = catalogue.kind_of(waits.case)
+    return next((policy.why_not(kind, one) for one in _answers(waits)), "Nobody may do this here.")
+
+
+def _answers(waits: Waiting) -> list[Any]:
+    return [one for one in catalogue.kind_of(waits.case).actions if one.key == "save_mapping"]
+
+
+def _asked(request: DeskRequest, current: Mapping | None, labels: dict[str, str]) -> list[Asked]:
+    if current is None:
+        return []
+    found = Approval.objects.filter(
+        record_kind=Mapping.RECORD_KIND, record_id=current.pk, state=ApprovalState.ASKED
+    ).select_related("asked_by")
+    rows = []
+    for one in found.order_by("id"):
+        mine = one.asked_by_id == request.user.pk
+        why_not = "You asked: somebody else must agree." if mine else _why_not(None)
+        to = str(one.content["to"])
+        decides = may(request, mappings.CHANGE) and not mine
+        rows.append(Asked(one, labels.get(to, to), decides, "" if decides else why_not))
+    return rows
+
+
+# --- Writing --------------------------------------------------------------------------------------
+
+
+@require_POST
+@needs("mapping.see")
+def save(request: DeskRequest) -> HttpResponse:
+    """Say what a word means: at once where it had no meaning, else a second person is asked."""
+    word = Word.read(request.POST.get("word", ""))
+    if word is None:
+        raise Http404
+    ours = words.typed(request.POST.get("ours", ""))
+    connection = get_object_or_404(Connection.objects.defer("secrets"), pk=word.connection_id)
+    waits = next((one for one in mapping_rows.waiting(word=word) if not one.asks_for_theirs), None)
+    if not _may_change(request, waits):
+        raise PermissionDenied(_why_not(waits))
+    if error := _wrong(word, ours, connection):
+        return _show(request, word, chosen=ours, error=error, status=422)
+    try:
+        with transaction.atomic():
+            said = _write(request, word, ours, connection, waits)
+    except UnableToDecide as why:
+        messages.warning(request, str(why))
+    else:
+        messages.success(request, said)
+    return HttpResponseRedirect(_href(word, request.POST.get("tab", WAITING)))
+
+
+def _wrong(word: Word, ours: str, connection: Connection) -> str:
+    offered = mapping_rows.choices(word)
+    if offered and ours not in dict(offered):
+        return "What it means: choose one from the list"
+    if not ours or len(ours) > LONGEST:
+        return f"What it means: write a word of at most {LONGEST} characters"
+    is_sku = word.kind == MappingKind.SKU
+    if is_sku and not Sku.objects.filter(retailer=connection.retailer_id, code=ours).exists():
+        return f"What it means: we know no SKU “{ours}”"
+    return ""
+
+
+def _write(
+    request: DeskRequest, word: Word, ours: str, connection: Connection, waits: Waiting | None
+) -> str:
+    trace = trace_of(request)
+    if waits is not None:
+        # As on the case's own page: one decision, and everything that waits for it goes on.
+        (action,) = _answers(waits)
+        case = Case.objects.select_for_update(no_key=True).get(pk=waits.case.pk)
+        decisions.take(case, action, data={"ours": ours}, trace=trace, by=request.user)
+        return f"Saved: {words.plural(waits.records, 'record')} go on in 30 s"
+    current = Mapping.objects.filter(
+        connection=connection, kind=word.kind, theirs=word.theirs, ended_at__isnull=True
+    ).first()
+    if current is None:
+        mappings.save(
+            connection=connection, kind=word.kind, theirs=word.theirs, ours=ours, trace=trace
+        )
+        return f"Saved: “{word.theirs}” means {ours}"
+    if current.ours == ours:
+        return f"“{word.theirs}” means {ours} already"
+    mappings.ask_to_change(current, ours=ours, trace=trace, by=request.user)
+    return "A second person has been asked"
+
+
+@require_POST
+@needs("mapping.change")
+def agree(request: DeskRequest, approval_id: int) -> HttpResponse:
+    """The second person's word on a change of meaning."""
+    approval = get_object_or_404(
+        Approval.objects.select_related("asked_by"),
+        pk=approval_id,
+        record_kind=Mapping.RECORD_KIND,
+        verb=mappings.CHANGE,
+    )
+    rule = get_object_or_404(Mapping, pk=approval.record_id)
+    trace = trace_of(request)
+    try:
+        if request.POST.get("answer") == "agree":
+            _, released = mappings.agree_to_change(approval, trace=trace, by=request.user)
+            held = f", and {words.plural(released, 'step')} go on" if released else ""
+            messages.success(request, f"You agreed: the new meaning holds from now on{held}")
+        else:
+            approvals.decide(approval, grant=False, by=request.user, trace=trace)
+            messages.success(request, "You refused: it stays as it was")
+    except (UnableToChange, approvals.UnableToApprove) as why:
+        messages.warning(request, str(why))
+    word = Word(rule.connection_id, MappingKind(rule.kind), rule.theirs)
+    return HttpResponseRedirect(_href(word, word.kind.value.lower()))
