@@ -4,15 +4,23 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('fulfilment', '0006_movements_start_where_the_unit_is'),
+        ("fulfilment", "0006_movements_start_where_the_unit_is"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='order',
-            name='status',
-            field=models.CharField(choices=[('CAPTURED', 'Placed'), ('SHIPPED', 'Shipped'), ('COMPLETED', 'Completed'), ('CANCELLED', 'Cancelled')], default='CAPTURED', max_length=12),
+            model_name="order",
+            name="status",
+            field=models.CharField(
+                choices=[
+                    ("CAPTURED", "Placed"),
+                    ("SHIPPED", "Shipped"),
+                    ("COMPLETED", "Completed"),
+                    ("CANCELLED", "Cancelled"),
+                ],
+                default="CAPTURED",
+                max_length=12,
+            ),
         ),
     ]

@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('fulfilment', '0007_placed_orders'),
-        ('returns', '0007_done_lately'),
+        ("fulfilment", "0007_placed_orders"),
+        ("returns", "0007_done_lately"),
     ]
 
     operations = [
         migrations.AddIndex(
-            model_name='inspection',
-            index=models.Index(fields=['learned_at'], name='inspection_learned'),
+            model_name="inspection",
+            index=models.Index(fields=["learned_at"], name="inspection_learned"),
         ),
     ]
