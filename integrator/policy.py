@@ -22,6 +22,7 @@ VERBS: Mapping[str, frozenset[str]] = {
     "order.see": frozenset(_ALL),
     "connection.see": frozenset(_ALL),
     "mapping.see": frozenset(_ALL),
+    "people.see": frozenset(_ALL),
     "personal.see": frozenset({Role.CX, Role.OPERATIONS, Role.FINANCE, Role.CONTROLLER}),
     # Working on cases
     "case.work": frozenset({*_TEAMS, Role.CONTROLLER, Role.ADMIN}),
@@ -43,6 +44,34 @@ VERBS: Mapping[str, frozenset[str]] = {
     "connection.change": frozenset({Role.ADMIN}),
     "configuration.change": frozenset({Role.ADMIN}),
     "people.change": frozenset({Role.ADMIN}),
+}
+
+# The same verbs in the words of the business, for the page and the manual.
+SAYS: Mapping[str, str] = {
+    "queue.see": "See every team's queue",
+    "case.see": "Open every case",
+    "order.see": "See orders, returns and what is still owed",
+    "connection.see": "See how far each platform is behind",
+    "mapping.see": "See what the platforms' words mean",
+    "people.see": "See who may do what",
+    "personal.see": "See names and addresses of customers",
+    "case.work": "Take, snooze and comment cases of the own team",
+    "case.solve": "Close cases of the own team",
+    "job.retry": "Try a step again that has stopped",
+    "job.cancel": "Stop a step for good",
+    "mapping.change": "Say what a platform's word means, and agree to another meaning",
+    "disposition.record": "Decide what becomes of returned goods",
+    "return.match": "Say to which order a return belongs, or let a held unit pass",
+    "exchange.decide": "Decide about replacements",
+    "exchange.release": "Hand a replacement to the warehouse",
+    "doubt.decide": "Say whether a change of stock or money went out",
+    "refund.decide": "Decide about refunds, and ask for a second person",
+    "approval.decide": "Agree as the second person",
+    "goodwill.ask": "Ask for goodwill",
+    "loss.accept": "Accept a loss",
+    "connection.change": "Pause a connection and start it again",
+    "configuration.change": "Change connections, rules and settings",
+    "people.change": "Give people their roles",
 }
 
 # Pairs nobody may hold together: who asks for money must not be the one who agrees to it.

@@ -19,7 +19,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from fulfilment.models import Sku
 from integrator import policy
-from integrator.desk import catalogue, directory, mapping_rows, words
+from integrator.desk import catalogue, directory, history, mapping_rows, words
 from integrator.desk.auth import DeskRequest, may, needs, trace_of
 from integrator.desk.mapping_rows import Waiting, Word
 from integrator.engine import approvals, decisions, mappings
@@ -133,7 +133,7 @@ def _detail(
         "tile": catalogue.tile_of(connection.platform),
         "current": current,
         "current_label": labels.get(current.ours, current.ours) if current is not None else "",
-        "versions": [(one, labels.get(one.ours, one.ours)) for one in versions],
+        "versions": [(one, labels.get(one.ours, one.ours), _by(one)) for one in versions],
         "waits": waits,
         "offered": offered,
         "value": value,
@@ -150,6 +150,11 @@ def _detail(
         "asked": _asked(request, current, labels),
         "error": error,
     }
+
+
+def _by(rule: Mapping) -> str:
+    """A person by their name; what came with the set-up file says so."""
+    return history.who(rule.made_by) if rule.made_by.startswith("user:") else "the set-up file"
 
 
 def _others(word: Word, ours: str, connection: Connection) -> list[str]:

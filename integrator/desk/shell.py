@@ -98,7 +98,8 @@ def _entries(request: HttpRequest, roles: frozenset[str], late: int) -> list[Ent
         entry("disposition.record", "off_sale", "Off sale", "stock"),
         entry("mapping.see", "mappings", "Mappings", "map"),
         entry("connection.see", "connections", "Connections", "pulse"),
-        entry("configuration.change", "admin:index", "Set-up", "people"),
+        entry("people.see", "people", "People", "people"),
+        entry("configuration.change", "admin:index", "Set-up", "file"),
     ]
     return [one for one in listed if one is not None]
 

@@ -32,6 +32,7 @@ LISTS = (
     "/connections/",
     "/mappings/",
     "/mappings/?tab=all",
+    "/people/",
     "/off-sale/",
     "/nowhere/",
 )

@@ -41,6 +41,7 @@ EXPECTED = {
     "monitors": "order.see",
     "connections": "connection.see",
     "mappings": "mapping.see",
+    "people": "people.see",
     "mapping_save": "mapping.see",  # who may answer which word, its own view decides
     "mapping_agree": "mapping.change",
     "connection_switch": "connection.change",

@@ -93,6 +93,10 @@ def test_another_meaning_takes_two_people_and_moves_nothing_that_is_booked(stage
     assert Mapping.objects.get(theirs="WH-1", ended_at=None, ours="berlin").made_by == "user:omar"
     assert (stage.sellable(SKU), stage.stock_there(SKU, "WH-BER")["sellable"]) == (here, there)
 
+    told = page(stage, "omar", f"word={key(stage, 'WH-1')}")
+    assert "2 Warehouse Berlin (berlin) omar" in told
+    assert "1 Warehouse Hamburg (hamburg) the set-up file" in told
+
     comes_from(stage, "WH-1")
     assert stage.stock_there(SKU, "WH-BER")["sellable"] == there + 1
     assert stage.sellable(SKU) == here - 1  # the one that was sold now

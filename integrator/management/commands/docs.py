@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from integrator.engine.cases import say
 from integrator.engine.flow import LOCAL, Flow
 from integrator.flows import CASE_KINDS, ROUTES, SCHEDULE
-from integrator.policy import VERBS
+from integrator.policy import SAYS, VERBS
 from integrator.roles import Role
 
 MADE = "<!-- Made by `make docs`; do not edit. -->"
@@ -133,5 +133,5 @@ def roles() -> str:
     lines.append("|---" * (len(Role) + 1) + "|")
     for verb, holders in VERBS.items():
         cells = ["yes" if role.value in holders else "" for role in Role]
-        lines.append(f"| {verb} | " + " | ".join(cells) + " |")
+        lines.append(f"| {SAYS[verb]} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
