@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from integrator.flows import CASE_KINDS
 from integrator.models import Case, CaseState
 from tests.journeys.causes import CAUSES
 from tests.story import Stage
@@ -48,15 +49,15 @@ def troubled(stage: Stage) -> None:
 
 
 def cases_of(role: str) -> Iterator[str]:
-    """The page of each open case of a team, with its first form open, and with its errors."""
-    for case in Case.objects.filter(owner=role).exclude(state=CaseState.SOLVED).order_by("id"):
-        yield f"/cases/{case.pk}/"
-        yield f"/cases/{case.pk}/?do=solve"
-    first = Case.objects.filter(owner=role).exclude(state=CaseState.SOLVED).first()
-    if first is not None:
-        yield f"/queue/?case={first.pk}"
-        yield f"/cases/{first.pk}/?do=snooze"
-        yield f"/cases/{first.pk}/?do=note"
+    """The page of each open case of a team with its first form open; the first with every form."""
+    found = Case.objects.filter(owner=role).exclude(state=CaseState.SOLVED).order_by("id")
+    for case in found:
+        actions = CASE_KINDS[case.kind].actions
+        yield f"/cases/{case.pk}/?do={actions[0].key}"
+    if found:
+        yield f"/queue/?case={found[0].pk}"
+        for form in ("solve", "snooze", "note"):
+            yield f"/cases/{found[0].pk}/?do={form}"
 
 
 def of_everybody(stage: Stage) -> list[str]:
