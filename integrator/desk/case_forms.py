@@ -207,10 +207,7 @@ def _checked(one: Field, case: Case, text: str) -> tuple[Any, str]:
     if not text:
         return "", _missing(one) if one.required else ""
     if one.kind == "money":
-        try:
-            return words.minor_of(text, case.currency or "EUR"), ""
-        except words.UnableToRead as error:
-            return "", f"{one.label}: {str(error)[:1].lower()}{str(error)[1:]}"
+        return _amount(one, case, text)
     if one.kind == "number":
         if not (text.isascii() and text.isdigit() and 0 < int(text) <= NUMBER_MAX):
             return "", f"{one.label}: write a whole number from 1 to {NUMBER_MAX:,}"
@@ -228,6 +225,16 @@ def _checked(one: Field, case: Case, text: str) -> tuple[Any, str]:
         if not Sku.objects.filter(code=text, retailer=retailer).exists():
             return "", f"{one.label}: we know no SKU “{text}”"
     return text, ""
+
+
+def _amount(one: Field, case: Case, text: str) -> tuple[Any, str]:
+    """Minor units in the case's own currency: without one no amount means anything."""
+    if not case.currency:
+        return "", f"{one.label}: it is not known in which currency this case is"
+    try:
+        return words.minor_of(text, case.currency), ""
+    except words.UnableToRead as error:
+        return "", f"{one.label}: {str(error)[:1].lower()}{str(error)[1:]}"
 
 
 def _missing(one: Field) -> str:
@@ -276,7 +283,7 @@ def in_words(
         if one.kind == "note":
             text = notes.get(int(content.get("note_event") or 0), "")
         elif one.kind == "money" and one.name in data:
-            text = words.amount_text(int(data[one.name]), str(content.get("currency") or "EUR"))
+            text = words.amount_text(int(data[one.name]), str(content["currency"]))
         else:
             text = str(data.get(one.name, ""))
         if text:

@@ -616,3 +616,15 @@ def test_technical_details_are_folded_and_hold_no_body(
     assert details is not None
     assert "POST /orders/1/return-items" in unescape(re.sub(r"<[^>]+>", "", details[0]))
     assert "/orders/1/return-items" not in html.replace(details[0], "")
+
+
+def test_an_amount_without_a_currency_is_not_guessed(
+    at: datetime, as_: Callable[[str], Client]
+) -> None:
+    case = factories.case("PAID_IN_SHOP", at)
+    typed = {"version": "", "amount": "10.00", "note": "seen"}
+
+    response = as_("fiona").post(f"/cases/{case.pk}/act/paid_goods/", typed)
+
+    assert response.status_code == 422
+    assert "it is not known in which currency this case is" in response.content.decode()
