@@ -26,8 +26,8 @@ def address() -> str:
     return f"postgresql://{user}@{to['HOST'] or ''}{port}/{to['NAME']}{options}"
 
 
-def empty() -> None:
-    """Empty every table, append-only ones too: their triggers sleep while a replica speaks."""
+def alone() -> None:
+    """End every other session of the test database: what threads and processes left open."""
     name = str(database.settings_dict["NAME"])
     assert name.startswith("test_"), f"{name} is not a test database"
     for one in connections.all(initialized_only=True):
@@ -37,6 +37,12 @@ def empty() -> None:
             """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                 WHERE datname = current_database() AND pid <> pg_backend_pid()"""
         )
+
+
+def empty() -> None:
+    """Empty every table, append-only ones too: their triggers sleep while a replica speaks."""
+    alone()
+    with database.cursor() as cursor:
         names = set(database.introspection.django_table_names(only_existing=True)) - KEPT
         wipe = "; ".join(f"DELETE FROM {database.ops.quote_name(one)}" for one in sorted(names))  # noqa: S608
         # Faster than TRUNCATE, which makes new files for some seventy tables.

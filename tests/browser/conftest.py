@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
 from integrator.desk import directory
+from tests import database
 from tests.story import Stage, opened
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -43,11 +44,14 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def server(django_db_setup: None, chromium: Browser) -> Iterator[str]:
+def server(django_db_setup: None, django_db_blocker: Any, chromium: Browser) -> Iterator[str]:
     """Serves whatever is committed. Not ``live_server``: that empties tables with TRUNCATE."""
     served = LiveServer("127.0.0.1")
     yield str(served.url)
     served.stop()
+    # A thread that still talks to the browser would keep the database from being dropped.
+    with django_db_blocker.unblock():
+        database.alone()
 
 
 @dataclass
