@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.db import connections
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
@@ -52,6 +53,7 @@ def server(django_db_setup: None, django_db_blocker: Any, chromium: Browser) -> 
     # A thread that still talks to the browser would keep the database from being dropped.
     with django_db_blocker.unblock():
         database.alone()
+        connections.close_all()  # the browser's loop keeps connections of its own in this thread
 
 
 @dataclass
