@@ -62,7 +62,9 @@ class Word:
     def read(cls, key: str) -> Word | None:
         connection, _, rest = key.partition(":")
         kind, _, theirs = rest.partition(":")
-        if not connection.isdecimal() or kind not in MappingKind.values or not theirs:
+        if not connection.isdecimal() or kind not in MappingKind.values or "\x00" in theirs:
+            return None
+        if not theirs:
             return None
         return cls(int(connection), MappingKind(kind), theirs[:200])
 
@@ -98,7 +100,8 @@ def waiting(*, word: Word | None = None) -> list[Waiting]:
     """The words that wait, those that hold most records first."""
     found = Case.objects.filter(cause__startswith="mapping:").exclude(state=CaseState.SOLVED)
     if word is not None:
-        found = found.filter(cause=_cause(word))
+        cause = mappings.cause_of(word.connection_id, word.kind, word.theirs)
+        found = found.filter(cause=cause)
     groups = found.values("cause").annotate(
         records=Count("id"), since=Min("opened_at"), first=Min("id"), money=Sum("money_minor")
     )
@@ -121,10 +124,6 @@ def waiting(*, word: Word | None = None) -> list[Waiting]:
             )
         )
     return rows
-
-
-def _cause(word: Word) -> str:
-    return f"mapping:{word.connection_id}:{word.kind.value}:{word.theirs}"[:200]
 
 
 def rules(kind: MappingKind | None) -> list[Mapping]:

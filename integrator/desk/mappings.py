@@ -284,7 +284,8 @@ def agree(request: DeskRequest, approval_id: int) -> HttpResponse:
             held = f", and {words.plural(released, 'step')} go on" if released else ""
             messages.success(request, f"You agreed: the new meaning holds from now on{held}")
         else:
-            approvals.decide(approval, grant=False, by=request.user, trace=trace)
+            with transaction.atomic():
+                approvals.decide(approval, grant=False, by=request.user, trace=trace)
             messages.success(request, "You refused: it stays as it was")
     except (UnableToChange, approvals.UnableToApprove) as why:
         messages.warning(request, str(why))

@@ -83,7 +83,12 @@ def find_theirs(*, connection: Connection, kind: MappingKind, ours: str) -> str:
 
 def cause(*, connection: Connection, kind: MappingKind, theirs: str) -> str:
     """The cause shared by everything that waits for one word: theirs, or ``OURS`` and ours."""
-    return f"mapping:{connection.pk}:{kind.value}:{theirs}"[:200]
+    return cause_of(connection.pk, kind, theirs)
+
+
+def cause_of(connection_id: int, kind: MappingKind, theirs: str) -> str:
+    """The same where only the connection's number is at hand."""
+    return f"mapping:{connection_id}:{kind.value}:{theirs}"[:200]
 
 
 def save(
