@@ -16,10 +16,9 @@ from integrator.engine import approvals, cases
 from integrator.engine.case_kinds import Action
 from integrator.engine.states import Trace
 from integrator.models import Approval, ApprovalState, Case, CaseEvent, CaseState, Job, JobState
-from integrator.models.states import JOB_OPEN
+from integrator.models.states import JOB_AT_WORK, JOB_OPEN
 
 HOLD_SECONDS = 30  # in which a person may change their mind before anything leaves the house
-AT_WORK = (JobState.DUE, JobState.WAITING, JobState.RUNNING)
 # What somebody must have seen before they may decide: a later one of these means "look again".
 DECISIVE = (
     CaseEvent.Kind.DECIDED,
@@ -163,7 +162,7 @@ def why_not(action: Action, job: Job | None, *, deciding: bool) -> str:
     """
     if deciding:
         return "A decision about its step is on its way. Wait, or cancel it."
-    if action.approval and job is not None and job.state in AT_WORK:
+    if action.approval and job is not None and job.state in JOB_AT_WORK:
         return "Its step is being tried again. Look again when that has ended."
     return ""
 

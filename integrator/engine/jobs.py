@@ -23,6 +23,7 @@ LEASE = timedelta(seconds=60)
 CRASHES_MAX = 3
 WAIT_FIRST_SECONDS = 5
 WAIT_MAX_SECONDS = 1800
+RENEWED = timedelta(minutes=15)  # what a person set going again is late only after so long
 
 
 class LostLease(Exception):
@@ -251,11 +252,12 @@ def backoff_seconds(attempts: int) -> float:
 
 
 def release(jobs: Iterable[Job], *, at: datetime, delay: timedelta = timedelta()) -> int:
-    """Set parked jobs going again, in their order. Their give-up time starts anew."""
+    """Set parked jobs going again, in their order. What was promised starts anew."""
     ids = [job.pk for job in jobs]
     return Job.objects.filter(pk__in=ids, state=JobState.PARKED).update(
         state=JobState.DUE,
         not_before=at + delay,
+        due_at=Greatest(F("due_at"), at + delay + RENEWED),
         give_up_at=at + timedelta(days=7),
         crashes=0,
         lookups=0,
@@ -306,6 +308,7 @@ def settle_doubt(job: Job, *, happened: bool, at: datetime, evidence: dict[str, 
         mine.update(
             state=JobState.WAITING,
             not_before=at,
+            due_at=Greatest(F("due_at"), at + RENEWED),
             fence=F("fence") + 1,
             sent_at=None,
             lookups=0,

@@ -30,7 +30,7 @@ from integrator.engine.statements import prepared
 from integrator.engine.states import Trace
 from integrator.engine.work import Work
 from integrator.models import Case, CaseState, Connection, Job, JobState
-from integrator.models.states import JOB_OPEN
+from integrator.models.states import JOB_AT_WORK, JOB_OPEN
 
 log = structlog.get_logger(__name__)
 
@@ -150,6 +150,25 @@ class Outcomes:
         else:
             jobs.wait(job, at=at, error=error, retry_after=UNKNOWN_FLOW_RETRY_SECONDS)
 
+    def tell_late(self, job_id: int, *, at: datetime) -> bool:
+        """Tell a person that a step is late, unless it ended or stopped a moment ago."""
+        with transaction.atomic():
+            at_work = Job.objects.filter(pk=job_id, state__in=JOB_AT_WORK)
+            job = at_work.select_for_update(no_key=True).first()
+            if job is None:
+                return False
+            # One case per job: two late jobs of one record must not take the case from each other.
+            cause = f"{LATE}{job.flow}:{job.pk}"
+            facts = {"due": moment_fact(job.due_at)}
+            text = job.error or "nothing has gone wrong yet"
+            flow = self.flows.get(job.flow)
+            if flow is not None:
+                error = Transient(text, cause=cause, facts=facts)
+                self.open_case(Work(job, flow, at=at), flow.on_late, text, error, holds=False)
+            else:
+                _open_without_flow(cases.JOB_LATE, job, cause, {"error": text, **facts}, at=at)
+        return True
+
     def set_aside(self, job: Job) -> None:
         """It ended its worker too often: a person sees it. Everything else goes on."""
         flow = self.flows.get(job.flow)
@@ -159,7 +178,9 @@ class Outcomes:
             cause = f"job:{job.flow}:{job.record_id}"
             Job.objects.filter(pk=job.pk).update(cause=cause)
             facts = {"error": job.error, "crashes": job.crashes}
-            _open_without_flow(cases.JOB_CRASHES, job, cause, facts, at=self.clock())
+            at = self.clock()
+            _open_without_flow(cases.JOB_CRASHES, job, cause, facts, at=at)
+            _close_late(job, Trace(at=at, actor="clock", job_id=job.pk))
 
     # --- connections -----------------------------------------------------------------------------
 
@@ -222,6 +243,8 @@ class Outcomes:
             cause=cause,
             facts=facts,
         )
+        if holds:
+            _close_late(job, work.trace)
 
     @staticmethod
     def _close_what_was(work: Work) -> None:
@@ -278,34 +301,38 @@ def close_ended(*, at: datetime, limit: int = 200) -> None:
         )
 
 
-def report_late(routes: Routes, *, at: datetime, limit: int = 200) -> int:
-    """Open a case for each job that crossed its promise and is still tried. Returns how many."""
-    flows = flows_of(routes)
-    outcomes = Outcomes(flows, lambda: at)
-    codes = {cases.JOB_LATE.code, *(flow.on_late.code for flow in flows.values())}
-    late = (
-        Job.objects.filter(
-            due_at__lte=at, state__in=[JobState.DUE, JobState.WAITING, JobState.RUNNING]
+def _close_late(job: Job, trace: Trace) -> None:
+    """One case per problem: what stopped a step, or put it in doubt, is what a person can answer.
+
+    A late case beside it would have another team try again a step that waits for this one.
+    """
+    late = Case.objects.filter(job=job.pk, cause__startswith=LATE).exclude(state=CaseState.SOLVED)
+    for case in late.select_for_update(no_key=True):
+        cases.solve(
+            case,
+            resolution=Case.Resolution.BY_ITSELF,
+            trace=trace,
+            reason="It is not tried any more, and another case says why",
         )
-        .exclude(cases__kind__in=codes)
+
+
+def report_late(routes: Routes, *, at: datetime, limit: int = 200) -> int:
+    """Open a case for each job that crossed its promise and is still tried. Returns how many.
+
+    What waits behind a doubt of its own lane is not tried: the doubt has its case.
+    """
+    outcomes = Outcomes(flows_of(routes), lambda: at)
+    in_doubt = Job.objects.filter(lane=OuterRef("lane"), state=JobState.IN_DOUBT)
+    told = Case.objects.filter(job=OuterRef("pk"), cause__startswith=LATE)
+    late = (
+        Job.objects.filter(~Exists(in_doubt), due_at__lte=at, state__in=JOB_AT_WORK)
+        .filter(~Exists(told.exclude(state=CaseState.SOLVED)))
         .exclude(connection__state__in=["PAUSED", "NEEDS_CREDENTIALS"])
         # One case says that the day's calls are used up, not one for each step that waits for it.
         .exclude(state=JobState.WAITING, error_class=OutOfCalls.__name__)
-        .order_by("due_at")[:limit]
+        .order_by("due_at")
     )
-    for job in late:
-        # One case per job: two late jobs of one record must not take the case from each other.
-        cause = f"{LATE}{job.flow}:{job.pk}"
-        facts = {"due": moment_fact(job.due_at)}
-        text = job.error or "nothing has gone wrong yet"
-        flow = flows.get(job.flow)
-        if flow is not None:
-            error = Transient(text, cause=cause, facts=facts)
-            # It may be parked meanwhile: then it waits for that case's cause, not for this one's.
-            outcomes.open_case(Work(job, flow, at=at), flow.on_late, text, error, holds=False)
-        else:
-            _open_without_flow(cases.JOB_LATE, job, cause, {"error": text, **facts}, at=at)
-    return len(late)
+    return sum(outcomes.tell_late(pk, at=at) for pk in late.values_list("pk", flat=True)[:limit])
 
 
 def _open_without_flow(

@@ -67,7 +67,8 @@ JOB_MOVES: Moves = {
     JobState.IN_DOUBT: (JobState.DONE, JobState.WAITING, JobState.PARKED, JobState.CANCELLED),
     JobState.PARKED: (JobState.DUE, JobState.CANCELLED, JobState.DONE),
 }
-JOB_OPEN = (JobState.DUE, JobState.RUNNING, JobState.WAITING, JobState.IN_DOUBT)
+JOB_AT_WORK = (JobState.DUE, JobState.RUNNING, JobState.WAITING)
+JOB_OPEN = (*JOB_AT_WORK, JobState.IN_DOUBT)
 JOB_ENDED = (JobState.DONE, JobState.CANCELLED)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import requests
 
 from integrator.engine import jobs
@@ -99,22 +100,108 @@ def test_two_late_jobs_of_one_record_do_not_take_the_case_from_each_other(
     )
 
 
-def test_a_late_case_does_not_take_the_job_from_the_cause_that_holds_it(
+def test_a_step_that_stopped_a_moment_ago_is_not_late(
     shop: Open, clock: Clock, monkeypatch: Any
 ) -> None:
-    """A job may be parked for a cause of its own between being found late and being shown."""
+    """It may be parked for a cause of its own between being found late and being shown."""
     here = run(shop, raising(Transient("busy", retry_after=3600)))
     clock.forward(minutes=20)
-    original = Outcomes.open_case
+    original = Outcomes.tell_late
 
-    def parked_meanwhile(self: Outcomes, *args: Any, **kwargs: Any) -> None:
+    def parked_meanwhile(self: Outcomes, *args: Any, **kwargs: Any) -> bool:
         Job.objects.update(state=JobState.PARKED, cause="mapping:1:LOCATION:HH-2")
-        original(self, *args, **kwargs)
+        return original(self, *args, **kwargs)
 
-    monkeypatch.setattr(Outcomes, "open_case", parked_meanwhile)
-    assert report_late(here.routes, at=clock.at) == 1
+    monkeypatch.setattr(Outcomes, "tell_late", parked_meanwhile)
+    assert report_late(here.routes, at=clock.at) == 0
 
     assert here.job().cause == "mapping:1:LOCATION:HH-2"
+    assert not Case.objects.exists()
+
+
+def late(shop: Open, clock: Clock, *errors: PlatformError, **parts: Any) -> Shop:
+    """A step that crossed its promise, with what its next attempts end in."""
+    coming: list[PlatformError] = [Transient("busy", retry_after=1800), *errors]
+
+    def call(work: Any) -> Any:
+        raise coming.pop(0)
+
+    here = run(shop, toys.flow("send", call=call, due_minutes=15, **parts))
+    clock.forward(minutes=20)
+    assert report_late(here.routes, at=clock.at) == 1
+    clock.forward(minutes=20)
+    here.work()
+    return here
+
+
+def kinds_open() -> set[str]:
+    return set(Case.objects.exclude(state="SOLVED").values_list("kind", flat=True))
+
+
+@pytest.mark.parametrize(
+    "error, kind", [(Refused("no"), "JOB_FAILED"), (Unknown("no answer"), "JOB_IN_DOUBT")]
+)
+def test_a_late_step_that_stops_is_one_problem_and_one_case(
+    shop: Open, clock: Clock, error: PlatformError, kind: str
+) -> None:
+    """Two cases of two teams would each have a button that holds up the other's."""
+    here = late(shop, clock, error)
+
+    assert kinds_open() == {kind}
+    assert report_late(here.routes, at=clock.at) == 0
+
+
+def test_a_late_step_that_ended_its_worker_too_often_is_one_case(shop: Open, clock: Clock) -> None:
+    here = late(shop, clock, Transient("busy", retry_after=0))
+    Job.objects.update(
+        state=JobState.RUNNING,
+        started_at=clock.at,
+        lease_owner="dead",
+        lease_until=clock.at,
+        crashes=2,
+    )
+    clock.forward(minutes=2)
+    here.work()
+
+    assert here.job().state == JobState.PARKED
+    assert kinds_open() == {"JOB_CRASHES"}
+
+
+def test_what_a_person_set_going_again_is_late_when_it_has_not_ended_in_a_quarter_of_an_hour(
+    shop: Open, clock: Clock
+) -> None:
+    here = late(shop, clock, Refused("no"), Transient("busy", retry_after=3600))
+    jobs.release([here.job()], at=clock.at)
+    here.work()
+    clock.forward(minutes=14)
+    assert report_late(here.routes, at=clock.at) == 0
+    clock.forward(minutes=2)
+
+    assert report_late(here.routes, at=clock.at) == 1
+    assert report_late(here.routes, at=clock.at) == 0
+    assert "JOB_LATE" in kinds_open()
+
+
+def test_a_doubt_that_did_not_happen_is_promised_anew(shop: Open, clock: Clock) -> None:
+    here = late(shop, clock, Unknown("no answer"), Transient("busy", retry_after=3600))
+    assert jobs.settle_doubt(here.job(), happened=False, at=clock.at, evidence={})
+    here.work()
+
+    assert report_late(here.routes, at=clock.at) == 0
+    clock.forward(minutes=16)
+    assert report_late(here.routes, at=clock.at) == 1
+
+
+def test_what_waits_behind_a_doubt_is_not_late_beside_it(shop: Open, clock: Clock) -> None:
+    """The doubt has its case already: nobody else can do anything about those behind it."""
+    here = run(shop, raising(Unknown("no answer"), due_minutes=15))
+    here.hear("send", "a/2")
+    here.work()
+    assert sorted(Job.objects.values_list("state", flat=True)) == ["DUE", "IN_DOUBT"]
+    clock.forward(minutes=20)
+
+    assert report_late(here.routes, at=clock.at) == 0
+    assert kinds_open() == {"JOB_IN_DOUBT"}
 
 
 def test_held_work_is_not_late(shop: Open, clock: Clock, trace: Any) -> None:
