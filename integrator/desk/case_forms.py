@@ -11,16 +11,15 @@ from typing import Any
 
 from django.urls import reverse
 
-from fulfilment.models import Location, Sku
+from fulfilment.models import Sku
 from integrator import policy
-from integrator.desk import catalogue, directory, words
+from integrator.desk import catalogue, directory, mapping_rows, words
 from integrator.desk.auth import DeskRequest
 from integrator.engine import mappings
 from integrator.engine.case_kinds import Action, CaseKind, Field
 from integrator.engine.flow import LOCAL
 from integrator.engine.records import find as find_record
 from integrator.models import Case, MappingKind
-from returns.shapes import Method, Resolution
 
 # Forms that every case has. They are no actions of a kind: nothing is routed from them by name.
 OWN_FORMS = ("solve", "snooze", "note", "assign")
@@ -160,33 +159,16 @@ def _input(one: Field, case: Case, *, value: str, error: str) -> Input:
 def choices_of(one: Field, case: Case) -> tuple[tuple[str, str], ...]:
     """What may be chosen. A word with no fixed list (a reason, a SKU) is typed instead."""
     if one.choices == "location":
-        return _locations(case)
+        return mapping_rows.places(connection=case.connection_id)
     if one.choices != "mapping" or _asks_for_theirs(case):
         return ()
-    match case.facts.get("kind_code"):
-        case MappingKind.LOCATION:
-            return _locations(case)
-        case MappingKind.RESOLUTION:
-            return _of(Resolution)
-        case MappingKind.METHOD:
-            return _of(Method)
-    return ()
-
-
-def _locations(case: Case) -> tuple[tuple[str, str], ...]:
-    locations = Location.objects.order_by("name").values_list("code", "name")
-    if case.connection is not None:
-        locations = locations.filter(retailer=case.connection.retailer_id)
-    return tuple((code, f"{name} ({code})") for code, name in locations)
+    kind = case.facts.get("kind_code", "")
+    return mapping_rows.choices(kind, connection=case.connection_id)
 
 
 def _asks_for_theirs(case: Case) -> bool:
     """Our own word has no partner there: what is missing is the platform's word, which is typed."""
     return f":{mappings.OURS}" in case.cause
-
-
-def _of(enum: Any) -> tuple[tuple[str, str], ...]:
-    return tuple((one.value, str(one.label)) for one in enum if one.value != "UNKNOWN")
 
 
 def read(action: Action, case: Case, typed: Mapping[str, str]) -> tuple[dict[str, Any], Filled]:

@@ -11,16 +11,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Exists, Min, OuterRef, Q, Sum
+from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet, Sum, Value
 
 from fulfilment.models import Location
 from integrator.engine import mappings
-from integrator.models import Case, CaseState, Connection, Mapping, MappingKind
+from integrator.models import Case, CaseState, Mapping, MappingKind
 from integrator.platforms import PLATFORMS
 from returns.models import Inspection, ReturnItem
 from returns.shapes import Method, Resolution
 
 LATELY = timedelta(days=30)
+SHOWN_MAX = 200
 # Where the words of a kind are met: the rows, when each was learnt, and the field with the word.
 _MET: Map[MappingKind, tuple[Any, str, str, str]] = {
     MappingKind.LOCATION: (
@@ -82,6 +83,15 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """A word a platform used, on how many rows, and of how many of them we knew its meaning."""
+
+    word: Word
+    met: int
+    understood: int
+
+
+@dataclass(frozen=True, slots=True)
 class Covered:
     """How much of what a connection said lately could be understood."""
 
@@ -97,7 +107,7 @@ class Covered:
 
 
 def waiting(*, word: Word | None = None) -> list[Waiting]:
-    """The words that wait, those that hold most records first."""
+    """The words that wait, those that hold most records first; or one, if it waits."""
     found = Case.objects.filter(cause__startswith="mapping:").exclude(state=CaseState.SOLVED)
     if word is not None:
         cause = mappings.cause_of(word.connection_id, word.kind, word.theirs)
@@ -105,7 +115,7 @@ def waiting(*, word: Word | None = None) -> list[Waiting]:
     groups = found.values("cause").annotate(
         records=Count("id"), since=Min("opened_at"), first=Min("id"), money=Sum("money_minor")
     )
-    most = list(groups.order_by("-records", "since")[:200])
+    most = list(groups.order_by("-records", "since")[:SHOWN_MAX])
     cases = Case.objects.in_bulk([group["first"] for group in most])
     rows = []
     for group in most:
@@ -143,16 +153,29 @@ def versions(word: Word) -> list[Mapping]:
     )
 
 
-def met(kinds: Sequence[MappingKind], *, at: datetime) -> dict[Word, int]:
-    """How often each word was met in the last 30 days, by rows: units, or verdicts on them."""
-    found: dict[Word, int] = {}
-    for kind in kinds:
-        if kind not in _MET:
-            continue
-        model, when, connection, field = _MET[kind]
-        rows = model.objects.filter(**{f"{when}__gte": at - LATELY}).exclude(**{field: ""})
-        for row in rows.values(connection, field).annotate(n=Count("id")):
-            found[Word(row[connection], kind, row[field])] = row["n"]
+def heard(*, at: datetime) -> list[Heard]:
+    """Every word met in the last 30 days, by rows: units, or verdicts on them."""
+    first, *more = (_heard(kind, at=at) for kind in _MET)
+    return [
+        Heard(Word(connection, MappingKind(kind), theirs), met, understood)
+        for kind, connection, theirs, met, understood in first.union(*more, all=True)
+    ]
+
+
+def _heard(kind: MappingKind, *, at: datetime) -> QuerySet[Any, tuple[str, int, str, int, int]]:
+    model, when, connection, field = _MET[kind]
+    rules = Mapping.objects.filter(
+        connection=OuterRef(connection), kind=kind, theirs=OuterRef(field), ended_at__isnull=True
+    )
+    known = Q(Exists(rules))
+    if kind in _KNOWN:
+        known |= ~Q(**{_KNOWN[kind]: "UNKNOWN"})
+    rows = model.objects.filter(**{f"{when}__gte": at - LATELY}).exclude(**{field: ""}).order_by()
+    found: QuerySet[Any, tuple[str, int, str, int, int]] = (
+        rows.annotate(kind_code=Value(kind.value))
+        .values_list("kind_code", connection, field)
+        .annotate(met=Count("id"), understood=Count("id", filter=known))
+    )
     return found
 
 
@@ -174,42 +197,35 @@ def kinds_in_use() -> list[MappingKind]:
     return [kind for kind in MappingKind if kind.value in found]
 
 
-def coverage(*, at: datetime) -> list[Covered]:
-    """How much was understood lately, the worst first."""
-    found = []
-    for kind, (model, when, connection, field) in _MET.items():
-        known = Q(
-            Exists(
-                Mapping.objects.filter(
-                    connection=OuterRef(connection),
-                    kind=kind,
-                    theirs=OuterRef(field),
-                    ended_at__isnull=True,
-                )
-            )
-        )
-        if kind in _KNOWN:
-            known |= ~Q(**{_KNOWN[kind]: "UNKNOWN"})
-        rows = model.objects.filter(**{f"{when}__gte": at - LATELY}).exclude(**{field: ""})
-        counts = rows.values(connection).annotate(
-            met=Count("id"), understood=Count("id", filter=known)
-        )
-        found += [Covered(row[connection], kind, row["met"], row["understood"]) for row in counts]
-    return sorted(found, key=lambda one: (one.understood / one.met, one.connection_id, one.kind))
+def coverage(words: Sequence[Heard]) -> list[Covered]:
+    """How much of what was heard could be understood, the worst first."""
+    found: dict[tuple[int, MappingKind], list[int]] = {}
+    for one in words:
+        sums = found.setdefault((one.word.connection_id, one.word.kind), [0, 0])
+        sums[0] += one.met
+        sums[1] += one.understood
+    covered = [Covered(*key, *sums) for key, sums in found.items()]
+    return sorted(covered, key=lambda one: (one.understood / one.met, one.connection_id, one.kind))
 
 
-def choices(word: Word) -> tuple[tuple[str, str], ...]:
+def choices(kind: MappingKind | str, *, connection: int | None) -> tuple[tuple[str, str], ...]:
     """What a word of this kind may mean; empty where it is typed."""
-    match word.kind:
+    match kind:
         case MappingKind.LOCATION:
-            retailer = Connection.objects.values("retailer_id").filter(pk=word.connection_id)
-            places = Location.objects.filter(retailer__in=retailer).order_by("name")
-            return tuple((one.code, f"{one.name} ({one.code})") for one in places)
+            return places(connection=connection)
         case MappingKind.RESOLUTION:
             return _labels(Resolution)
         case MappingKind.METHOD:
             return _labels(Method)
     return ()
+
+
+def places(*, connection: int | None) -> tuple[tuple[str, str], ...]:
+    """Our own places: the retailer's whose connection it is."""
+    found = Location.objects.order_by("name").values_list("code", "name")
+    if connection is not None:
+        found = found.filter(retailer__connection=connection)
+    return tuple((code, f"{name} ({code})") for code, name in found)
 
 
 def _labels(enum: Any) -> tuple[tuple[str, str], ...]:

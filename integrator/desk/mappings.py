@@ -24,7 +24,7 @@ from integrator.desk.auth import DeskRequest, may, needs, trace_of
 from integrator.desk.mapping_rows import Waiting, Word
 from integrator.engine import approvals, decisions, mappings
 from integrator.engine.decisions import UnableToDecide
-from integrator.engine.mappings import UnableToChange
+from integrator.engine.mappings import UnableToChange, cause_of
 from integrator.models import Approval, ApprovalState, Case, Connection, Mapping, MappingKind
 
 WAITING, ALL = "waiting", "all"
@@ -64,8 +64,8 @@ def _show(
     known = directory.current(at=request.at)
     waits = mapping_rows.waiting()
     rules = [] if tab == WAITING else mapping_rows.rules(kind)
-    kinds = {MappingKind(rule.kind) for rule in rules} | ({word.kind} if word else set())
-    met = mapping_rows.met(sorted(kinds), at=request.at)
+    heard = mapping_rows.heard(at=request.at)
+    met = {one.word: one.met for one in heard}
     context = {
         "tab": tab,
         "tabs": _tabs(tab, len(waits)),
@@ -74,9 +74,11 @@ def _show(
         "held": sum(one.records for one in waits),
         "coverage": [
             (one, known.name(one.connection_id), one.kind.label)
-            for one in mapping_rows.coverage(at=request.at)
+            for one in mapping_rows.coverage(heard)
         ],
-        "detail": _detail(request, word, met, chosen=chosen, error=error) if word else None,
+        "detail": _detail(request, word, _waits(word, waits), met, chosen=chosen, error=error)
+        if word
+        else None,
         "closed": f"{reverse('mappings')}?{urlencode({'tab': tab})}",
     }
     return render(request, "desk/mappings.html", context, status=status)
@@ -113,16 +115,28 @@ def _rule(rule: Mapping, met: dict[Word, int], tab: str, chosen: Word | None) ->
     }
 
 
+def _waits(word: Word, shown: list[Waiting]) -> Waiting | None:
+    """What waits for a word, from the list if that has room for it."""
+    rows = shown if len(shown) < mapping_rows.SHOWN_MAX else mapping_rows.waiting(word=word)
+    cause = cause_of(word.connection_id, word.kind, word.theirs)
+    return next((one for one in rows if one.case.cause == cause and not one.asks_for_theirs), None)
+
+
 def _detail(
-    request: DeskRequest, word: Word, met: dict[Word, int], *, chosen: str | None, error: str
+    request: DeskRequest,
+    word: Word,
+    waits: Waiting | None,
+    met: dict[Word, int],
+    *,
+    chosen: str | None,
+    error: str,
 ) -> dict[str, Any]:
     connection = get_object_or_404(Connection.objects.defer("secrets"), pk=word.connection_id)
     versions = mapping_rows.versions(word)
     current = next((one for one in versions if one.ended_at is None), None)
-    waits = next((one for one in mapping_rows.waiting(word=word) if not one.asks_for_theirs), None)
     if current is None and waits is None and not versions:
         raise Http404
-    offered = mapping_rows.choices(word)
+    offered = mapping_rows.choices(word.kind, connection=word.connection_id)
     labels = dict(offered)
     likely, reasons = mapping_rows.suggested(word, offered) if current is None else ("", [])
     value = chosen if chosen is not None else (current.ours if current is not None else likely)
@@ -215,7 +229,7 @@ def save(request: DeskRequest) -> HttpResponse:
         raise Http404
     ours = words.typed(request.POST.get("ours", ""))
     connection = get_object_or_404(Connection.objects.defer("secrets"), pk=word.connection_id)
-    waits = next((one for one in mapping_rows.waiting(word=word) if not one.asks_for_theirs), None)
+    waits = _waits(word, mapping_rows.waiting(word=word))
     if not _may_change(request, waits):
         raise PermissionDenied(_why_not(waits))
     if error := _wrong(word, ours, connection):
@@ -231,7 +245,7 @@ def save(request: DeskRequest) -> HttpResponse:
 
 
 def _wrong(word: Word, ours: str, connection: Connection) -> str:
-    offered = mapping_rows.choices(word)
+    offered = mapping_rows.choices(word.kind, connection=word.connection_id)
     if offered and ours not in dict(offered):
         return "What it means: choose one from the list"
     if not ours or len(ours) > LONGEST:
