@@ -44,6 +44,7 @@ IT_WAS_NOT_PAID = Action(
     fields=(Field("note", "How you know", "note"),),
     approval=True,
     leaves=True,
+    again=True,
 )
 
 PAY_ANYWAY = Action(
@@ -54,6 +55,7 @@ PAY_ANYWAY = Action(
     fields=(Field("note", "What the correction was for", "note"),),
     approval=True,
     leaves=True,
+    again=True,
 )
 
 REFUND_REFUSED = CaseKind(

@@ -31,6 +31,7 @@ REFUND_MOVES: Moves = {
     RefundStatus.SETTLED: (),
     RefundStatus.REFUSED: (),
 }
+REFUND_PROVED = (RefundStatus.RECORDED, RefundStatus.SETTLED)
 REFUND_OPEN = (RefundStatus.AUTHORISED, RefundStatus.SENT, RefundStatus.IN_DOUBT)
 
 

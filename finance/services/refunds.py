@@ -15,7 +15,7 @@ from finance.services.books import post, step_of
 from finance.services.bundles import bundles_freed
 from finance.services.figures import payment_taken_back, their_figure_taken
 from finance.services.reserving import amount_free, origin_of
-from finance.states import REFUND_OPEN, Account, Executor, RefundStatus
+from finance.states import REFUND_OPEN, REFUND_PROVED, Account, Executor, RefundStatus
 from integrator.engine import cases
 from integrator.engine.case_facts import moment_fact
 from integrator.engine.money import money_text
@@ -79,7 +79,7 @@ def refund_recorded(
     ``is_derived``: the figure follows from ours, not from theirs. Where theirs is another than
     ours, what counts as refunded follows theirs, and the books carry the difference.
     """
-    if refund.status in (RefundStatus.RECORDED, RefundStatus.SETTLED):
+    if refund.status in REFUND_PROVED:
         return
     if executed_minor != refund.calculated_minor:
         their_figure_taken(refund, executed_minor, trace)

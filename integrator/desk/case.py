@@ -18,6 +18,7 @@ from django.views.decorators.http import require_safe
 from integrator import policy
 from integrator.desk import case_forms, catalogue, directory, evidence, history, queue_rows, words
 from integrator.desk.auth import DeskRequest, back_to, may, needs
+from integrator.desk.preview import preview
 from integrator.desk.steps import steps_of
 from integrator.engine import decisions
 from integrator.engine.case_kinds import Action, CaseKind
@@ -103,7 +104,7 @@ def detail_of(
         "others": group.count - 1,
         "buttons": _buttons(request, case, kind, opened_form),
         "form": opened_form,
-        "preview": case_forms.preview(opened_form, case, kind, known),
+        "preview": preview(opened_form, case, kind),
         "may_work": may(request, "case.work"),
         "is_mine": case.assignee_id == request.user.pk,
         "asked": _asked(request, case, kind, events),

@@ -6,19 +6,17 @@ Checks what was typed; carries nothing out.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.urls import reverse
 
 from fulfilment.models import Sku
 from integrator import policy
-from integrator.desk import catalogue, directory, mapping_rows, words
+from integrator.desk import mapping_rows, words
 from integrator.desk.auth import DeskRequest
 from integrator.engine import mappings
 from integrator.engine.case_kinds import Action, CaseKind, Field
-from integrator.engine.flow import LOCAL
-from integrator.engine.records import find as find_record
 from integrator.models import Case, MappingKind
 
 # Forms that every case has. They are no actions of a kind: nothing is routed from them by name.
@@ -55,26 +53,6 @@ class Filled:
     @property
     def errors(self) -> list[tuple[str, str]]:
         return [(one.name, one.error) for one in self.inputs if one.error]
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """One line of "What will happen"."""
-
-    tile: catalogue.Tile
-    says: str
-    amount: tuple[int, str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What pressing the button does. ``button`` is its label: a verb, and a number when many."""
-
-    action: Action
-    effects: list[Effect] = field(default_factory=list)
-    button: str = ""
-    waits: bool = False
-    is_per_record: bool = False
 
 
 def action_of(kind: CaseKind, key: str) -> Action | None:
@@ -225,34 +203,6 @@ def _missing(one: Field) -> str:
     if one.kind == "note":
         return f"{one.label}: say it in one sentence"
     return f"{one.label}: fill this in"
-
-
-def preview(
-    form: Filled | None, case: Case, kind: CaseKind, known: directory.Directory
-) -> Preview | None:
-    """What an action would do, before anything is done."""
-    action = action_of(kind, form.key) if form else None
-    if action is None:
-        return None
-    effects = [Effect(catalogue.OURS, action.says)]
-    record: Any = None
-    for flow in catalogue.flows_after(action.key):
-        tile = catalogue.tile_of(flow.queue) if flow.queue != LOCAL else catalogue.OURS
-        if flow.plan is None:
-            if flow.queue != LOCAL:  # a local step only repeats what the button says
-                effects.append(Effect(tile, flow.says))
-            continue
-        record = record or find_record(case.record_kind, case.record_id)
-        for call in flow.plan(record):
-            amount = None if call.money_minor is None else (call.money_minor, call.currency)
-            effects.append(Effect(catalogue.tile_of(call.platform), call.says, amount))
-    return Preview(
-        action=action,
-        effects=effects,
-        button="Ask a second person" if action.approval else action.label,
-        waits=action.leaves,
-        is_per_record=kind.shared_cause and action.key in PER_RECORD,
-    )
 
 
 def in_words(

@@ -76,6 +76,11 @@ def flow_says(name: str) -> str:
     return words.rstrip(".")
 
 
+def flow_named(name: str) -> Flow | None:
+    """A step's flow; None for one of another version of the product."""
+    return _FLOWS.get(name)
+
+
 def flows_after(key: str) -> list[Flow]:
     """What a person's decision sets going."""
     return list(ROUTES.get(f"decided:{key}", ()))

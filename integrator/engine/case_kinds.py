@@ -28,7 +28,8 @@ class Action:
     """A button on the case. ``key`` is routed as ``decided:<key>``; ``verb`` is the permission.
 
     ``leaves`` says that it sends something to a platform: it then waits 30 seconds and can be
-    cancelled. ``approval`` says that a second person must agree to the exact content.
+    cancelled. ``approval`` says that a second person must agree to the exact content. ``again``
+    says that it sets the case's step going: what that will do is part of the preview.
     """
 
     key: str
@@ -38,6 +39,7 @@ class Action:
     fields: tuple[Field, ...] = ()
     leaves: bool = False
     approval: bool = False
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ TRY_AGAIN = Action(
     says="Runs the waiting step once more. What was already done is not done twice.",
     verb="job.retry",
     leaves=True,
+    again=True,
 )
 GIVE_UP = Action(
     key="give_up",
@@ -213,6 +216,7 @@ JOB_IN_DOUBT = CaseKind(
             fields=(Field("note", "How you know", "note"),),
             approval=True,
             leaves=True,
+            again=True,
         ),
     ),
     evidence=("step", "error"),

@@ -92,7 +92,8 @@ class Flow:
     - ``call(work)`` talks to platforms; no transaction is open. Without it the flow is local.
     - ``record(work, result)`` writes what follows, in one transaction with the end of the job.
     - ``probe(work)`` looks a call up that may have happened; it must not change anything there.
-    - ``plan(record)`` says beforehand which calls would be made, for previews.
+    - ``plan(record, kept)`` says beforehand what would be done, for previews; ``kept`` is what a
+      step that stopped remembers. A flow that carries a person's decision out gets the case.
 
     ``joins`` lets facts that arrive before the job started share it. ``due_minutes`` is the promise
     after which somebody is told. ``writes`` names the writes of platforms' contracts that it may
@@ -107,7 +108,7 @@ class Flow:
     record: Callable[[Work, Any], Evidence]
     call: Callable[[Work], Any] | None = None
     probe: Callable[[Work], Found | NotFound] | None = None
-    plan: Callable[[Any], Sequence[Call]] | None = None
+    plan: Callable[[Any, Mapping[str, Any]], Sequence[Call]] | None = None
     queue: str = LOCAL
     priority: int = 50
     joins: bool = False

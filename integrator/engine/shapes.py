@@ -38,8 +38,20 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """One figure or state that would be another, in words: before and after."""
+
+    what: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
-    """One call a flow is going to make, said in words for a preview before anything is sent."""
+    """One thing a flow is going to do, said in words for a preview before anything is sent.
+
+    A call of a platform; or, where ``platform`` is empty, what is written down here.
+    """
 
     platform: str
     method: str
@@ -47,6 +59,7 @@ class Call:
     says: str
     money_minor: int | None = None
     currency: str = ""
+    changes: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

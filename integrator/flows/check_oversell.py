@@ -113,7 +113,7 @@ def record(work: Work, looked: Looked) -> Evidence:
     return {"missing": found.missing, "open_units": len(found.units)}
 
 
-def plan(record_: object) -> list[Call]:
+def plan(record_: object, _: Mapping[str, Any]) -> list[Call]:
     """Only a case about an article has it looked at; "fixed there" is pressed on many others."""
     if not isinstance(record_, Sku):
         return []

@@ -19,7 +19,7 @@ from finance.states import Executor, RefundStatus
 from fulfilment.shapes import OrderKind
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, Nothing
 from integrator.engine.money import money_text
-from integrator.engine.shapes import Call
+from integrator.engine.shapes import Call, Change
 from integrator.engine.work import Work
 from integrator.flows import platforms
 from integrator.flows.settling import settling
@@ -296,10 +296,22 @@ def probe(work: Work) -> Found | NotFound:
     return NotFound(may_repeat=True)
 
 
-def plan(record_: Return) -> list[Call]:
+def plan(record_: Return, _: Mapping[str, Any]) -> list[Call]:
     return [
         Call("returngo", "PUT", "/transaction/…", "Report the refund as paid, with its reference"),
-        Call("returngo", "PUT", "/rma/…/status", f"Mark return {record_.external_id} as done"),
+        Call(
+            "returngo",
+            "PUT",
+            "/rma/…/status",
+            f"Mark return {record_.external_id} as done",
+            changes=(
+                Change(
+                    f"Return {record_.external_id}",
+                    record_.get_platform_status_display(),
+                    PlatformStatus.DONE.label,
+                ),
+            ),
+        ),
     ]
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from finance.models import Refund
+from collections.abc import Mapping
+from typing import Any
+
 from finance.services import refund_sent
+from finance.states import RefundStatus
 from integrator.engine import cases, jobs
 from integrator.engine.flow import Evidence, Flow, each
+from integrator.engine.shapes import Call, Change
 from integrator.engine.work import Work
-from integrator.flows.decide_job import aim_case, the_case
-from integrator.models import Case, CaseEvent
+from integrator.flows.decide_job import aim_case, refund_of, the_case
+from integrator.models import Case, CaseEvent, JobState
 
 
 def _decision(work: Work) -> CaseEvent:
@@ -25,7 +29,7 @@ def record_happened(work: Work, _: None) -> Evidence:
     settled = case.job is not None and jobs.settle_doubt(
         case.job, happened=True, at=work.at, evidence={"by": work.job.actor, "reference": reference}
     )
-    refund = _refund(case)
+    refund = refund_of(case)
     if settled and refund is not None:
         refund_sent(
             refund,
@@ -48,11 +52,15 @@ def record_did_not(work: Work, _: None) -> Evidence:
     return {"settled": settled}
 
 
-def _refund(case: Case) -> Refund | None:
-    refund_id = case.job.kept.get("refund") if case.job is not None else None
-    if refund_id is None:
-        return None
-    return Refund.objects.select_related("order", "return_record").get(pk=refund_id)
+def plan_happened(case: Case, _: Mapping[str, Any]) -> list[Call]:
+    changes = []
+    refund = refund_of(case)
+    if refund is not None:
+        changes.append(Change("Refund", refund.get_status_display(), RefundStatus.SENT.label))
+    if case.job is not None:
+        changes.append(Change("The step", case.job.get_state_display(), JobState.DONE.label))
+    says = "Count it as done there. Later steps of the same record go on"
+    return [Call("", "", "", says, changes=tuple(changes))]
 
 
 def _close(case: Case, work: Work, reason: str) -> None:
@@ -69,6 +77,7 @@ IT_HAPPENED = Flow(
     says="Count the step as done on two people's word",
     aim=each(aim_case),
     record=record_happened,
+    plan=plan_happened,
     priority=15,
 )
 IT_DID_NOT_HAPPEN = Flow(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.db.models import Q
 
 from finance.models import Refund
@@ -10,6 +13,8 @@ from finance.states import RefundStatus
 from integrator.engine import cases, choices, jobs
 from integrator.engine.cases import TRY_AGAIN as TRY_AGAIN_ACTION
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, each
+from integrator.engine.money import money_text
+from integrator.engine.shapes import Call, Change
 from integrator.engine.states import move
 from integrator.engine.work import Work
 from integrator.flows.kinds import CASE_KINDS
@@ -39,6 +44,16 @@ def the_case(work: Work) -> Case:
         .select_related("job", "connection")
         .get(pk=work.job.record_id)
     )
+
+
+def refund_of(case: Case) -> Refund | None:
+    """The refund the case is about, or the one its stopped step had reserved."""
+    refunds = Refund.objects.select_related("order__connection__retailer", "return_record")
+    if case.record_kind == "refund":
+        return refunds.get(pk=case.record_id)
+    # Only the step that refunds remembers one.
+    refund_id = case.job.kept.get("refund") if case.job is not None else None
+    return refunds.get(pk=refund_id) if refund_id else None
 
 
 def record_try_again(work: Work, _: None) -> Evidence:
@@ -104,29 +119,42 @@ def record_give_up(work: Work, _: None) -> Evidence:
 def _leave_unpaid(case: Case, work: Work) -> None:
     """What somebody settled in another way must not be paid by us when a sibling is ready."""
     trace = work.trace.by(work.job.actor)
-    refund = _reserved(case)
-    is_refund = case.job is not None and case.job.flow == "refund"
-    units = set(case.job.kept.get("units", [])) if case.job is not None and is_refund else set()
-    if refund is not None:
-        units |= set(
-            refund.items.filter(return_item__isnull=False).values_list("return_item_id", flat=True)
-        )
-        if refund.status == RefundStatus.AUTHORISED:
-            refund_refused(refund, trace=trace, reason="Given up before it was sent")
-    for unit in ReturnItem.objects.filter(pk__in=units).select_related("return_record"):
+    refund = refund_of(case)
+    units = _units_left(case, refund)
+    if refund is not None and refund.status == RefundStatus.AUTHORISED:
+        refund_refused(refund, trace=trace, reason="Given up before it was sent")
+    for unit in units:
+        unit.refresh_from_db(fields=["money"])
         if Money.WAIVED in MONEY_MOVES[unit.money]:
             move(unit, "money", Money.WAIVED, reason="Settled in another way", trace=trace)
 
 
-def _reserved(case: Case) -> Refund | None:
-    """The refund the case is about, or the one its stopped step had reserved."""
-    refunds = Refund.objects.select_related("order__connection__retailer", "return_record")
-    if case.record_kind == "refund":
-        return refunds.get(pk=case.record_id)
-    if case.job is None or case.job.flow != "refund":
-        return None
-    refund_id = case.job.kept.get("refund")
-    return refunds.get(pk=refund_id) if refund_id else None
+def _units_left(case: Case, refund: Refund | None) -> list[ReturnItem]:
+    """The units whose money the case's step was about."""
+    is_refund = case.job is not None and case.job.flow == "refund"
+    units = set(case.job.kept.get("units", [])) if case.job is not None and is_refund else set()
+    if refund is not None:
+        parts = refund.items.filter(return_item__isnull=False)
+        units |= set(parts.values_list("return_item_id", flat=True))
+    found = ReturnItem.objects.filter(pk__in=units).select_related("return_record", "sku")
+    return list(found.order_by("id"))
+
+
+def plan_give_up(case: Case, _: Mapping[str, Any]) -> list[Call]:
+    """What is set free, and which units nobody of us pays any more."""
+    changes = []
+    refund = refund_of(case)
+    if refund is not None and refund.status == RefundStatus.AUTHORISED:
+        held = money_text(refund.calculated_minor, refund.currency)
+        nothing = money_text(0, refund.currency)
+        changes.append(Change(f"Set aside for order {refund.order.number}", held, nothing))
+    for unit in _units_left(case, refund):
+        if Money.WAIVED in MONEY_MOVES[unit.money]:
+            before = unit.get_money_display()
+            changes.append(Change(f"Money of {unit.sku_code}", before, Money.WAIVED.label))
+    if case.job is not None:
+        changes.append(Change("The step", case.job.get_state_display(), JobState.CANCELLED.label))
+    return [Call("", "", "", "Note that it is done in another way", changes=tuple(changes))]
 
 
 TRY_AGAIN = Flow(
@@ -141,5 +169,6 @@ GIVE_UP = Flow(
     says="Stop the step for good",
     aim=each(aim_case),
     record=record_give_up,
+    plan=plan_give_up,
     priority=15,
 )

@@ -5,12 +5,17 @@ What stopped on the way to the earlier verdict is not owed any more.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from fulfilment.models import Location, Sku
 from integrator.engine import cases, jobs
 from integrator.engine.errors import Refused
 from integrator.engine.flow import Evidence, Flow, each
+from integrator.engine.shapes import Call
 from integrator.engine.work import Work
 from integrator.flows.decide_job import aim_case, the_case
+from integrator.flows.restock_rules import counted
 from integrator.models import Case, CaseEvent
 from returns.models import Return, ReturnItem
 from returns.services import unit_overrule
@@ -94,6 +99,15 @@ def _solve(case: Case, work: Work, reason: str) -> None:
     )
 
 
+def _plan(disposition: Disposition) -> Callable[[Case, Mapping[str, Any]], list[Call]]:
+    def plan(case: Case, _: Mapping[str, Any]) -> list[Call]:
+        item = ReturnItem.objects.get(pk=case.record_id)
+        says = f"Note the verdict “{disposition.label.lower()}” under your name"
+        return [Call("", "", "", says, changes=counted(item, disposition))]
+
+    return plan
+
+
 KEEP = Flow(
     name="keep_unit",
     says="Keep the unit as it is booked",
@@ -106,6 +120,7 @@ QUARANTINE = Flow(
     says="Set the unit aside",
     aim=each(aim_case),
     record=record_quarantine,
+    plan=_plan(Disposition.QUARANTINE),
     priority=15,
 )
 SEND_BACK = Flow(
@@ -113,6 +128,7 @@ SEND_BACK = Flow(
     says="Book the unit as going back to the customer",
     aim=each(aim_case),
     record=record_send_back,
+    plan=_plan(Disposition.SENT_BACK),
     priority=15,
 )
 WRITE_OFF = Flow(
@@ -120,6 +136,7 @@ WRITE_OFF = Flow(
     says="Write the unit off",
     aim=each(aim_case),
     record=record_write_off,
+    plan=_plan(Disposition.WRITTEN_OFF),
     priority=15,
 )
 COUNT_AS = Flow(

@@ -16,7 +16,7 @@ from django.db.models import Sum
 from finance.cases import REFUND_NOT_MIRRORED
 from finance.models import Refund, RefundItem
 from finance.services import facts_of, open_refund
-from finance.states import Executor, RefundStatus
+from finance.states import REFUND_PROVED, Executor
 from fulfilment.models import OrderItem
 from fulfilment.shapes import Billing, OrderSeen
 from integrator.engine.errors import Transient
@@ -28,7 +28,6 @@ from integrator.flows import platforms
 from integrator.flows.capture_order import order_lane
 from integrator.flows.settling import settling
 
-PROVED = (RefundStatus.RECORDED, RefundStatus.SETTLED)
 WAIT_FOR_PROOF_SECONDS = 60.0
 
 
@@ -47,7 +46,7 @@ def aim(facts: Sequence[Fact]) -> dict[int, Aim]:
     )
     rows = refunds.values_list("pk", "order_id", "order__connection_id", "executor")
     past = set(
-        Refund.objects.filter(order__refunds__in=refunds, status__in=PROVED)
+        Refund.objects.filter(order__refunds__in=refunds, status__in=REFUND_PROVED)
         .exclude(executor=Executor.SCAYLE)
         .exclude(evidence__has_key="explains")  # the shop itself paid it
         .values_list("order_id", flat=True)
@@ -89,7 +88,7 @@ def _refund(work: Work) -> Refund:
 def _wanted(refund: Refund) -> Wanted:
     """Refunded when all that was paid went back, else in part. A bundle's parts are its line's."""
     order = refund.order
-    proved = Refund.objects.filter(order=order, status__in=PROVED)
+    proved = Refund.objects.filter(order=order, status__in=REFUND_PROVED)
     back = sum(one.executed_minor or 0 for one in proved)
     proved_by_unit = dict(
         RefundItem.objects.filter(refund__in=proved)
@@ -134,7 +133,7 @@ def probe(work: Work) -> Found | NotFound:
     return Found(wanted) if _shows(seen, wanted) else NotFound(may_repeat=True)
 
 
-def plan(refund: Refund) -> list[Call]:
+def plan(refund: Refund, _: Mapping[str, Any]) -> list[Call]:
     return [
         Call(
             "scayle",

@@ -13,7 +13,7 @@ from django.db.models import Q
 from finance.cases import PAID_IN_SHOP, REFUNDED_PAST_US
 from finance.models import Refund, RefundItem
 from finance.services import open_refund
-from finance.states import Executor, RefundStatus
+from finance.states import REFUND_PROVED, Executor, RefundStatus
 from fulfilment.models import Order
 from fulfilment.shapes import Billing, InvoiceSeen, OrderSeen, UnitStatus
 from integrator.engine import cases
@@ -26,7 +26,6 @@ from returns.models import ReturnItem
 from returns.states import Money
 
 REFUNDED = (Billing.PARTLY_REFUNDED, Billing.REFUNDED)
-PROVED = (RefundStatus.RECORDED, RefundStatus.SETTLED)
 
 
 def needs_invoices(seen: OrderSeen) -> bool:
@@ -131,7 +130,7 @@ def tie_paid_units(work: Work, record_id: int) -> int:
             order_item=item.order_item_id,
             return_item__isnull=True,
             is_live=True,
-            refund__status__in=PROVED,
+            refund__status__in=REFUND_PROVED,
             refund__evidence__has_key="explains",
         ).first()
         if part is not None:

@@ -7,17 +7,17 @@ from typing import Any
 
 from finance.models import Refund
 from finance.services import facts_of, refund_paid_twice, refund_recorded, refund_reserve
-from finance.states import Executor, RefundStatus
+from finance.states import REFUND_PROVED, Executor, RefundStatus
 from integrator.engine import cases, jobs
 from integrator.engine.errors import Refused
 from integrator.engine.flow import Evidence, Flow, each
 from integrator.engine.work import Work
-from integrator.flows.decide_job import aim_case, the_case
+from integrator.flows.decide_job import aim_case, refund_of, the_case
+from integrator.flows.refund_preview import plan_by_hand, units_of
 from integrator.flows.refund_rules import shares_by_hand
 from integrator.models import Case, CaseEvent, CaseState, Job
 
-PROVED = (RefundStatus.RECORDED, RefundStatus.SETTLED)
-PAID = (RefundStatus.SENT, *PROVED)  # by the payer, as far as we know
+PAID = (RefundStatus.SENT, *REFUND_PROVED)  # by the payer, as far as we know
 
 
 class UnableToPayByHand(Refused):
@@ -28,11 +28,11 @@ def record(work: Work, _: None) -> Evidence:
     case = the_case(work)
     data = CaseEvent.objects.get(pk=work.job.fact).data
     reference = str(data["reference"])
-    refund = _refund(case)
+    refund = refund_of(case)
     if refund is not None and refund.evidence.get("by_hand") == reference:
         return {"nothing": "it is recorded already"}
     is_settled = case.state == CaseState.SOLVED
-    if refund is not None and refund.status in (PAID if is_settled else PROVED):
+    if refund is not None and refund.status in (PAID if is_settled else REFUND_PROVED):
         return _paid_besides(case, refund, data, work)
     if refund is None or refund.status == RefundStatus.REFUSED:
         refund = _new_refund(case, refund, work)
@@ -90,22 +90,10 @@ def _paid_besides(case: Case, refund: Refund, data: Mapping[str, Any], work: Wor
     return {"refund": refund.pk, "twice": reference}
 
 
-def _refund(case: Case) -> Refund | None:
-    refunds = Refund.objects.select_related("order__connection__retailer", "return_record")
-    if case.record_kind == "refund":
-        return refunds.get(pk=case.record_id)
-    refund_id = case.job.kept.get("refund") if case.job is not None else None
-    return refunds.get(pk=refund_id) if refund_id else None
-
-
 def _new_refund(case: Case, refused: Refund | None, work: Work) -> Refund:
     """Nothing was reserved (the payer could not express it), or what was reserved was freed."""
     assert case.job is not None
-    units: list[int] = list(case.job.kept.get("units", []))
-    if refused is not None:
-        parts = refused.items.filter(return_item__isnull=False)
-        units = [pk for pk in parts.values_list("return_item_id", flat=True) if pk is not None]
-    shares = shares_by_hand(units)
+    shares = shares_by_hand(units_of(case, refused))
     first = shares[0].item
     assert first is not None
     refund = refund_reserve(
@@ -148,5 +136,6 @@ FLOW = Flow(
     says="Record the refund that was paid by hand",
     aim=each(aim_case),
     record=record,
+    plan=plan_by_hand,
     priority=15,
 )

@@ -244,7 +244,7 @@ def probe(work: Work) -> Found | NotFound:
     return Found(Placed(found)) if found is not None else NotFound(may_repeat=True)
 
 
-def plan(exchange: Exchange) -> list[Call]:
+def plan(exchange: Exchange, _: Mapping[str, Any]) -> list[Call]:
     """What would be sent, for the preview."""
     paid = max(exchange.difference_minor, 0)
     return [

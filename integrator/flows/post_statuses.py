@@ -155,7 +155,7 @@ def probe(work: Work) -> Found | NotFound:
     return NotFound(may_repeat=True)
 
 
-def plan(item: BatchItem) -> list[Call]:
+def plan(item: BatchItem, _: Mapping[str, Any]) -> list[Call]:
     return [
         Call("scayle", "GET", "/orders/…", "Read what is kept on the order"),
         Call("scayle", "PUT", "/orders/…/legacy-custom-data", "Write what became of its returns"),

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from finance import cases as kinds
@@ -27,12 +27,11 @@ from finance.services import (
 )
 from finance.states import Executor, RefundStatus
 from fulfilment.models import Order
-from integrator.engine import cases, choices
-from integrator.engine.errors import Misconfigured, Refused, Transient, Unknown
+from integrator.engine import cases
+from integrator.engine.errors import Refused, Transient, Unknown
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, Nothing
-from integrator.engine.shapes import Call
 from integrator.engine.work import Work
-from integrator.flows import platforms
+from integrator.flows import platforms, refund_preview
 from integrator.flows.capture_order import order_lane
 from integrator.flows.paid_already import (
     is_returned_there,
@@ -349,29 +348,6 @@ def probe(work: Work) -> Found | NotFound:
     return NotFound()
 
 
-def plan(record_: Return) -> list[Call]:
-    """What would be sent for this return now, for the preview."""
-    look = Call("returngo", "GET", "/rma/…", "Look whether the returns platform paid already")
-    values = choices.current(record_.connection.retailer).values
-    calls = []
-    try:
-        groups = group_ready(ready_units(record_, values), values)
-    except Misconfigured as error:
-        return [look, Call("scayle", "", "", f"Nothing more until it is set: {error}")]
-    for group in groups:
-        amount = sum(share.amount_minor for share in group.shares)
-        units = f"{len(group.units)} units"
-        if group.executor == Executor.SCAYLE:
-            says = f"Report {units} as returned; SCAYLE then pays the shopper"
-            call_ = Call("scayle", "POST", "/fulfillment/return-items", says)
-        else:
-            says = f"Set the money for {units} aside: {group.why}"
-            call_ = Call("returngo", "GET", "/rma/…", says)
-        currency = record_.order.currency if record_.order else ""
-        calls.append(replace(call_, money_minor=amount, currency=currency))
-    return [look, *calls]
-
-
 FLOW = settling(
     Flow(
         name="refund",
@@ -380,7 +356,7 @@ FLOW = settling(
         call=call,
         record=record,
         probe=probe,
-        plan=plan,
+        plan=refund_preview.plan,
         about=about,
         queue="scayle",
         priority=10,

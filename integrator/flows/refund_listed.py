@@ -17,7 +17,7 @@ from finance.services import (
     refund_refused,
     refund_reserve,
 )
-from finance.states import REFUND_OPEN, Executor, RefundStatus
+from finance.states import REFUND_OPEN, REFUND_PROVED, Executor, RefundStatus
 from fulfilment.shares import spread
 from integrator.engine.work import Work
 from integrator.flows.refund_rules import Ready
@@ -26,7 +26,6 @@ from returns.shapes import MoneySeen, MoneyStatus, Resolution, ReturnSeen
 
 TOPIC = "money"
 _PAYS = (Resolution.REFUND, Resolution.STORE_CREDIT)
-_PROVED = (RefundStatus.RECORDED, RefundStatus.SETTLED)
 
 
 def version_of(work: Work) -> int:
@@ -105,7 +104,7 @@ def _is_theirs(refund: Refund) -> bool:
 def _is_ours(refunds: Sequence[Refund], money: MoneySeen) -> bool:
     """It is a payment of ours that they were told of: it carries our reference."""
     return any(
-        not _is_theirs(one) and one.status in _PROVED and one.reference == money.reference
+        not _is_theirs(one) and one.status in REFUND_PROVED and one.reference == money.reference
         for one in refunds
     )
 
@@ -121,7 +120,7 @@ def _is_it(refund: Refund, money: MoneySeen) -> bool:
     """
     if money.external_id in refund.evidence.get("transactions", []):
         return True
-    told = refund.status in _PROVED and refund.reference != ""
+    told = refund.status in REFUND_PROVED and refund.reference != ""
     return told and money.reference == refund.reference
 
 

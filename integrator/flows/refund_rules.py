@@ -107,6 +107,7 @@ def ready_units(
             "order_item__order",
             "return_record__connection",
         )
+        .prefetch_related("exchanges")
         .order_by("id")
     )
     verdicts = dict(
@@ -142,6 +143,8 @@ def _less_fees(
     record: Return, ready: Sequence[Ready], fees: Sequence[DeductionSeen]
 ) -> list[Ready]:
     """Fees on the whole return, spread over its units by what they are worth, and only once."""
+    if not fees:
+        return list(ready)
     taken = {
         str(fee["key"])
         for refund in record.refunds.exclude(status=RefundStatus.REFUSED)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from finance.cases import REFUND_EXECUTOR_MISSING
 from finance.models import Refund, RefundItem
 from finance.services import refund_by_hand, refund_reserve_whole
-from finance.states import RefundStatus, Subject
+from finance.states import REFUND_PROVED, Subject
 from fulfilment.models import Order, OrderItem
 from fulfilment.shapes import UnitStatus
 from integrator.engine import choices
@@ -20,8 +20,6 @@ from integrator.engine.work import Work
 from integrator.flows.capture_order import order_lane
 from integrator.flows.refund_rules import payer_of
 from integrator.platforms.scayle import CONTRACT
-
-PROVED = (RefundStatus.RECORDED, RefundStatus.SETTLED)
 
 
 def aim(facts: Sequence[Fact]) -> dict[int, Aim]:
@@ -78,7 +76,10 @@ def _all_back(order: Order) -> bool:
         platform_status=UnitStatus.CANCELLED
     )
     paid = RefundItem.objects.filter(
-        order_item__in=units, is_live=True, return_item__isnull=False, refund__status__in=PROVED
+        order_item__in=units,
+        is_live=True,
+        return_item__isnull=False,
+        refund__status__in=REFUND_PROVED,
     )
     back = set(paid.values_list("order_item_id", flat=True))
     return bool(back) and set(units.values_list("pk", flat=True)) <= back

@@ -37,6 +37,7 @@ from integrator.engine.work import Work
 from integrator.flows import platforms
 from integrator.flows.restock_rules import (
     Task,
+    counted,
     is_there,
     location_of,
     pieces_counted,
@@ -56,6 +57,7 @@ from integrator.flows.shop_stock import (
 from integrator.models import Job, JobState, MappingKind
 from integrator.platforms.scayle.client import Scayle
 from returns.models import Inspection, Return, ReturnItem
+from returns.states import Disposition
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,11 +277,14 @@ def probe(work: Work) -> Found | NotFound:
     return Found(Settled(here)) if is_there(task, here) else NotFound(may_repeat=True)
 
 
-def plan(item: ReturnItem) -> list[Call]:
+def plan(item: ReturnItem, _: Mapping[str, Any]) -> list[Call]:
     code = item.sku_code
+    verdict = item.inspections.order_by("-version").first()
+    changes = counted(item, Disposition(verdict.disposition)) if verdict is not None else ()
+    says = f"Change that by the returned {code}, where its shelf is for sale"
     return [
         Call("scayle", "GET", "/variants/…/stocks", f"Read how many {code} are on sale"),
-        Call("scayle", "POST", "/variants/…/stocks", f"Change that by the returned {code}"),
+        Call("scayle", "POST", "/variants/…/stocks", says, changes=changes),
     ]
 
 

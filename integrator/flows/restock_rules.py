@@ -11,6 +11,7 @@ from fulfilment.shapes import Sellability
 from fulfilment.states import Bucket
 from integrator.engine import mappings
 from integrator.engine.errors import Misconfigured, Refused
+from integrator.engine.shapes import Change
 from integrator.engine.work import Work
 from integrator.flows.shop_stock import under_way
 from integrator.models import MappingKind
@@ -36,6 +37,18 @@ class Task:
     verdict: Inspection
     piece: Piece
     bucket: Bucket
+
+
+def counted(item: ReturnItem, disposition: Disposition) -> tuple[Change, ...]:
+    """Where the unit's articles would be counted by this verdict, for previews."""
+    then = _BUCKET_OF[disposition]
+    here = unit_places(item.pk)
+    codes = Sku.objects.in_bulk(list(here))
+    return tuple(
+        Change(f"{codes[sku].code} is counted as", place.bucket.label, then.label)
+        for sku, place in here.items()
+        if place.bucket != then
+    )
 
 
 def stock_lane(connection_id: int, sku_code: str) -> str:

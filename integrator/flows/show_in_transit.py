@@ -95,7 +95,7 @@ def probe(work: Work) -> Found | NotFound:
     return NotFound(may_repeat=True)
 
 
-def plan(sku: Sku) -> list[Call]:
+def plan(sku: Sku, _: Mapping[str, Any]) -> list[Call]:
     says = f"Say how many {sku.code} are on their way back"
     return [Call("scayle", "POST", "/variants/…/stocks", says)]
 

@@ -78,7 +78,7 @@ def probe(work: Work) -> Found | NotFound:
     return NotFound(may_repeat=True)
 
 
-def plan(exchange: Exchange) -> list[Call]:
+def plan(exchange: Exchange, _: Mapping[str, Any]) -> list[Call]:
     return [Call("returngo", "POST", "/rma/…/comment", "Leave the number of the new order")]
 
 

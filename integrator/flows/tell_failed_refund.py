@@ -156,7 +156,7 @@ def probe(work: Work) -> Found | NotFound:
     return NotFound(may_repeat=True)
 
 
-def plan(refund: Refund) -> list[Call]:
+def plan(refund: Refund, _: Mapping[str, Any]) -> list[Call]:
     return [
         Call("returngo", "PUT", "/transaction/…", "Report the payment as failed"),
         Call("returngo", "POST", "/rma/…/comment", "Say that the refund could not be paid"),
