@@ -49,9 +49,11 @@ def changes_of(
     touched = StockMovement.objects.filter(
         Q(to_bucket=Bucket.SELLABLE) | Q(from_bucket=Bucket.SELLABLE), sku=sku
     )
-    made = touched.filter(at__in=[one.confirmed_at for one in levels if one.confirmed_at])
-    rows = touched.order_by("-id")[:newest].union(made)
-    movements = sorted(rows, key=lambda row: -row.pk)
+    made_figures = Q(at__in=[one.confirmed_at for one in levels if one.confirmed_at])
+    latest = Q(pk__in=touched.order_by("-id").values("pk")[:newest])
+    movements = list(
+        touched.filter(latest | made_figures).select_related("location").order_by("-id")
+    )
     told = Job.objects.filter(
         record_kind="sku",
         record_id=sku.pk,

@@ -11,13 +11,10 @@ from django.views.decorators.http import require_safe
 
 from finance.account import account_of
 from fulfilment.models import Order
-from integrator.desk import buyer, catalogue, directory, words
+from integrator.desk import buyer, directory
 from integrator.desk.auth import DeskRequest, may, needs
 from integrator.desk.customer_rows import KINDS, key_of, story
-from integrator.models import Case, CaseState
-from integrator.roles import Role
-
-CASES = 100  # the next due; no customer has more without an accident
+from integrator.desk.open_cases import CASES, open_cases, told
 
 
 @require_safe
@@ -53,25 +50,6 @@ def customer(request: DeskRequest, customer_id: int) -> HttpResponse:
         "more_cases": len(cases) > CASES,
     }
     return render(request, "fulfilment/customer.html", context)
-
-
-def open_cases(about: Q) -> list[Case]:
-    """Open cases, the next due first; one more than are shown, to know that there are more."""
-    rows = Case.objects.filter(about).exclude(state=CaseState.SOLVED)
-    return list(rows.order_by("due_at", "id")[: CASES + 1])
-
-
-def told(request: DeskRequest, cases: list[Case]) -> list[tuple[Case, str, str, words.Due]]:
-    """Each case with its title, its owner and when it is due."""
-    return [
-        (
-            case,
-            catalogue.said_of(case).title,
-            str(Role(case.owner).label) if case.owner in Role.values else case.owner,
-            words.due_of(case.due_at, at=request.at),
-        )
-        for case in cases
-    ]
 
 
 def _chips(counts: Any) -> list[tuple[str, str, int]]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
@@ -21,8 +21,8 @@ from fulfilment.queries import changes_of, promised, sold_of, sold_since, units_
 from fulfilment.states import Bucket
 from integrator.desk import catalogue, directory
 from integrator.desk.auth import DeskRequest, needs
-from integrator.desk.customer import told
 from integrator.desk.lists import number
+from integrator.desk.open_cases import CASES, open_cases, told
 from integrator.desk.sku_figures import counted_at, places_of
 from integrator.models import Case, CaseState
 from returns.models import ReturnItem
@@ -31,7 +31,6 @@ from returns.queries import Counted, off_sale_among, unit_counts
 PAGE = 50
 CHANGES = 10
 OFF_SALE = 10  # the oldest; the list behind the count has all
-CASES = 100
 # The lists behind the numbers, by what the address says.
 UNITS: Mapping[str, tuple[str, Bucket]] = {
     "transit": ("On their way back", Bucket.IN_TRANSIT),
@@ -146,7 +145,7 @@ def _off_sale(
 
 def _cases(sku: Sku, connections: list[int]) -> list[Case]:
     """Open cases about the article, about its returned units, and about orders it is missing in."""
-    is_open = Case.objects.exclude(state=CaseState.SOLVED)
+    is_open = Case.objects.exclude(state=CaseState.SOLVED).values("pk")
     units = StockMovement.objects.filter(sku=sku).values("return_item_id")
     returned = ReturnItem.objects.filter(sku=sku).values("pk")
     causes = [f"oversold:{connection}:{sku.pk}" for connection in connections]
@@ -156,7 +155,8 @@ def _cases(sku: Sku, connections: list[int]) -> list[Case]:
         is_open.filter(record_kind="return_item", record_id__in=returned),
         is_open.filter(kind=ORDER_OVERSOLD.code, cause__in=causes),
     ]
-    return list(about[0].union(*about[1:]).order_by("due_at", "id")[: CASES + 1])
+    # A union, so that each part is found by its index.
+    return open_cases(Q(pk__in=about[0].union(*about[1:])))
 
 
 def _listed(request: DeskRequest, sku: Sku, counted: Mapping[int, Any]) -> Listed:
