@@ -10,6 +10,7 @@ from integrator.desk import (
     case_approvals,
     case_verbs,
     connections,
+    customer,
     goodwill,
     health,
     lists,
@@ -21,6 +22,7 @@ from integrator.desk import (
     queue,
     search,
     shell,
+    sku,
 )
 
 urlpatterns = [
@@ -42,6 +44,8 @@ urlpatterns = [
     path("orders/", order.orders, name="orders"),
     path("orders/<int:order_id>/", order.order, name="order"),
     path("orders/<int:order_id>/goodwill/", goodwill.ask, name="order_goodwill"),
+    path("customers/<int:customer_id>/", customer.customer, name="customer"),
+    path("skus/<int:sku_id>/", sku.sku, name="sku"),
     path("off-sale/", off_sale.off_sale, name="off_sale"),
     path("find/", search.find, name="find"),
     path("steps/", lists.steps, name="steps"),

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from django.db.models import Max, OuterRef, QuerySet, Subquery
+from django.db.models import Max, OuterRef, QuerySet, Subquery, Sum
 
-from fulfilment.models import StockMovement
+from fulfilment.models import Sku, StockMovement
+from fulfilment.queries import units_now
+from fulfilment.services import SHELVES
 from fulfilment.states import Bucket
 from integrator.models import Job, JobState
 from returns.models import Inspection, ReturnItem
@@ -22,18 +25,60 @@ def units_off_sale() -> QuerySet[StockMovement]:
     their number must come back to nought.
     """
     last_of_unit = StockMovement.objects.values("return_item_id", "sku_id").annotate(last=Max("id"))
+    return off_sale_among(StockMovement.objects.filter(pk__in=last_of_unit.values("last")))
+
+
+def off_sale_among(last_movements: QuerySet[StockMovement]) -> QuerySet[StockMovement]:
+    """Those of them that are off sale though they are fine, the oldest first."""
+    found: QuerySet[StockMovement] = (
+        _judged(last_movements.filter(to_bucket=Bucket.RECEIVED))
+        .filter(verdict=Disposition.RESTOCK)
+        .select_related("sku")
+        .order_by("at", "pk")
+    )
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many units of an article are in one bucket, at one place, with one last verdict."""
+
+    bucket: str
+    place: tuple[int, str, str] | None  # id, name, authority; only of units on a shelf
+    is_off_sale: bool
+    units: int
+
+
+def unit_counts(sku: Sku) -> list[Counted]:
+    """Where the returned units of an article are now, by our movements."""
+    rows = (
+        _judged(units_now(sku))
+        .order_by()
+        .values("to_bucket", "location", "location__name", "location__authority", "verdict")
+        .annotate(units=Sum("quantity"))
+    )
+    return [
+        Counted(
+            bucket=row["to_bucket"],
+            place=(row["location"], row["location__name"], row["location__authority"])
+            if row["to_bucket"] in SHELVES
+            else None,
+            is_off_sale=row["to_bucket"] == Bucket.RECEIVED
+            and row["verdict"] == Disposition.RESTOCK,
+            units=row["units"],
+        )
+        for row in rows
+    ]
+
+
+def _judged(movements: QuerySet[StockMovement]) -> Any:
+    """Each with its unit's last verdict."""
     verdict = (
         Inspection.objects.filter(return_item=OuterRef("return_item_id"))
         .order_by("-version")
         .values("disposition")[:1]
     )
-    return (
-        StockMovement.objects.filter(pk__in=last_of_unit.values("last"), to_bucket=Bucket.RECEIVED)
-        .annotate(verdict=Subquery(verdict))
-        .filter(verdict=Disposition.RESTOCK)
-        .select_related("sku")
-        .order_by("at", "pk")
-    )
+    return movements.annotate(verdict=Subquery(verdict))
 
 
 @dataclass(frozen=True, slots=True)

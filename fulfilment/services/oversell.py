@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Min, Sum
+from django.db.models import Min, Q, Sum
 
 from fulfilment.cases import ORDER_OVERSOLD, OVERSELL_RISK
 from fulfilment.models import Order, OrderItem, Sku, StockLevel
@@ -17,6 +17,8 @@ from integrator.engine.states import Trace
 from integrator.models import Case, CaseState, Connection
 
 _LEFT = (UnitStatus.SHIPPED, UnitStatus.CANCELLED, UnitStatus.RETURNED)
+# Units of open orders that have not left: what is promised.
+PROMISED = Q(is_bundle=False, shipped_at=None) & ~Q(platform_status__in=_LEFT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +41,7 @@ def oversold(connection: Connection, sku: Sku) -> Oversold:
     against it; what it could not show, being below zero, is ``short``.
     """
     units = tuple(
-        OrderItem.objects.filter(
-            order__connection=connection, sku=sku, is_bundle=False, shipped_at=None
-        )
-        .exclude(platform_status__in=_LEFT)
+        OrderItem.objects.filter(PROMISED, order__connection=connection, sku=sku)
         .select_related("order")
         .order_by("order__placed_at", "id")
     )

@@ -14,12 +14,13 @@ from django.views.decorators.http import require_safe
 
 from finance.models import Refund
 from finance.states import REFUND_OPEN, RefundStatus, Subject
-from fulfilment.models import Order, OrderItem, Shipment, StockMovement
+from fulfilment.models import Order, OrderItem, Shipment, Sku, StockMovement
 from fulfilment.shapes import OrderKind, ShareBasis
 from fulfilment.shares import RULE
 from fulfilment.states import OrderStatus
-from integrator.desk import catalogue, directory, rails, timeline, words
+from integrator.desk import buyer, catalogue, directory, rails, timeline, words
 from integrator.desk.auth import DeskRequest, may, needs
+from integrator.desk.lists import number
 from integrator.desk.steps import step_of
 from integrator.models import (
     Case,
@@ -38,7 +39,7 @@ from returns.states import Custody, ExchangeStatus
 
 PAGE = 50
 ROWS = 400  # of one order; more than this is an accident, and the newest are shown
-_SYMBOLS = {
+REFUND_SYMBOLS = {
     RefundStatus.AUTHORISED: "wait",
     RefundStatus.SENT: "wait",
     RefundStatus.IN_DOUBT: "doubt",
@@ -70,6 +71,9 @@ class Figures:
 def orders(request: DeskRequest) -> HttpResponse:
     """The newest orders, paged by their key."""
     found = Order.objects.select_related("connection").order_by("-placed_at", "-id")
+    sku = Sku.objects.filter(pk=number(request.GET.get("sku", ""))).first()
+    if sku is not None:
+        found = found.filter(Exists(OrderItem.objects.filter(order=OuterRef("pk"), sku=sku)))
     key = _key(request.GET.get("after", ""))
     if key is not None:
         placed_at, pk = key
@@ -80,6 +84,7 @@ def orders(request: DeskRequest) -> HttpResponse:
         "orders": [(order, STATUS_SYMBOLS[OrderStatus(order.status)]) for order in rows[:PAGE]],
         "older": f"{last.placed_at.isoformat()}_{last.pk}" if last else "",
         "is_first_page": key is None,
+        "sku": sku,
         "known": directory.current(at=request.at),
     }
     return render(request, "fulfilment/orders.html", context)
@@ -137,7 +142,9 @@ def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
         "order": order,
         "tile": known.tile(order.connection_id),
         "connection_name": known.name(order.connection_id),
-        "customer": order.customer if may(request, "personal.see") else None,
+        "customer": order.customer,
+        "customer_title": _customer_title(request, order),
+        "personal": may(request, "personal.see"),
         "items": _items(order, items, units),
         "split": {item.parent_id for item in items},
         "returns": _returns(units, times, movements, known, at),
@@ -165,6 +172,12 @@ def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
         "may_ask_goodwill": may(request, "goodwill.ask"),
         "known": known,
     }
+
+
+def _customer_title(request: DeskRequest, order: Order) -> str:
+    if order.customer is None:
+        return ""
+    return buyer.title_of(order.customer, personal=may(request, "personal.see"))
 
 
 _ENDED = (JobState.DONE, JobState.CANCELLED)
@@ -224,7 +237,7 @@ def _returns(
     return list(found.values())
 
 
-_EXCHANGE_SYMBOLS = {
+EXCHANGE_SYMBOLS = {
     ExchangeStatus.REQUESTED: "wait",
     ExchangeStatus.RESERVED: "wait",
     ExchangeStatus.ORDERED: "wait",
@@ -247,7 +260,7 @@ def _exchanges(order: Order) -> list[dict[str, Any]]:
         {
             "row": row,
             "pieces": ", ".join(one.sku_code for one in row.items.all()),
-            "symbol": _EXCHANGE_SYMBOLS[ExchangeStatus(row.status)],
+            "symbol": EXCHANGE_SYMBOLS[ExchangeStatus(row.status)],
             "waits_for": waits_for(row),
         }
         for row in rows
@@ -298,7 +311,7 @@ def _figures(refund: Refund) -> Figures:
     kind = refund.subject.partition(":")[0]
     subject = str(Subject(kind).label) if kind in Subject.values else refund.subject
     executor = refund.get_executor_display()
-    return Figures(refund, subject, _SYMBOLS[status], str(status.label), executor)
+    return Figures(refund, subject, REFUND_SYMBOLS[status], str(status.label), executor)
 
 
 def _open_cases(events: list[CaseEvent]) -> list[tuple[Case, str, str]]:
@@ -326,26 +339,29 @@ def _head(order: Order, units: list[ReturnItem], refunds: list[Refund]) -> dict[
     back = [unit for unit in units if unit.custody != Custody.CLOSED]
     arrived = [u for u in back if u.custody in (Custody.RECEIVED, Custody.INSPECTED)]
     open_refund = next((one for one in refunds if one.status in REFUND_OPEN), None)
-    parts = []
-    if back:
-        parts.append(f"{words.plural(len(back), 'unit')} of this order in return")
-        parts.append(f"{len(arrived)} arrived" if arrived else "none arrived yet")
-    else:
-        parts.append("Nothing of this order is in return")
-    said = ", ".join(parts) + "."
-    if open_refund is not None:
-        money = words.amount_text(open_refund.calculated_minor, open_refund.currency)
-        state = str(RefundStatus(open_refund.status).label).lower()
-        said += f" A refund of {money} is {state}."
+    said = stands(len(back), len(arrived), open_refund, where="of this order in return")
     in_doubt = open_refund is not None and open_refund.status == RefundStatus.IN_DOUBT
     return {"says": said, "in_doubt": in_doubt}
+
+
+def stands(units: int, arrived: int, open_refund: Refund | None, *, where: str) -> str:
+    """How many units are coming back and how it stands with the refund that is not proved yet."""
+    if units:
+        came = f"{arrived} arrived" if arrived else "none arrived yet"
+        said = f"{words.plural(units, 'unit')} {where}, {came}."
+    else:
+        said = f"No unit {where}."
+    if open_refund is None:
+        return said
+    money = words.amount_text(open_refund.calculated_minor, open_refund.currency)
+    return f"{said} A refund of {money} is {open_refund.get_status_display().lower()}."
 
 
 def _key(text: str) -> tuple[datetime, int] | None:
     stamp, _, pk = text.replace(" ", "+").partition("_")
     try:
         placed_at = datetime.fromisoformat(stamp)
-        number = int(pk)
+        last = int(pk)
     except ValueError:
         return None
-    return None if timezone.is_naive(placed_at) else (placed_at, number)
+    return None if timezone.is_naive(placed_at) else (placed_at, last)

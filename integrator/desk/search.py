@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from django.db.models import Q
+from django.db.models import Count, OuterRef, Q, Subquery
 from django.db.models.functions import Lower
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from fulfilment.models import Order, Shipment, Sku
-from integrator.desk import words
+from fulfilment.models import Customer, Order, Shipment, Sku
+from integrator.desk import buyer, words
 from integrator.desk.auth import DeskRequest, may, needs
 from integrator.models import Case, Link
 from returns.models import Return
@@ -54,8 +54,7 @@ def _hits(request: DeskRequest, text: str) -> list[Hit]:
     found = [*_cases(text), *_orders(text), *_returns(text), *_parcels(text), *_links(text)]
     if "@" in text and may(request, "personal.see"):
         found += _people(text)
-    if not found:
-        found = _skus(text)
+    found += _skus(text)
     once: dict[str, Hit] = {}
     for hit in found:
         once.setdefault(hit.href, hit)
@@ -115,16 +114,27 @@ def _links(text: str) -> list[Hit]:
 
 
 def _people(text: str) -> list[Hit]:
-    orders = (
-        Order.objects.alias(email=Lower("customer__email"))
-        .filter(email=text.lower())
-        .order_by("-placed_at", "-id")
+    """Customers with this address. The shop may know one person as several customers."""
+    newest = Order.objects.filter(customer=OuterRef("pk")).order_by("-placed_at", "-id")
+    found = (
+        Customer.objects.alias(address=Lower("email"))
+        .filter(address=text.lower())
+        .annotate(bought=Count("order"), last=Subquery(newest.values("number")[:1]))
+        .order_by("-pk")
     )
-    return [_order_hit(order, "e-mail") for order in orders[: LIMIT + 1]]
+    hits = []
+    for one in found[: LIMIT + 1]:
+        why = f"e-mail, {words.plural(one.bought, 'order')}"
+        if one.last:
+            why += f", the last {one.last}"
+        href = reverse("customer", args=[one.pk])
+        hits.append(Hit("Customer", buyer.number_of(one), why, href))
+    return hits
 
 
 def _skus(text: str) -> list[Hit]:
-    if not Sku.objects.filter(code=text).exists():
-        return []
-    orders = Order.objects.filter(items__sku__code=text).distinct().order_by("-placed_at", "-id")
-    return [_order_hit(order, f"contains {text}") for order in orders[: LIMIT + 1]]
+    found = Sku.objects.filter(code=text).select_related("retailer").order_by("pk")
+    return [
+        Hit("Article", one.code, f"SKU of {one.retailer.name}", reverse("sku", args=[one.pk]))
+        for one in found[: LIMIT + 1]
+    ]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from fulfilment.models import StockLevel
 from integrator.flows import CASE_KINDS
 from integrator.models import Case, CaseState
+from returns.queries import units_off_sale
 from tests.journeys.causes import CAUSES
 from tests.story import Stage
 
@@ -60,11 +62,26 @@ def cases_of(role: str) -> Iterator[str]:
             yield f"/cases/{found[0].pk}/?do={form}"
 
 
+def records(stage: Stage) -> list[str]:
+    """A customer, an article with a figure of ours, and one of which units are off sale."""
+    customer = f"/customers/{stage.order({'id': '70001'}).customer_id}/"
+    told = StockLevel.objects.order_by("id")[:1]
+    stuck = units_off_sale()[:1]
+    articles = {one.sku_id for one in (*told, *stuck)}
+    return [customer, *(f"/skus/{one}/" for one in sorted(articles))]
+
+
 def of_everybody(stage: Stage) -> list[str]:
     """The lists, an order with all that happened to it, a word with a meaning and one without."""
     words = f"/mappings/?word={stage.connection('returngo').pk}:LOCATION:"
     order = f"/orders/{stage.order({'id': '70001'}).pk}/"
-    return [*LISTS, order, f"{words}WH-9&ours=hamburg", f"{words}WH-1&tab=location"]
+    return [
+        *LISTS,
+        order,
+        *records(stage),
+        f"{words}WH-9&ours=hamburg",
+        f"{words}WH-1&tab=location",
+    ]
 
 
 SCREENS: dict[str, Callable[[Stage], Iterable[str]]] = {
@@ -72,6 +89,6 @@ SCREENS: dict[str, Callable[[Stage], Iterable[str]]] = {
     "omar": lambda stage: [*of_everybody(stage), *cases_of("OPERATIONS")],
     "fiona": lambda stage: [*OWN, *cases_of("FINANCE")],
     "conrad": lambda stage: [*OWN, f"/cases/{stage.case('REFUND_BY_HAND').pk}/"],
-    "ada": lambda stage: [*OWN, "/connections/", *cases_of("ADMIN")],
+    "ada": lambda stage: [*OWN, *records(stage)[:1], "/connections/", *cases_of("ADMIN")],
     "nobody": lambda stage: OWN,
 }

@@ -25,6 +25,8 @@ PAGES = (
     "/orders/",
     "/off-sale/",
     "/orders/{order}/",
+    "/customers/{customer}/",
+    "/skus/{sku}/",
     "/find/?q=4068",
     "/connections/?switch={connection}",
     "/steps/",
@@ -87,7 +89,9 @@ def test_every_page_keeps_the_rules(
     case = factories.case("SYSTEMS_DIFFER", at, order_id=order.pk, connection_id=returngo.pk)
     client = as_("ada" if "switch" in path else "fiona")
 
-    response = client.get(path.format(case=case.pk, order=order.pk, connection=scayle.pk))
+    records = {"customer": order.customer_id, "sku": order.items.get().sku_id}
+    path = path.format(case=case.pk, order=order.pk, connection=scayle.pk, **records)
+    response = client.get(path)
 
     page = Page(response.content.decode())
     assert response.status_code == (404 if "nothing" in path else 200)

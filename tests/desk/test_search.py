@@ -8,7 +8,7 @@ from datetime import datetime
 import pytest
 from django.test import Client
 
-from fulfilment.models import Order
+from fulfilment.models import Customer, Order
 from tests.desk import factories
 
 
@@ -28,9 +28,6 @@ def order(db: None, at: datetime) -> Order:
         "9100482913",
         "RMA3271840",
         "JJD100482913",
-        "4068-PET-M",
-        "buyer-100482913@example.com",
-        "Buyer-100482913@Example.com",
         " 100482913 ",
     ],
 )
@@ -41,6 +38,40 @@ def test_any_number_of_an_order_leads_to_it(
 
     assert response.status_code == 302
     assert response.url.startswith(f"/orders/{order.pk}/")
+
+
+@pytest.mark.requirement("R014")
+@pytest.mark.parametrize("text", ["buyer-100482913@example.com", "Buyer-100482913@Example.com"])
+def test_an_address_leads_to_its_customer(
+    text: str, order: Order, as_: Callable[[str], Client]
+) -> None:
+    response = as_("carla").get("/find/", {"q": text})
+
+    assert response.status_code == 302
+    assert response.url == f"/customers/{order.customer_id}/"
+
+
+def test_an_address_of_several_customers_lists_each_with_its_orders(
+    order: Order, at: datetime, as_: Callable[[str], Client]
+) -> None:
+    """Guests have no number: the shop cannot say that two of them are one person."""
+    other = factories.order("100482914", at)
+    address = "buyer-100482913@example.com"
+    Customer.objects.filter(pk=other.customer_id).update(email=address, external_id=None)
+
+    html = as_("carla").get("/find/", {"q": address}).content.decode()
+
+    assert f'href="/customers/{order.customer_id}/">Customer c-100482913</a>' in html
+    assert f'href="/customers/{other.customer_id}/">Guest</a>' in html
+    assert "1 order, the last 100482914" in html
+
+
+@pytest.mark.requirement("R014")
+def test_a_sku_leads_to_its_article(order: Order, as_: Callable[[str], Client]) -> None:
+    response = as_("carla").get("/find/", {"q": "4068-PET-M"})
+
+    assert response.status_code == 302
+    assert response.url == f"/skus/{order.items.get().sku_id}/"
 
 
 def test_a_case_is_found_by_its_number(at: datetime, as_: Callable[[str], Client]) -> None:
@@ -62,8 +93,9 @@ def test_several_matches_are_listed_each_once(
     order: Order, at: datetime, as_: Callable[[str], Client]
 ) -> None:
     other = factories.order("100482914", at)
+    Order.objects.filter(pk=other.pk).update(reference="100482913")
 
-    html = as_("carla").get("/find/", {"q": "4068-PET-M"}).content.decode()
+    html = as_("carla").get("/find/", {"q": "100482913"}).content.decode()
 
     assert html.count(f'href="/orders/{order.pk}/"') == 1
     assert html.count(f'href="/orders/{other.pk}/"') == 1

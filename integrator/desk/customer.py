@@ -1,0 +1,58 @@
+"""One customer: everything bought, returned, replaced and paid back. Writes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Q
+from django.http import Http404, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from finance.account import account_of
+from fulfilment.models import Order
+from integrator.desk import buyer, directory
+from integrator.desk.auth import DeskRequest, may, needs
+from integrator.desk.customer_rows import KINDS, key_of, story
+from integrator.desk.open_cases import CASES, open_cases, told
+
+
+@require_safe
+@needs("order.see")
+def customer(request: DeskRequest, customer_id: int) -> HttpResponse:
+    """The customer's story, newest first, the sums per currency, and what is open."""
+    found = buyer.with_privacy().filter(pk=customer_id).first()
+    if found is None:
+        raise Http404
+    show = request.GET.get("show", "all")
+    show = show if show in KINDS else "all"
+    after = key_of(request.GET.get("after", ""))
+    rows, older = story(found.pk, show=show, after=after)
+    account = account_of(found.pk)
+    personal = may(request, "personal.see")
+    known = directory.current(at=request.at)
+    cases = open_cases(Q(order_id__in=Order.objects.filter(customer=found.pk).values("pk")))
+    context = {
+        "customer": found,
+        "title": buyer.title_of(found, personal=personal),
+        "number": buyer.number_of(found),
+        "personal": personal,
+        "privacy": buyer.privacy_of(found),
+        "tile": known.tile(found.connection_id),
+        "connection_name": known.name(found.connection_id),
+        "sums": account.sums,
+        "chips": _chips(account.counts),
+        "chosen": show,
+        "rows": rows,
+        "older": older,
+        "is_first_page": after is None,
+        "cases": told(request, cases[:CASES]),
+        "more_cases": len(cases) > CASES,
+    }
+    return render(request, "fulfilment/customer.html", context)
+
+
+def _chips(counts: Any) -> list[tuple[str, str, int]]:
+    """The lists one may narrow the story to, each with how much is in it."""
+    chips = [(kind, label, counts.get(kind, 0)) for kind, label in KINDS.items()]
+    return [("all", "All", sum(count for _, _, count in chips)), *chips]
