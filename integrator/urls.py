@@ -19,6 +19,7 @@ from integrator.desk import (
     order,
     people,
     queue,
+    queue_views,
     search,
     shell,
 )
@@ -27,6 +28,8 @@ urlpatterns = [
     path("", queue.home, name="home"),
     path("queue/", queue.queue, name="own_queue"),
     path("queue/<slug:role>/", queue.queue, name="queue"),
+    path("queue/<slug:role>/views/", queue_views.save, name="view_save"),
+    path("queue/views/<int:view_id>/", queue_views.change, name="view_change"),
     path("cases/", lists.cases, name="cases"),
     path("cases/<int:case_id>/", case.page, name="case"),
     path("cases/<int:case_id>/act/<slug:key>/", case_verbs.act, name="case_act"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from integrator.flows import CASE_KINDS
-from integrator.models import Case, CaseState
+from integrator.models import Case, CaseState, SavedView
 from tests.journeys.causes import CAUSES
 from tests.story import Stage
 
@@ -24,6 +24,8 @@ LISTS = (
     "/",
     "/queue/",
     "/queue/?tab=all",
+    "/queue/?tab=not-on-sale",
+    "/queue/?who=nobody&order=money",
     "/cases/",
     "/orders/",
     "/find/?q=DE-70001",
@@ -60,6 +62,16 @@ def cases_of(role: str) -> Iterator[str]:
             yield f"/cases/{found[0].pk}/?do={form}"
 
 
+def views_of(stage: Stage) -> Iterator[str]:
+    """A view of finance's own: as it was saved, and changed since."""
+    query = "tab=needs&who=nobody&order=oldest"
+    stage.posts(stage.fiona, "view_save", "finance", name="Nobody has taken these", query=query)
+    view = SavedView.objects.get(person=stage.fiona)
+    yield f"/queue/finance/?{query}&view={view.pk}"
+    yield f"/queue/finance/?{query}&who=me&view={view.pk}"
+    yield "/queue/finance/?tab=not-reconciled&order=customers"
+
+
 def of_everybody(stage: Stage) -> list[str]:
     """The lists, an order with all that happened to it, a word with a meaning and one without."""
     words = f"/mappings/?word={stage.connection('returngo').pk}:LOCATION:"
@@ -70,7 +82,7 @@ def of_everybody(stage: Stage) -> list[str]:
 SCREENS: dict[str, Callable[[Stage], Iterable[str]]] = {
     "carla": lambda stage: [*OWN, *cases_of("CX")],
     "omar": lambda stage: [*of_everybody(stage), *cases_of("OPERATIONS")],
-    "fiona": lambda stage: [*OWN, *cases_of("FINANCE")],
+    "fiona": lambda stage: [*OWN, *views_of(stage), *cases_of("FINANCE")],
     "conrad": lambda stage: [*OWN, f"/cases/{stage.case('REFUND_BY_HAND').pk}/"],
     "ada": lambda stage: [*OWN, "/connections/", *cases_of("ADMIN")],
     "nobody": lambda stage: OWN,
