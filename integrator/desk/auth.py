@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, cast
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, cast
 from zoneinfo import ZoneInfo
 
 from django.contrib.auth.models import User
@@ -19,10 +19,13 @@ from django.views.decorators.cache import never_cache
 
 from integrator import policy
 from integrator.desk import directory
-from integrator.desk.queue_rows import Counts, Wanted
 from integrator.engine import clock
 from integrator.engine.states import Trace
 from integrator.roles import Role
+
+if TYPE_CHECKING:
+    from integrator.desk.queue_rows import Figure
+    from integrator.desk.queue_wanted import Wanted
 
 P = ParamSpec("P")
 
@@ -36,7 +39,7 @@ class DeskRequest(HttpRequest):
     user: User
     roles: frozenset[str]
     at: datetime
-    counted: dict[Wanted, Counts]
+    counted: dict[Wanted, Figure]
 
 
 View = Callable[Concatenate[DeskRequest, P], HttpResponse]

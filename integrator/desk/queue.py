@@ -2,69 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlencode
 
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from integrator.desk import case as case_page
-from integrator.desk import catalogue, directory, lists, queue_rows, words
+from integrator.desk import catalogue, directory, lists, queue_rows, queue_tabs, saved_views
 from integrator.desk.auth import DeskRequest, needs
+from integrator.desk.queue_lines import Line, lines_of, sections_of
+from integrator.desk.queue_orders import ORDERS, order_of
+from integrator.desk.queue_tabs import Shown
+from integrator.desk.queue_wanted import ROLES, TABS, WHO, Wanted, own_order
 from integrator.engine.case_kinds import ENGINE_KINDS
-from integrator.models import Case
 from integrator.roles import Role
 
-SECTIONS = ("Overdue", "Due today", "Later")
-RECORD_WORDS = {
-    "return": "return",
-    "return_item": "returned unit",
-    "order": "order",
-    "refund": "refund",
-    "job": "step",
-    "connection": "connection",
-    "message": "message",
-    "reconciliation": "difference",
-}
-TAB_NAMES = {"needs": "Needs us", "mine": "Mine", "snoozed": "Snoozed", "solved": "Solved"}
-
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One row of a queue as it is shown."""
+class Tried:
+    """A form about a view that came back: which one, what was typed, and what is wrong with it."""
 
-    id: int
-    href: str
-    symbol: str
-    title: str
-    money_minor: int
-    currency: str
-    right: str
-    tile: catalogue.Tile | None
-    sub: str
-    due: str
-    is_current: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    title: str
-    lines: list[Line]
-
-
-@dataclass(frozen=True, slots=True)
-class Tab:
-    key: str
-    label: str
-    href: str
-    count: str
-    overdue: int
-    is_current: bool
+    form: str
+    name: str
+    error: str
 
 
 @require_safe
@@ -73,23 +37,24 @@ def home(request: DeskRequest) -> HttpResponse:
     """One panel per queue this person works in; for those who only look, every team's figures."""
     held = queue_rows.held_by(request.roles)
     shown = [*held, *(role for role in queue_rows.visible_to(request.roles) if role not in held)]
-    wanted = [queue_rows.Wanted(role, "needs", request.user.pk) for role in shown]
-    found = queue_rows.counts_of(wanted, at=request.at)
-    request.counted = dict(zip(wanted, found, strict=True))
-    counts = dict(zip(shown, found, strict=True))
+    wanted = {role: {tab: Wanted(role, tab, request.user.pk) for tab in TABS} for role in shown}
+    request.counted = queue_rows.figures_of(
+        [one for tabs in wanted.values() for one in tabs.values()], at=request.at
+    )
     panels = []
-    for one in wanted:
-        is_own = one.role in held
+    for role, tabs in wanted.items():
+        figures = {tab: request.counted[one] for tab, one in tabs.items()}
+        is_own = role in held
         lines: list[Line] = []
-        if is_own and counts[one.role].needs:
-            page = queue_rows.page_of(one, at=request.at, size=5)
-            lines = _lines(request, page.rows, one, current=0)
+        if is_own and figures["needs"].count:
+            page = queue_rows.page_of(tabs["needs"], at=request.at, size=5)
+            lines = lines_of(request, page.rows, tabs["needs"])
         panels.append(
             {
-                "role": one.role.lower(),
-                "name": str(Role(one.role).label),
-                "counts": counts[one.role],
-                "overdue_words": f"{counts[one.role].overdue} overdue",
+                "role": role.lower(),
+                "name": str(Role(role).label),
+                **figures,
+                "overdue_words": f"{figures['needs'].overdue} overdue",
                 "is_own": is_own,
                 "lines": lines,
             }
@@ -108,43 +73,69 @@ def home(request: DeskRequest) -> HttpResponse:
 @needs("queue.see")
 def queue(request: DeskRequest, role: str = "") -> HttpResponse:
     """A team's queue: list on the left, the chosen case on the right."""
-    wanted = _wanted(request, _role_of(request, role))
-    counts = queue_rows.counts_of([wanted], at=request.at)[0]
-    request.counted = {wanted: counts}
-    page = queue_rows.page_of(wanted, at=request.at, after=request.GET.get("after", ""))
-    chosen = lists.number(request.GET.get("case", ""))
-    lines = _lines(request, page.rows, wanted, current=chosen)
+    role = role_of(request, role)
+    saved_views.remember(request, at=request.at)
+    first = saved_views.first_of(saved_views.views_of(request, at=request.at).get(role, []))
+    if first is not None and not request.GET:
+        return HttpResponseRedirect(first.href)
+    return show(request, role, request.GET)
+
+
+def show(
+    request: DeskRequest,
+    role: str,
+    query: Mapping[str, Any],
+    *,
+    tried: Tried | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    """The page an address asks for, with a form to correct when ``tried`` is given."""
+    user_id = request.user.pk
+    wanted = saved_views.wanted_of(query, role=role, user_id=user_id, at=request.at)
+    views = saved_views.views_of(request, at=request.at).get(role, [])
+    shown = queue_tabs.shown(wanted, views, lists.number(query.get("view", "")))
+    tabs = [*queue_tabs.everybodys(role, user_id), *(one.wanted for one in views), wanted]
+    request.counted = queue_rows.figures_of(tabs, at=request.at)
+    after = query.get("after", "")
+    page = queue_rows.page_of(wanted, at=request.at, after=after)
+    chosen = lists.number(query.get("case", ""))
+    lines = lines_of(request, page.rows, wanted, current=chosen, view=shown.view_id)
     detail: dict[str, Any] | None = None
     if chosen:
         found = case_page.find(chosen)
         if found is None:
             raise Http404
         detail = case_page.detail_of(request, found)
+    known = directory.current(at=request.at)
     context = {
-        "role": wanted.role.lower(),
-        "role_name": str(Role(wanted.role).label),
-        "tabs": _tabs(wanted, counts),
-        "tab": wanted.tab,
-        "sections": _sections(lines, page.rows, wanted),
-        "counts": counts,
-        "older": _href(wanted, after=page.older) if page.older else "",
-        "is_first_page": not request.GET.get("after"),
-        "first_page": _href(wanted),
-        "kind": catalogue.kinds().get(wanted.kind),
-        "kind_title": case_page.plain_title(catalogue.kinds()[wanted.kind]) if wanted.kind else "",
-        "kinds": _kinds_for(wanted.role),
+        "role": role.lower(),
+        "role_name": str(Role(role).label),
+        "tabs": queue_tabs.tabs_of(shown, request.counted),
+        "shown": shown,
         "wanted": wanted,
-        "without_kind": _href(wanted, kind="", cause=""),
+        "system": wanted.system,
+        "tried": tried,
+        "query": shown.href().partition("?")[2],
+        "sections": sections_of(lines, wanted, currency=known.currency),
+        "order": order_of(wanted.sorted_by),
+        "solved": request.counted[Wanted(role, "solved", user_id)],
+        "older": shown.href(after=page.older) if page.older else "",
+        "is_first_page": not after,
+        "first_page": shown.href(),
+        "chips": _chips(shown, known),
+        "fields": _fields(wanted, known),
+        "unfiltered": shown.href(replace(wanted, kind="", cause="", who="", connection_id=0)),
         "roles": _roles_for(request),
         "position": _position(lines, chosen),
         "detail": detail,
     }
-    return render(request, "desk/queue.html", context)
+    return render(request, "desk/queue.html", context, status=status)
 
 
-def _role_of(request: DeskRequest, asked: str) -> str:
+def role_of(request: DeskRequest, asked: str) -> str:
+    """The role whose queue is asked for, if this person may look at it."""
     role = asked.upper() or queue_rows.visible_to(request.roles)[0]
-    if role not in queue_rows.ROLES:
+    if role not in ROLES:
         raise Http404
     if role not in queue_rows.visible_to(request.roles):
         raise PermissionDenied(f"This queue is for {Role(role).label}.")
@@ -157,134 +148,67 @@ def _roles_for(request: DeskRequest) -> list[tuple[str, str]]:
     return [(role.lower(), str(Role(role).label)) for role in roles] if len(roles) > 1 else []
 
 
-def _kinds_for(role: str) -> list[tuple[str, str]]:
-    """The kinds a role's queue can be narrowed to, by name."""
+def _chips(shown: Shown, known: directory.Directory) -> list[tuple[str, str]]:
+    """What narrows the list, each with the address without it."""
+    wanted = shown.wanted
+    chips: list[tuple[str, Wanted]] = []
+    if wanted.cause:
+        chips.append(("One cause", replace(wanted, cause="")))
+    if wanted.kind:
+        title = case_page.plain_title(catalogue.kinds()[wanted.kind])
+        chips.append((title, replace(wanted, kind="", cause="")))
+    if wanted.who:
+        chips.append((f"Taken by {WHO[wanted.who].lower()}", replace(wanted, who="")))
+    if wanted.connection_id:
+        chips.append((known.name(wanted.connection_id), replace(wanted, connection_id=0)))
+    return [(label, shown.href(without)) for label, without in chips]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One list of the form that narrows and sorts."""
+
+    name: str
+    label: str
+    options: list[tuple[str, str]]
+    value: str
+
+
+def _fields(wanted: Wanted, known: directory.Directory) -> list[Choice]:
+    kinds = [("", "Every kind"), *_kinds_for(wanted)]
+    connections = [(str(one.id), one.name) for one in known.connections.values()]
+    fields = [
+        Choice("kind", "Kind", kinds, wanted.kind),
+        Choice(
+            "connection",
+            "Connection",
+            [("", "Every connection"), *connections],
+            str(wanted.connection_id or ""),
+        ),
+    ]
+    if wanted.tab != "mine":
+        fields.append(Choice("who", "Taken by", [("", "Any"), *WHO.items()], wanted.who))
+    if wanted.tab != "solved":
+        orders = [(key, order.label) for key, order in ORDERS.items()]
+        order = wanted.order or own_order(wanted.role, wanted.tab)
+        fields.append(Choice("order", "Sort by", orders, order))
+    return fields
+
+
+def _kinds_for(wanted: Wanted) -> list[tuple[str, str]]:
+    """The kinds this tab can be narrowed to, by name."""
+    only = wanted.system.codes if wanted.system is not None else None
     listed = [
         (code, case_page.plain_title(kind))
         for code, kind in catalogue.kinds().items()
-        if role in (kind.owner, *kind.ladder) or code in ENGINE_KINDS
+        if (code in only if only is not None else _may_reach(wanted.role, code, kind))
+        or code == wanted.kind
     ]
     return sorted(listed, key=lambda one: one[1])
 
 
-def _wanted(request: DeskRequest, role: str) -> queue_rows.Wanted:
-    tab = request.GET.get("tab", "needs")
-    kind = request.GET.get("kind", "")
-    return queue_rows.Wanted(
-        role=role,
-        tab=tab if tab in queue_rows.TABS else "needs",
-        user_id=request.user.pk,
-        kind=kind if kind in catalogue.kinds() else "",
-        cause=words.typed(request.GET.get("cause", ""))[:200],
-    )
-
-
-def _href(wanted: queue_rows.Wanted, **changes: Any) -> str:
-    values = {"tab": wanted.tab, "kind": wanted.kind, "cause": wanted.cause, **changes}
-    if values["tab"] == "needs":
-        del values["tab"]
-    query = urlencode({key: value for key, value in values.items() if value})
-    path = reverse("queue", args=[wanted.role.lower()])
-    return f"{path}?{query}" if query else path
-
-
-def _lines(
-    request: DeskRequest, rows: list[queue_rows.Row], wanted: queue_rows.Wanted, *, current: int
-) -> list[Line]:
-    cases = (
-        Case.objects.select_related("assignee").in_bulk([row.id for row in rows]) if rows else {}
-    )
-    known = directory.current(at=request.at)
-    return [
-        _line(row, cases[row.id], wanted, known, at=request.at, current=current)
-        for row in rows
-        if row.id in cases
-    ]
-
-
-def _line(
-    row: queue_rows.Row,
-    case: Case,
-    wanted: queue_rows.Wanted,
-    known: directory.Directory,
-    *,
-    at: datetime,
-    current: int,
-) -> Line:
-    due = words.due_of(row.due_at, at=at)
-    symbol, text = due.symbol, due.short
-    if wanted.tab == "solved":
-        symbol, text = "ok", f"solved {words.moment_text(row.sort_at, at=at)}"
-    elif wanted.tab == "snoozed":
-        symbol, text = "pause", case_page.snoozed_words(case, at=at)
-    right = ""
-    if row.currencies > 1:
-        right = f"{row.currencies} currencies"
-    elif not row.money_minor and row.customers_waiting:
-        right = words.plural(row.customers_waiting, "customer")
-    return Line(
-        id=row.id,
-        href=_href(wanted, case=row.id),
-        symbol=symbol,
-        title=catalogue.said_of(case).title,
-        money_minor=0 if row.currencies > 1 else row.money_minor,
-        currency=row.currency,
-        right=right,
-        tile=known.tile(case.connection_id) if case.connection_id else None,
-        sub=_sub(row, case, wanted),
-        due=text,
-        is_current=row.id == current,
-    )
-
-
-def _sub(row: queue_rows.Row, case: Case, wanted: queue_rows.Wanted) -> str:
-    parts = []
-    if row.members > 1:
-        parts.append(words.plural(row.members, RECORD_WORDS.get(case.record_kind, "record")))
-    else:
-        parts.append(f"C-{case.pk}")
-    if case.facts.get("order") and row.members == 1:
-        parts.append(f"order {case.facts['order']}")
-    if case.seen > 1 and row.members == 1:
-        parts.append(f"seen {case.seen} times")
-    if case.regressions:
-        parts.append("came back")
-    if wanted.tab == "solved":
-        parts.append(str(Case.Resolution(case.resolution).label).lower())
-    elif case.assignee is not None:
-        parts.append(case.assignee.first_name or case.assignee.get_username())
-    return ", ".join(parts)
-
-
-def _sections(
-    lines: list[Line], rows: list[queue_rows.Row], wanted: queue_rows.Wanted
-) -> list[Section]:
-    titles = ("Newest first",) if wanted.tab == "solved" else SECTIONS
-    by_id = {line.id: line for line in lines}
-    sections = []
-    for number, title in enumerate(titles):
-        inside = [by_id[row.id] for row in rows if row.section == number and row.id in by_id]
-        if inside:
-            sections.append(Section(title, inside))
-    return sections
-
-
-def _tabs(wanted: queue_rows.Wanted, counts: queue_rows.Counts) -> list[Tab]:
-    tabs = []
-    for key in queue_rows.TABS:
-        count = getattr(counts, key)
-        capped = key == "solved" and count >= queue_rows.CAP
-        tabs.append(
-            Tab(
-                key=key,
-                label=TAB_NAMES[key],
-                href=_href(wanted, tab=key),
-                count=f"{count:,}+" if capped else f"{count:,}",
-                overdue=counts.overdue if key == "needs" else 0,
-                is_current=key == wanted.tab,
-            )
-        )
-    return tabs
+def _may_reach(role: str, code: str, kind: Any) -> bool:
+    return role in (kind.owner, *kind.ladder) or code in ENGINE_KINDS
 
 
 def _position(lines: list[Line], chosen: int) -> dict[str, Any]:

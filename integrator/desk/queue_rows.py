@@ -5,36 +5,24 @@ One definition of "which cases belong here" serves lists and counts, so they can
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
 from django.db import connection as database
 from django.utils import timezone
 
 from integrator import policy
-from integrator.desk import catalogue
+from integrator.desk import catalogue, directory
+from integrator.desk.queue_orders import Key, Order, order_of, read_key, write_key
+from integrator.desk.queue_wanted import ROLES, Wanted
 from integrator.roles import Role
 
 PAGE = 50
 CAP = 10_000
-TABS = ("needs", "mine", "snoozed", "solved")
-# An auditor owns nothing: there is no queue to work through.
-ROLES = tuple(role for role in Role.values if role != Role.AUDITOR)
-_STATES = {"needs": "OPEN", "mine": "OPEN", "snoozed": "SNOOZED", "solved": "SOLVED"}
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a page of the queue shows; all of it comes from the URL."""
-
-    role: str
-    tab: str
-    user_id: int
-    kind: str = ""
-    cause: str = ""
+ANY_CURRENCY = "EUR"  # where no retailer is set up yet
 
 
 class Row(NamedTuple):
@@ -48,19 +36,17 @@ class Row(NamedTuple):
     currency: str
     currencies: int
     customers_waiting: int
+    opened_at: datetime
+    solved_at: datetime | None
     section: int
-    sort_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
-    """How many lines each tab has. ``capped`` says that there are more solved ones than counted."""
+class Figure:
+    """How many lines a tab has, and how many of them are overdue. Solved ones up to ``CAP``."""
 
-    needs: int = 0
+    count: int = 0
     overdue: int = 0
-    mine: int = 0
-    snoozed: int = 0
-    solved: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +55,13 @@ class Page:
     older: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Where:
-    sql: str
-    params: list[Any]
+class _Params(dict[str, Any]):
+    """The values of a statement. Each is given a name, which is all that the SQL holds."""
+
+    def put(self, value: Any) -> str:
+        name = f"p{len(self)}"
+        self[name] = value
+        return f"%({name})s"
 
 
 def held_by(roles: frozenset[str]) -> list[str]:
@@ -88,137 +77,199 @@ def visible_to(roles: frozenset[str]) -> list[str]:
     return [*held, *(role for role in ROLES if role not in held)]
 
 
+# --- One page of lines ----------------------------------------------------------------------------
+
+_SHOWN = "id, severity, due_at, {members}, money_minor, currency, {currencies}, customers_waiting"
+_SINGLE = _SHOWN.format(members="1", currencies="1")
+_GROUP = _SHOWN.format(members="members", currencies="currencies")
+_GROUPED = """
+    grouped AS (
+      SELECT *, CASE WHEN currencies = 1 THEN one_currency ELSE '' END AS currency
+        FROM (SELECT min(id) AS id, max(severity) AS severity, min(due_at) AS due_at,
+                     count(*) AS members, sum(money_minor)::bigint AS money_minor,
+                     max(currency) FILTER (WHERE money_minor > 0) AS one_currency,
+                     count(DISTINCT currency) FILTER (WHERE money_minor > 0) AS currencies,
+                     sum(customers_waiting)::bigint AS customers_waiting,
+                     min(opened_at) AS opened_at, max(solved_at) AS solved_at
+                FROM integrator_case WHERE {where} GROUP BY kind, cause) each_cause)
+"""
+
+
 def page_of(wanted: Wanted, *, at: datetime, after: str = "", size: int = PAGE) -> Page:
-    """One page of lines. ``after`` is the key the previous page ended with."""
-    key = _read_key(after)
-    at = key[0] if key else at
-    where = _where(wanted)
-    today_ends = _end_of_day(at)
-    shared = [] if wanted.cause else catalogue.shared_codes()
-    solved = wanted.tab == "solved"
-    section = "0" if solved else "CASE WHEN {0} <= %s THEN 0 WHEN {0} <= %s THEN 1 ELSE 2 END"
-    times: list[Any] = [] if solved else [at, today_ends]
-    # Solved lines come newest first, so their time is counted backwards.
-    order_one, order_many = (
-        (
-            ("0", "-extract(epoch FROM solved_at)"),
-            ("0", "-extract(epoch FROM max(solved_at))"),
-        )
-        if solved
-        else (
-            ("-severity", "extract(epoch FROM due_at)"),
-            ("-max(severity)", "extract(epoch FROM min(due_at))"),
-        )
+    """One page of lines. ``after`` is the key the previous page ended with.
+
+    Every section of every door is a range of one index, read no further than the page needs; only
+    what shares a cause is added up first.
+    """
+    order = order_of(wanted.sorted_by)
+    key = read_key(wanted.sorted_by, after)
+    at = key.at if key else at
+    params = _Params(
+        at=at, tonight=_end_of_day(at), home=directory.current(at=at).currency or ANY_CURRENCY
     )
-    one = (section.format("due_at"), *order_one, "id")
-    many = (section.format("min(due_at)"), *order_many, "min(id)")
-    beyond_one, beyond_many = _beyond(one, times, key), _beyond(many, times, key)
-    statement = f"""
-        (SELECT id, severity, due_at, 1, money_minor, currency, 1, customers_waiting,
-                {one[0]} AS section, coalesce(solved_at, due_at), {one[1]} AS a, {one[2]} AS b
-           FROM integrator_case
-          WHERE {where.sql} AND kind <> ALL(%s) AND {beyond_one.sql}
-          ORDER BY section, a, b, id LIMIT %s)
-        UNION ALL
-        (SELECT min(id), max(severity), min(due_at), count(*), sum(money_minor),
-                coalesce(max(currency) FILTER (WHERE money_minor > 0), ''),
-                count(DISTINCT currency) FILTER (WHERE money_minor > 0), sum(customers_waiting),
-                {many[0]} AS section, coalesce(max(solved_at), min(due_at)),
-                {many[1]} AS a, {many[2]} AS b
-           FROM integrator_case
-          WHERE {where.sql} AND kind = ANY(%s)
-          GROUP BY kind, cause HAVING {beyond_many.sql}
-          ORDER BY section, a, b, min(id) LIMIT %s)
-        ORDER BY section, a, b, id LIMIT %s
-    """  # noqa: S608  (every value is a parameter; the rest is written above)
-    params = [
-        *times, *where.params, shared, *beyond_one.params, size + 1,
-        *times, *where.params, shared, *beyond_many.params, size + 1,
-        size + 1,
-    ]  # fmt: skip
     with database.cursor() as cursor:
-        cursor.execute(statement, params)
+        cursor.execute(_statement(wanted, order, key, size + 1, params), params)
         found = cursor.fetchall()
-    rows = [
-        Row(*row[:10])._replace(money_minor=int(row[4]), customers_waiting=int(row[7]))
-        for row in found
-    ]
+    rows = [Row(*row[:11]) for row in found[:size]]
     older = ""
     if len(found) > size:
         last = found[size - 1]
-        older = _write_key(at, last[8], last[10], last[11], last[0])
-    return Page(rows[:size], older)
+        end = Key(at, last[-1], last[10], tuple(last[11:-1]), last[0])
+        older = write_key(wanted.sorted_by, end)
+    return Page(rows, older)
 
 
-def counts_of(wanted: Sequence[Wanted], *, at: datetime) -> list[Counts]:
-    """The counts of several queues, in one query. Solved ones are counted up to ``CAP``."""
-    if not wanted:
-        return []
-    parts, params = [], []
-    for one in wanted:
-        for tab in TABS:
-            where = _where(replace(one, tab=tab))
-            parts.append(
-                f"""(SELECT count(*) FILTER (WHERE NOT shared)
-                           + count(DISTINCT (kind, cause)) FILTER (WHERE shared),
-                           count(*) FILTER (WHERE NOT shared AND due_at <= %s)
-                           + count(DISTINCT (kind, cause)) FILTER (WHERE shared AND due_at <= %s)
-                      FROM (SELECT kind, cause, due_at, kind = ANY(%s) AS shared
-                              FROM integrator_case WHERE {where.sql} LIMIT %s) counted)"""  # noqa: S608
-            )
-            params += [
-                at,
-                at,
-                [] if one.cause else catalogue.shared_codes(),
-                *where.params,
-                CAP if tab == "solved" else None,
-            ]
+def _statement(wanted: Wanted, order: Order, key: Key | None, limit: int, params: _Params) -> str:
+    shared = [] if wanted.cause else catalogue.shared_codes()
+    kinds = params.put(shared)
+    newest = params.put(key.newest) if key else "(SELECT max(id) FROM integrator_case)"
+    here = f"id <= {newest} AND {_narrowed(wanted, params)}"
+    doors = _doors(wanted.role, params)
+    sources = [
+        (_SINGLE, "integrator_case", f"{here} AND {door} AND kind <> ALL({kinds})")
+        for door in doors
+    ]
+    grouped = ""
+    if shared:
+        where = f"{here} AND ({' OR '.join(doors)}) AND kind = ANY({kinds})"
+        grouped = f"WITH {_GROUPED.format(where=where)}"
+        sources.append((_GROUP, "grouped", "true"))
+    columns = [column.sql for column in order.columns]
+    way = " DESC" if order.descending else ""
+    inner = ", ".join(f"{one}{way}" for one in [*columns, "id"])
+    outer = ", ".join(f"k{place}{way}" for place in range(len(columns)))
+    named = ", ".join(f"{one} AS k{place}" for place, one in enumerate(columns))
+    most = params.put(limit)
+    branches = [
+        f"""(SELECT {shown}, opened_at, solved_at, {number} AS section, {named}
+               FROM {source} WHERE {where} AND {cut.condition} AND {beyond}
+              ORDER BY {inner} LIMIT {most})"""  # noqa: S608  (all values are parameters)
+        for number, cut, beyond in _ahead(order, columns, key, params)
+        for shown, source, where in sources
+    ]
+    together = " UNION ALL ".join(branches)
+    return f"""{grouped} SELECT *, {newest} FROM ({together}) lines
+                ORDER BY section, {outer}, id{way} LIMIT {most}"""  # noqa: S608
+
+
+def _ahead(
+    order: Order, columns: list[str], key: Key | None, params: _Params
+) -> Iterator[tuple[int, Any, str]]:
+    """The sections that are still to come, and from where on the first of them is."""
+    for number, cut in enumerate(order.cuts):
+        if key is None or number > key.section:
+            yield number, cut, "true"
+        elif number == key.section:
+            values = ", ".join(params.put(one) for one in [*key.values, key.pk])
+            than = "<" if order.descending else ">"
+            yield number, cut, f"({', '.join(columns)}, id) {than} ({values})"
+
+
+# --- Counts ---------------------------------------------------------------------------------------
+
+
+def figures_of(wanted: Sequence[Wanted], *, at: datetime) -> dict[Wanted, Figure]:
+    """The figures of any number of tabs, in one statement that reads each role's queue once."""
+    asked = list(dict.fromkeys(wanted))
+    if not asked:
+        return {}
+    params = _Params(at=at)
+    shared = params.put(catalogue.shared_codes())
+    together: dict[str, list[Wanted]] = defaultdict(list)
+    for one in asked:
+        # Solved ones are many: each such tab is counted alone, and no further than the cap.
+        together[f"{one.role} {asked.index(one) if one.state == 'SOLVED' else ''}"].append(one)
+    parts = []
+    for group in together.values():
+        is_solved = group[0].state == "SOLVED"
+        doors = " OR ".join(_doors(group[0].role, params))
+        where = f"({doors}) AND state IN ('OPEN', 'SNOOZED')"
+        if is_solved:
+            where = f"({doors}) AND {_narrowed(group[0], params)}"
+        columns = ", ".join(
+            text for one in group for text in _counted("true" if is_solved else "", one, params)
+        )
+        parts.append(
+            f"""(SELECT ARRAY[{columns}]::bigint[]
+                   FROM (SELECT *, kind = ANY({shared}) AS shared FROM integrator_case
+                          WHERE {where} LIMIT {params.put(CAP if is_solved else None)}) c)"""  # noqa: S608
+        )
     with database.cursor() as cursor:
         cursor.execute(" UNION ALL ".join(parts), params)
-        figures = cursor.fetchall()
-    return [
-        Counts(
-            needs=chunk[0][0],
-            overdue=chunk[0][1],
-            mine=chunk[1][0],
-            snoozed=chunk[2][0],
-            solved=chunk[3][0],
-        )
-        for chunk in (figures[start : start + 4] for start in range(0, len(figures), 4))
+        arrays = [row[0] for row in cursor.fetchall()]
+    return {
+        one: Figure(array[2 * place], array[2 * place + 1])
+        for group, array in zip(together.values(), arrays, strict=True)
+        for place, one in enumerate(group)
+    }
+
+
+def _counted(condition: str, one: Wanted, params: _Params) -> Iterator[str]:
+    """How many lines, and how many overdue ones: a cause counts once, unless it is looked into."""
+    condition = condition or _narrowed(one, params)
+    late = "due_at <= %(at)s" if one.state == "OPEN" else "false"
+    for also in (condition, f"{condition} AND {late}"):
+        if one.cause:
+            yield f"count(*) FILTER (WHERE {also})"
+        else:
+            yield (
+                f"count(*) FILTER (WHERE NOT shared AND {also})"
+                f" + count(DISTINCT (kind, cause)) FILTER (WHERE shared AND {also})"
+            )
+
+
+# --- Which cases belong here ----------------------------------------------------------------------
+
+
+def _narrowed(wanted: Wanted, params: _Params) -> str:
+    """What the tab and its filters ask of a case, whoever's it is."""
+    parts = [f"state = '{wanted.state}'"]
+    if wanted.system is not None:
+        parts.append(f"kind = ANY({params.put(wanted.system.codes)})")
+    if wanted.kind:
+        parts.append(f"kind = {params.put(wanted.kind)}")
+    if wanted.cause:
+        parts.append(f"cause = {params.put(wanted.cause)}")
+    if wanted.connection_id:
+        parts.append(f"connection_id = {params.put(wanted.connection_id)}")
+    if wanted.tab == "mine" or wanted.who == "me":
+        parts.append(f"assignee_id = {params.put(wanted.user_id)}")
+    elif wanted.who == "nobody":
+        parts.append("assignee_id IS NULL")
+    return " AND ".join(parts)
+
+
+def _doors(role: str, params: _Params) -> list[str]:
+    """How a case comes into a role's queue: it owns it, it was lifted to it, or is asked to agree.
+
+    No case comes in by two doors.
+    """
+    lifted = [
+        f"(owner = {params.put(owner)} AND ({' OR '.join(steps)}))"
+        for owner, steps in _lifted_to(role, params).items()
     ]
-
-
-def _where(wanted: Wanted) -> _Where:
-    """Which cases belong to a role's queue: its own, those lifted to it, those it may agree to."""
-    belongs = ["owner = %s"]
-    params: list[Any] = [_STATES[wanted.tab], wanted.role]
-    for step, kinds in sorted(_lifted_to(wanted.role).items()):
-        belongs.append("(escalation >= %s AND kind = ANY(%s))")
-        params += [step, kinds]
-    if wanted.role in policy.VERBS["approval.decide"]:
-        belongs.append(
-            """(kind = ANY(%s) AND id IN (SELECT record_id FROM integrator_approval
-                 WHERE record_kind = 'case' AND state = 'ASKED'))"""
+    doors = [f"owner = {params.put(role)}", *lifted]
+    if role in policy.VERBS["approval.decide"]:
+        elsewhere = " OR ".join(doors)
+        # An array: they are few, and are looked up one by one.
+        doors.append(
+            f"""(NOT ({elsewhere}) AND kind = ANY({params.put(_answerable(role))})
+                 AND id = ANY(ARRAY(SELECT record_id FROM integrator_approval
+                                     WHERE record_kind = 'case' AND state = 'ASKED')))"""  # noqa: S608
         )
-        params.append(_answerable(wanted.role))
-    sql = f"state = %s AND ({' OR '.join(belongs)})"
-    for column, value in (("kind", wanted.kind), ("cause", wanted.cause)):
-        if value:
-            sql += f" AND {column} = %s"
-            params.append(value)
-    if wanted.tab == "mine":
-        sql += " AND assignee_id = %s"
-        params.append(wanted.user_id)
-    return _Where(sql, params)
+    return doors
 
 
-def _lifted_to(role: str) -> dict[int, list[str]]:
-    """The kinds that reach a role when nobody acts, by the step at which they do."""
-    steps: dict[int, list[str]] = {}
+def _lifted_to(role: str, params: _Params) -> dict[str, list[str]]:
+    """The kinds that reach a role when nobody acts, by owner, with the step at which they do."""
+    steps: dict[tuple[str, int], list[str]] = defaultdict(list)
     for code, kind in sorted(catalogue.kinds().items()):
-        if role in kind.ladder:
-            steps.setdefault(kind.ladder.index(role) + 1, []).append(code)
-    return steps
+        if role in kind.ladder and role != kind.owner:
+            steps[kind.owner, kind.ladder.index(role) + 1].append(code)
+    found: dict[str, list[str]] = defaultdict(list)
+    for (owner, step), codes in steps.items():
+        found[owner].append(f"(escalation >= {step} AND kind = ANY({params.put(codes)}))")
+    return found
 
 
 def _answerable(role: str) -> list[str]:
@@ -230,28 +281,3 @@ def _answerable(role: str) -> list[str]:
 def _end_of_day(at: datetime) -> datetime:
     local = timezone.localtime(at)
     return (local + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-
-
-# A key is (clock of the first page, section, a, b, id): rows of equal worth keep their order, and
-# the sections do not move while somebody is paging.
-
-
-def _beyond(columns: Sequence[str], times: list[Any], key: tuple[Any, ...] | None) -> _Where:
-    if key is None:
-        return _Where("true", [])
-    return _Where(f"({', '.join(columns)}) > (%s, %s, %s, %s)", [*times, *key[1:]])
-
-
-def _write_key(at: datetime, section: int, a: int, b: Any, pk: int) -> str:
-    return f"{at.isoformat()}_{section}_{a}_{b}_{pk}"
-
-
-def _read_key(text: str) -> tuple[Any, ...] | None:
-    """The parts of a key; None for none, and for one that somebody changed by hand."""
-    parts = text.replace(" ", "+").split("_")
-    try:
-        at, section, a, b, pk = parts
-        read = (datetime.fromisoformat(at), int(section), int(a), Decimal(b), int(pk))
-    except (ValueError, InvalidOperation):
-        return None
-    return None if timezone.is_naive(read[0]) else read

@@ -10,8 +10,9 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from integrator import policy
-from integrator.desk import directory, queue_rows, words
+from integrator.desk import directory, queue_rows, saved_views, words
 from integrator.desk.auth import back_to
+from integrator.desk.queue_wanted import Wanted
 from integrator.engine import clock
 from integrator.models import ConnectionState
 from integrator.roles import Role
@@ -61,23 +62,22 @@ def side_of(request: HttpRequest) -> dict[str, Any]:
 
 
 def _queues(request: HttpRequest, roles: frozenset[str]) -> list[Entry]:
+    """The person's own queues, each with the number of the tab it opens with."""
     held = queue_rows.held_by(roles)
     if not held and roles & policy.VERBS["queue.see"]:
         here = request.path.startswith("/queue/")
         return [Entry(reverse("own_queue"), "Queues", "queue", here)]
-    wanted = [queue_rows.Wanted(role, "needs", request.user.pk or 0) for role in held]
     at = getattr(request, "at", None) or clock.now()
-    counted: dict[queue_rows.Wanted, queue_rows.Counts] = getattr(request, "counted", {})
-    missing = [one for one in wanted if one not in counted]
-    fresh = dict(zip(missing, queue_rows.counts_of(missing, at=at), strict=True))
-    counts = [counted.get(one) or fresh[one] for one in wanted]
+    opened = [saved_views.opened_with(request, role, at=at) for role in held]
+    counted: dict[Wanted, queue_rows.Figure] = dict(getattr(request, "counted", {}))
+    counted |= queue_rows.figures_of([one for one in opened if one not in counted], at=at)
     several = len(held) > 1
     entries = []
-    for role, count in zip(held, counts, strict=True):
-        href = reverse("queue", args=[role.lower()])
-        label = str(Role(role).label) if several else "Queue"
+    for one in opened:
+        href = reverse("queue", args=[one.role.lower()])
+        label = str(Role(one.role).label) if several else "Queue"
         here = request.path == href or (request.path == "/queue/" and not several)
-        entries.append(Entry(href, label, "queue", here, count.needs))
+        entries.append(Entry(href, label, "queue", here, counted[one].count))
     return entries
 
 

@@ -161,16 +161,19 @@ def _themes(kind: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def _changed(one: Transition) -> Event:
+def step_says(one: Transition) -> str:
+    """A change of a record in words: the unit is received."""
     named = _STATUS_WORDS.get(f"{one.record_kind}.{one.field}") or _STATUS_WORDS.get(
         one.record_kind
     )
     if named is None:
-        said = f"{one.record_kind.replace('_', ' ').capitalize()}: {one.new.lower()}"
-    else:
-        start, enum = named
-        label = enum(one.new).label if one.new in enum.values else one.new
-        said = f"{start} {str(label).lower()}"
+        return f"{one.record_kind.replace('_', ' ').capitalize()}: {one.new.lower()}"
+    start, enum = named
+    label = enum(one.new).label if one.new in enum.values else one.new
+    return f"{start} {str(label).lower()}"
+
+
+def _changed(one: Transition) -> Event:
     money = one.record_kind == "refund" or one.field == "money"
     person = one.actor.startswith("user:")
     themes = {"money"} if money else {"stock"} if one.field == "custody" else set()
@@ -180,7 +183,7 @@ def _changed(one: Transition) -> Event:
         happened=one.at,
         learnt=one.at,
         tile=PERSON if person else OURS,
-        says=said,
+        says=step_says(one),
         themes=frozenset(themes),
         key="",
         small=one.reason,

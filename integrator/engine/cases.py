@@ -102,7 +102,8 @@ def open_case(
 
 
 def _seen_again(case: Case, values: dict[str, Any], trace: Trace) -> None:
-    fresh = {key: values[key] for key in ("facts", "job_id", "money_minor", "customers_waiting")}
+    told = ("facts", "job_id", "money_minor", "currency", "customers_waiting")
+    fresh = {key: values[key] for key in told}
     if case.state == CaseState.SOLVED:
         move(
             case,

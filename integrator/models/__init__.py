@@ -15,6 +15,7 @@ from integrator.models.states import (
     ConnectionState,
     JobState,
 )
+from integrator.models.views import SavedView
 
 __all__ = [
     "Approval",
@@ -43,6 +44,7 @@ __all__ = [
     "RateWindow",
     "Retailer",
     "RoleGrant",
+    "SavedView",
     "Stranger",
     "Transition",
 ]

@@ -8,13 +8,15 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from integrator.models.connections import Connection
 from integrator.models.jobs import Job
 from integrator.models.protection import append_only, guarded_moves, next_fact_id
 from integrator.models.states import CASE_MOVES, CaseState
+
+IN_QUEUE = Q(state__in=["OPEN", "SNOOZED"])
 
 
 class Case(models.Model):
@@ -74,10 +76,42 @@ class Case(models.Model):
             ),
         ]
         indexes: ClassVar = [
+            # One per order of a queue (desk.queue_orders): counted backwards, so that a page goes
+            # on from a key by one comparison.
             models.Index(
-                fields=["owner", "-severity", "due_at", "id"],
-                condition=Q(state="OPEN"),
-                name="case_queue",
+                "owner",
+                "state",
+                F("severity") * -1,
+                "due_at",
+                "id",
+                condition=IN_QUEUE,
+                name="case_queue_promise",
+            ),
+            models.Index(
+                "owner",
+                "state",
+                "currency",
+                F("money_minor") * -1,
+                "id",
+                condition=IN_QUEUE,
+                name="case_queue_money",
+            ),
+            models.Index(
+                "owner",
+                "state",
+                F("customers_waiting") * -1,
+                "due_at",
+                "id",
+                condition=IN_QUEUE,
+                name="case_queue_customers",
+            ),
+            models.Index(
+                "owner", "state", "opened_at", "id", condition=IN_QUEUE, name="case_queue_oldest"
+            ),
+            models.Index(
+                fields=["owner", "solved_at", "id"],
+                condition=Q(state="SOLVED"),
+                name="case_queue_solved",
             ),
             models.Index(fields=["cause"], condition=~Q(state="SOLVED"), name="case_cause"),
             models.Index(fields=["order_id", "id"], name="case_order"),

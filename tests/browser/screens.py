@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from fulfilment.models import StockLevel
 from integrator.flows import CASE_KINDS
-from integrator.models import Case, CaseState
+from integrator.models import Case, CaseState, SavedView
 from returns.queries import units_off_sale
 from tests.journeys.causes import CAUSES
 from tests.story import Stage
@@ -26,6 +26,8 @@ LISTS = (
     "/",
     "/queue/",
     "/queue/?tab=all",
+    "/queue/?tab=not-on-sale",
+    "/queue/?who=nobody&order=money",
     "/cases/",
     "/orders/",
     "/find/?q=DE-70001",
@@ -71,6 +73,16 @@ def records(stage: Stage) -> list[str]:
     return [customer, *(f"/skus/{one}/" for one in sorted(articles))]
 
 
+def views_of(stage: Stage) -> Iterator[str]:
+    """A view of finance's own: as it was saved, and changed since."""
+    query = "tab=needs&who=nobody&order=oldest"
+    stage.posts(stage.fiona, "view_save", "finance", name="Nobody has taken these", query=query)
+    view = SavedView.objects.get(person=stage.fiona)
+    yield f"/queue/finance/?{query}&view={view.pk}"
+    yield f"/queue/finance/?{query}&who=me&view={view.pk}"
+    yield "/queue/finance/?tab=not-reconciled&order=customers"
+
+
 def of_everybody(stage: Stage) -> list[str]:
     """The lists, an order with all that happened to it, a word with a meaning and one without."""
     words = f"/mappings/?word={stage.connection('returngo').pk}:LOCATION:"
@@ -87,7 +99,7 @@ def of_everybody(stage: Stage) -> list[str]:
 SCREENS: dict[str, Callable[[Stage], Iterable[str]]] = {
     "carla": lambda stage: [*OWN, *cases_of("CX")],
     "omar": lambda stage: [*of_everybody(stage), *cases_of("OPERATIONS")],
-    "fiona": lambda stage: [*OWN, *cases_of("FINANCE")],
+    "fiona": lambda stage: [*OWN, *views_of(stage), *cases_of("FINANCE")],
     "conrad": lambda stage: [*OWN, f"/cases/{stage.case('REFUND_BY_HAND').pk}/"],
     "ada": lambda stage: [*OWN, *records(stage)[:1], "/connections/", *cases_of("ADMIN")],
     "nobody": lambda stage: OWN,

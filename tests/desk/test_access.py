@@ -23,6 +23,8 @@ EXPECTED = {
     "home": "queue.see",
     "own_queue": "queue.see",
     "queue": "queue.see",
+    "view_save": "queue.see",  # one's own views; whose queue, the view itself decides
+    "view_change": "queue.see",
     "case": "case.see",
     "cases": "case.see",
     "case_act": "case.see",
@@ -62,6 +64,8 @@ POSTS = {name for name in EXPECTED if name.startswith("case_")} | {
     "mapping_agree",
     "mapping_save",
     "order_goodwill",
+    "view_change",
+    "view_save",
 }
 
 
@@ -126,6 +130,8 @@ def arguments(at: datetime, people: dict[str, object]) -> dict[str, list[object]
         "connection_switch": [connection.pk],
         "mapping_agree": [1],
         "mapping_save": [],
+        "view_change": [1],
+        "view_save": ["cx"],
     } | {
         name: [case.pk]
         for name in POSTS - {"case_act", "case_agree", "case_cancel"}

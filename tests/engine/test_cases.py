@@ -66,6 +66,15 @@ def test_the_same_problem_is_one_case_however_often_it_is_seen(trace: Now, clock
     assert events(again) == ["OPENED"]  # and nothing new was said
 
 
+def test_an_amount_that_is_known_only_later_brings_its_currency(trace: Now) -> None:
+    open_one(trace)
+
+    open_one(trace, money_minor=300, currency="CHF")
+
+    again = Case.objects.get()
+    assert (again.money_minor, again.currency) == (300, "CHF")
+
+
 def test_another_record_or_another_cause_is_another_case(trace: Now) -> None:
     kinds = {open_one(trace).pk, open_one(trace, record_id=8).pk, open_one(trace, cause="x").pk}
 

@@ -1,0 +1,168 @@
+"""The lines of a queue as they are shown: words, amounts and sections. Counts nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+from integrator.desk import case as case_page
+from integrator.desk import catalogue, directory, queue_wanted, timeline, words
+from integrator.desk.auth import DeskRequest
+from integrator.desk.queue_orders import order_of
+from integrator.desk.queue_rows import Row
+from integrator.desk.queue_wanted import SystemView, Wanted
+from integrator.models import Case, Transition
+
+RECORD_WORDS = {
+    "return": "return",
+    "return_item": "returned unit",
+    "order": "order",
+    "refund": "refund",
+    "job": "step",
+    "connection": "connection",
+    "message": "message",
+    "reconciliation": "difference",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row of a queue as it is shown. ``step``: how old, and the last that is known of it."""
+
+    id: int
+    href: str
+    symbol: str
+    title: str
+    money_minor: int
+    currency: str
+    right: str
+    tile: catalogue.Tile | None
+    sub: str
+    due: str
+    is_current: bool
+    section: int
+    step: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    title: str
+    lines: list[Line]
+
+
+def lines_of(
+    request: DeskRequest, rows: list[Row], wanted: Wanted, *, current: int = 0, view: int = 0
+) -> list[Line]:
+    cases = (
+        Case.objects.select_related("assignee").in_bulk([row.id for row in rows]) if rows else {}
+    )
+    known = directory.current(at=request.at)
+    steps = _last_steps(list(cases.values()), wanted.system) if wanted.system else {}
+    return [
+        _line(
+            row,
+            cases[row.id],
+            wanted,
+            known,
+            at=request.at,
+            current=current,
+            href=queue_wanted.href(wanted, view=view, case=row.id),
+            step=_step_words(row, steps.get(row.id), at=request.at) if wanted.system else "",
+        )
+        for row in rows
+        if row.id in cases
+    ]
+
+
+def sections_of(lines: list[Line], wanted: Wanted, *, currency: str) -> list[Section]:
+    """The lines under their titles. Two sections of one title are one for the reader."""
+    cuts = order_of(wanted.sorted_by).cuts
+    return [
+        Section(title.format(home=currency), list(inside))
+        for title, inside in groupby(lines, key=lambda line: cuts[line.section].title)
+    ]
+
+
+def _line(
+    row: Row,
+    case: Case,
+    wanted: Wanted,
+    known: directory.Directory,
+    *,
+    at: datetime,
+    current: int,
+    href: str,
+    step: str,
+) -> Line:
+    due = words.due_of(row.due_at, at=at)
+    symbol, text = due.symbol, due.short
+    if wanted.tab == "solved":
+        symbol, text = "ok", f"solved {words.moment_text(row.solved_at or at, at=at)}"
+    elif wanted.tab == "snoozed":
+        symbol, text = "pause", case_page.snoozed_words(case, at=at)
+    right = ""
+    if row.currencies > 1:
+        right = f"{row.currencies} currencies"
+    elif row.customers_waiting and (not row.money_minor or wanted.sorted_by == "customers"):
+        right = words.plural(row.customers_waiting, "customer")
+    shows_money = row.currencies <= 1 and wanted.sorted_by != "customers"
+    return Line(
+        id=row.id,
+        href=href,
+        symbol=symbol,
+        title=catalogue.said_of(case).title,
+        money_minor=row.money_minor if shows_money else 0,
+        currency=row.currency,
+        right=right,
+        tile=known.tile(case.connection_id) if case.connection_id else None,
+        sub=_sub(row, case, wanted, at=at),
+        due=text,
+        is_current=row.id == current,
+        section=row.section,
+        step=step,
+    )
+
+
+def _sub(row: Row, case: Case, wanted: Wanted, *, at: datetime) -> str:
+    parts = []
+    if row.members > 1:
+        parts.append(words.plural(row.members, RECORD_WORDS.get(case.record_kind, "record")))
+    else:
+        parts.append(f"C-{case.pk}")
+    if case.facts.get("order") and row.members == 1:
+        parts.append(f"order {case.facts['order']}")
+    if case.seen > 1 and row.members == 1:
+        parts.append(f"seen {case.seen} times")
+    if case.regressions:
+        parts.append("came back")
+    if wanted.sorted_by == "oldest":
+        parts.append(f"{words.span(at - row.opened_at)} old")
+    if wanted.tab == "solved":
+        parts.append(str(Case.Resolution(case.resolution).label).lower())
+    elif case.assignee is not None:
+        parts.append(case.assignee.first_name or case.assignee.get_username())
+    return ", ".join(parts)
+
+
+def _last_steps(cases: list[Case], view: SystemView) -> dict[int, Transition]:
+    """The newest change of each case's record, in one query."""
+    kinds = {case.record_kind for case in cases}
+    found = Transition.objects.filter(
+        view.steps, record_kind__in=kinds, record_id__in={case.record_id for case in cases}
+    )
+    newest = {
+        (one.record_kind, one.record_id): one
+        for one in found.order_by("record_kind", "record_id", "-id").distinct(
+            "record_kind", "record_id"
+        )
+    }
+    steps = {case.pk: newest.get((case.record_kind, case.record_id)) for case in cases}
+    return {pk: step for pk, step in steps.items() if step is not None}
+
+
+def _step_words(row: Row, step: Transition | None, *, at: datetime) -> str:
+    last = "not known"
+    if step is not None:
+        last = f"“{timeline.step_says(step)}”, {words.moment_text(step.at, at=at)}"
+    return f"{words.span(at - row.opened_at)} old, last step: {last}"

@@ -1,0 +1,110 @@
+"""The tabs of a queue: those everybody has, a person's own views, and what is not saved yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from integrator.desk import queue_wanted
+from integrator.desk.queue_rows import CAP, Figure
+from integrator.desk.queue_wanted import SYSTEM_VIEWS, TABS, Wanted
+from integrator.desk.saved_views import View, is_built_in
+
+NOT_SAVED = "Not saved"
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    label: str
+    href: str
+    count: str
+    overdue: int
+    is_current: bool
+    is_changed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the page shows, and how it stands to the person's views.
+
+    ``own``: the view that shows exactly this. ``began``: the view it began as and differs from.
+    """
+
+    wanted: Wanted
+    views: list[View]
+    own: View | None
+    began: View | None
+
+    @property
+    def is_saved(self) -> bool:
+        return self.own is not None or is_built_in(self.wanted)
+
+    @property
+    def view_id(self) -> int:
+        view = self.own or self.began
+        return view.saved.pk if view is not None else 0
+
+    def href(self, wanted: Wanted | None = None, **more: object) -> str:
+        """This page with something changed, still as the same view."""
+        return queue_wanted.href(wanted or self.wanted, view=self.view_id, **more)
+
+
+def shown(wanted: Wanted, views: list[View], view_id: int) -> Shown:
+    """``view_id`` comes from the address; one that is not this person's means nothing."""
+    own = next((one for one in views if one.wanted == wanted), None)
+    asked = next((one for one in views if one.saved.pk == view_id), None)
+    began = asked if asked is not None and asked.wanted != wanted else None
+    return Shown(wanted, views, own if began is None else None, began)
+
+
+def everybodys(role: str, user_id: int) -> dict[Wanted, str]:
+    """The tabs of a queue that everybody has, with their names."""
+    named = {key: name for key, name in TABS.items() if key == "needs"}
+    named |= {view.key: view.name for view in SYSTEM_VIEWS if view.role == role}
+    return {Wanted(role, key, user_id): name for key, name in (named | TABS).items()}
+
+
+def tabs_of(page: Shown, figures: Mapping[Wanted, Figure]) -> list[Tab]:
+    """A person's first view, the tabs everybody has, their other views, and what is not saved."""
+    first = [one for one in page.views if one.saved.is_first]
+    others = [one for one in page.views if not one.saved.is_first]
+    tabs = [_own(one, page, figures) for one in first]
+    for wanted, name in everybodys(page.wanted.role, page.wanted.user_id).items():
+        is_current = wanted == page.wanted
+        tabs.append(_tab(name, queue_wanted.href(wanted), wanted, figures, is_current=is_current))
+    tabs += [_own(one, page, figures) for one in others]
+    if not page.is_saved:
+        tabs.append(_tab(NOT_SAVED, page.href(), page.wanted, figures, is_current=True))
+    return tabs
+
+
+def _own(view: View, page: Shown, figures: Mapping[Wanted, Figure]) -> Tab:
+    return _tab(
+        view.saved.name,
+        view.href,
+        view.wanted,
+        figures,
+        is_current=view is page.own,
+        is_changed=view is page.began,
+    )
+
+
+def _tab(
+    label: str,
+    href: str,
+    wanted: Wanted,
+    figures: Mapping[Wanted, Figure],
+    *,
+    is_current: bool,
+    is_changed: bool = False,
+) -> Tab:
+    figure = figures[wanted]
+    capped = wanted.tab == "solved" and figure.count >= CAP
+    return Tab(
+        label=label,
+        href=href,
+        count=f"{figure.count:,}+" if capped else f"{figure.count:,}",
+        overdue=figure.overdue if wanted.tab != "mine" else 0,
+        is_current=is_current,
+        is_changed=is_changed,
+    )

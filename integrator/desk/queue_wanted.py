@@ -1,0 +1,179 @@
+"""What a page of a queue shows, as its address says it: tab, filters and order.
+
+The address and a saved view are read by one function, so that neither can hold what the other
+could not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import Q
+from django.http import QueryDict
+from django.urls import reverse
+
+from finance import cases as money
+from fulfilment import cases as goods
+from integrator.desk import catalogue, lists, words
+from integrator.engine import cases as engine
+from integrator.engine.case_kinds import CaseKind
+from integrator.roles import Role
+from returns import cases as returned
+from returns import exchange_cases
+from returns.states import Custody
+
+# An auditor owns nothing: there is no queue to work through.
+ROLES = tuple(role for role in Role.values if role != Role.AUDITOR)
+TABS = {"needs": "Needs us", "mine": "Mine", "snoozed": "Snoozed", "solved": "Solved"}
+STATES = {"snoozed": "SNOOZED", "solved": "SOLVED"}
+WHO = {"me": "Me", "nobody": "Nobody"}
+PROMISE = "promise"
+LONGEST_CAUSE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class SystemView:
+    """A tab that everybody with the role has: open cases of some kinds, with their last step.
+
+    ``steps``: which changes of a record count as a step of what the view is about.
+    """
+
+    key: str
+    name: str
+    role: str
+    kinds: tuple[CaseKind, ...]
+    order: str = PROMISE
+    steps: Q = field(default_factory=Q)
+    also: tuple[str, str] | None = None
+
+    @property
+    def codes(self) -> list[str]:
+        return [kind.code for kind in self.kinds]
+
+
+SYSTEM_VIEWS = (
+    SystemView(
+        "not-on-sale",
+        "Came back, not on sale",
+        Role.OPERATIONS,
+        (
+            goods.RESTOCK_FAILED,
+            goods.RESTOCK_IN_DOUBT,
+            goods.SKU_DISCONTINUED,
+            returned.VALIDATED_WITHOUT_DISPOSITION,
+            engine.MAPPING_MISSING,
+        ),
+        # That its return was closed says nothing of where the unit got to.
+        steps=Q(field="custody") & ~Q(new=Custody.CLOSED),
+        also=("off_sale", "Every unit off sale, with a case or without"),
+    ),
+    SystemView("oversold", "Sold, but not there", Role.OPERATIONS, (goods.OVERSELL_RISK,)),
+    SystemView(
+        "not-reconciled",
+        "Refunds that do not reconcile",
+        Role.FINANCE,
+        (
+            money.REFUND_IN_DOUBT,
+            money.REFUND_NOT_RECORDED,
+            money.REFUND_NOT_MIRRORED,
+            money.REFUNDED_PAST_US,
+            money.PAID_IN_SHOP,
+            money.CORRECTION_AFTER_REFUND,
+            money.SYSTEMS_DIFFER,
+        ),
+        order="money",
+    ),
+    SystemView("replacements", "Replacements", Role.CX, exchange_cases.KINDS),
+)
+_BY_KEY = {(view.role, view.key): view for view in SYSTEM_VIEWS}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A tab of a role's queue with its filters. ``order`` is empty for the tab's own."""
+
+    role: str
+    tab: str
+    user_id: int
+    kind: str = ""
+    cause: str = ""
+    who: str = ""
+    connection_id: int = 0
+    order: str = ""
+
+    @property
+    def system(self) -> SystemView | None:
+        return _BY_KEY.get((self.role, self.tab))
+
+    @property
+    def state(self) -> str:
+        return STATES.get(self.tab, "OPEN")
+
+    @property
+    def sorted_by(self) -> str:
+        if self.tab == "solved":
+            return "solved"
+        return self.order or own_order(self.role, self.tab)
+
+    @property
+    def is_narrowed(self) -> bool:
+        return bool(self.kind or self.cause or self.who or self.connection_id)
+
+
+def own_order(role: str, tab: str) -> str:
+    view = _BY_KEY.get((role, tab))
+    return view.order if view is not None else PROMISE
+
+
+def read(
+    query: Mapping[str, Any],
+    *,
+    role: str,
+    user_id: int,
+    orders: Container[str],
+    connections: Container[int],
+) -> Wanted:
+    """What an address asks for. What does not exist is left out, and so is what changes nothing."""
+    tab = query.get("tab", "")
+    tab = tab if tab in TABS or (role, tab) in _BY_KEY else "needs"
+    kind, who, order = query.get("kind", ""), query.get("who", ""), query.get("order", "")
+    connection_id = lists.number(query.get("connection", ""))
+    is_own = order == own_order(role, tab) or tab == "solved"
+    return Wanted(
+        role=role,
+        tab=tab,
+        user_id=user_id,
+        kind=kind if kind in catalogue.kinds() else "",
+        cause=words.typed(query.get("cause", ""))[:LONGEST_CAUSE].strip(),
+        who=who if who in WHO and tab != "mine" else "",
+        connection_id=connection_id if connection_id in connections else 0,
+        order=order if order in orders and not is_own else "",
+    )
+
+
+def write(wanted: Wanted) -> str:
+    """The one way to write it as an address, without what is left at its default."""
+    values = {
+        "tab": wanted.tab,
+        "kind": wanted.kind,
+        "cause": wanted.cause,
+        "who": wanted.who,
+        "connection": wanted.connection_id,
+        "order": wanted.order,
+    }
+    return urlencode({name: value for name, value in values.items() if value})
+
+
+def href(wanted: Wanted, *, view: int = 0, **more: Any) -> str:
+    """Where it is shown. ``view`` is the saved view it began as."""
+    extra = {"view": view, **more}
+    rest = urlencode({name: value for name, value in extra.items() if value})
+    address = f"{reverse('queue', args=[wanted.role.lower()])}?{write(wanted)}"
+    return f"{address}&{rest}" if rest else address
+
+
+def parsed(query: str) -> Mapping[str, Any]:
+    return QueryDict(query)

@@ -1,0 +1,48 @@
+"""What a person arranged for themselves: their views of a queue."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+
+
+class SavedView(models.Model):
+    """A person's own tab of one role's queue: filters and order under a name.
+
+    ``query`` is their one spelling as an address (``desk.queue_wanted.write``). ``place`` is one of
+    the ``MOST`` places a person has per queue. ``is_first`` opens instead of "Needs us".
+    """
+
+    MOST: ClassVar = 12
+    LONGEST: ClassVar = 40
+    LONGEST_QUERY: ClassVar = 1000
+
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="saved_views"
+    )
+    role = models.CharField(max_length=20)
+    name = models.CharField(max_length=40)
+    query = models.CharField(max_length=1000)
+    place = models.PositiveSmallIntegerField()
+    is_first = models.BooleanField(default=False)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint("person", "role", Lower("name"), name="view_name_once"),
+            models.UniqueConstraint(fields=["person", "role", "query"], name="view_query_once"),
+            models.UniqueConstraint(fields=["person", "role", "place"], name="view_place_once"),
+            models.UniqueConstraint(
+                fields=["person", "role"], condition=Q(is_first=True), name="view_first_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(place__gte=1, place__lte=12), name="view_places_limited"
+            ),
+            models.CheckConstraint(condition=~Q(name=""), name="view_has_name"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.person} {self.role}: {self.name}"
