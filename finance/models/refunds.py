@@ -82,6 +82,11 @@ class Refund(models.Model):
             ),
         ]
 
+        indexes: ClassVar = [
+            models.Index(fields=["authorised_at", "id"], name="refund_decided"),
+            models.Index(fields=["recorded_at", "id"], name="refund_paid"),
+        ]
+
     def __str__(self) -> str:
         return f"refund {self.order_id}/{self.subject}/{self.number}"
 

@@ -194,7 +194,14 @@ class OrderItem(models.Model):
                 name="order_item_refunded_at_most_paid",
             ),
         ]
-        indexes: ClassVar = [models.Index(fields=["external_id"], name="order_item_external")]
+        indexes: ClassVar = [
+            models.Index(fields=["external_id"], name="order_item_external"),
+            models.Index(
+                fields=["cancelled_at", "id"],
+                condition=Q(cancelled_at__isnull=False),
+                name="order_item_cancelled",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"unit {self.external_id}"
@@ -221,7 +228,10 @@ class Shipment(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["order", "external_id"], name="shipment_once")
         ]
-        indexes: ClassVar = [models.Index(fields=["tracking"], name="shipment_tracking")]
+        indexes: ClassVar = [
+            models.Index(fields=["tracking"], name="shipment_tracking"),
+            models.Index(fields=["shipped_at", "id"], name="shipment_shipped"),
+        ]
 
     def __str__(self) -> str:
         return self.tracking or self.external_id

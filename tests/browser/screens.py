@@ -35,6 +35,13 @@ LISTS = (
     "/mappings/?tab=all",
     "/people/",
     "/off-sale/",
+    "/figures/",
+    "/figures/rows/cases-opened/",
+    "/figures/rows/orders-placed/?from=soon",
+    "/figures/inbound/",
+    "/figures/inbound/units/?stage=AUTHORISED",
+    "/figures/by-hand/",
+    "/figures/by-hand/rows/",
     "/nowhere/",
 )
 OWN = ("/", "/queue/")
