@@ -24,6 +24,7 @@ from integrator.desk import (
     queue,
     search,
     shell,
+    stages,
 )
 
 urlpatterns = [
@@ -57,6 +58,8 @@ urlpatterns = [
     path("figures/by-hand/", by_hand.by_hand, name="by_hand"),
     path("figures/by-hand/rows/", by_hand.decisions, name="by_hand_rows"),
     path("figures/by-hand/file/", by_hand.by_hand_file, name="by_hand_file"),
+    path("figures/stages/", stages.stages, name="stages"),
+    path("figures/stages/file/", stages.stages_file, name="stages_file"),
     path("figures/<slug:group>.csv", figures.figures_file, name="figures_file"),
     path("mappings/", mappings.mappings_page, name="mappings"),
     path("mappings/save/", mappings.save, name="mapping_save"),

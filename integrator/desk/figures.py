@@ -27,7 +27,7 @@ _TABS = (
     ("figures", "Per day"),
     ("inbound", "On the way back"),
     ("by_hand", "Done by hand"),
-    # stages
+    ("stages", "Who has it when"),
 )
 
 
@@ -92,6 +92,7 @@ def figures(request: DeskRequest) -> HttpResponse:
         "tabs": tabs("figures"),
         "period": period,
         "wrong": wrong,
+        "is_running": period.start <= request.at < period.end,
         "panels": [_panel(group, period, found) for group in GROUPS],
         **printed(request),
     }

@@ -18,7 +18,7 @@ from fulfilment.models import Order, OrderItem, Shipment, StockMovement
 from fulfilment.shapes import OrderKind, ShareBasis
 from fulfilment.shares import RULE
 from fulfilment.states import OrderStatus
-from integrator.desk import catalogue, directory, rails, timeline, words
+from integrator.desk import catalogue, directory, rails, stages, timeline, words
 from integrator.desk.auth import DeskRequest, may, needs
 from integrator.desk.steps import step_of
 from integrator.models import (
@@ -217,6 +217,7 @@ def _returns(
                 "rma": rma,
                 "tile": known.tile(rma.connection_id),
                 "name": known.name(rma.connection_id),
+                "stage": stages.stage_of(rma, known),
                 "units": [],
             },
         )

@@ -40,6 +40,7 @@ LISTS = (
     "/figures/rows/orders-placed/?from=soon",
     "/figures/inbound/",
     "/figures/inbound/units/?stage=AUTHORISED",
+    "/figures/stages/",
     "/figures/by-hand/",
     "/figures/by-hand/rows/",
     "/nowhere/",

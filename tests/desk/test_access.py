@@ -46,6 +46,8 @@ EXPECTED = {
     "inbound": "figures.see",
     "inbound_file": "figures.see",
     "inbound_units": "figures.see",
+    "stages": "figures.see",
+    "stages_file": "figures.see",
     "by_hand": "figures.see",
     "by_hand_rows": "figures.see",
     "by_hand_file": "figures.see",
