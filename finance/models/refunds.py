@@ -83,8 +83,16 @@ class Refund(models.Model):
         ]
 
         indexes: ClassVar = [
-            models.Index(fields=["authorised_at", "id"], name="refund_decided"),
-            models.Index(fields=["recorded_at", "id"], name="refund_paid"),
+            models.Index(
+                fields=["authorised_at", "id"],
+                include=["currency", "calculated_minor"],
+                name="refund_decided",
+            ),
+            models.Index(
+                fields=["recorded_at", "id"],
+                include=["status", "currency", "executed_minor"],
+                name="refund_paid",
+            ),
         ]
 
     def __str__(self) -> str:

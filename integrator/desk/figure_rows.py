@@ -14,7 +14,19 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from django.db.models import BigIntegerField, CharField, Count, F, QuerySet, Sum, Value
+from django.db.models import (
+    BigIntegerField,
+    CharField,
+    Count,
+    Expression,
+    F,
+    Q,
+    QuerySet,
+    Sum,
+    Value,
+    When,
+)
+from django.db.models import Case as Choose
 from django.db.models.functions import Cast, TruncDate
 from django.urls import reverse
 
@@ -75,7 +87,8 @@ class Figure:
 class Group:
     """Figures that are shown in one chart. ``shape`` is lines (trend) or bars (parts of a whole).
 
-    ``whole`` is the figure that the bars add up to: it is in the table and needs no bar.
+    ``whole`` is the figure that the bars add up to: it is in the table and needs no bar. ``split``
+    tells its rows apart by the parts' keys, so that all are counted in one look.
     """
 
     key: str
@@ -84,6 +97,7 @@ class Group:
     shape: str
     figures: tuple[Figure, ...]
     whole: str = ""
+    split: Expression | None = None
 
 
 # --- Rows -----------------------------------------------------------------------------------------
@@ -293,6 +307,12 @@ CASES = Group(
         Figure("cases-opened", "Came up", _cases, "opened_at", _case),
     ),
     whole="cases-opened",
+    split=Choose(
+        When(~Q(state=CaseState.SOLVED), then=Value("cases-open")),
+        When(resolution=Case.Resolution.BY_ITSELF, then=Value("cases-by-itself")),
+        default=Value("cases-by-people"),
+        output_field=CharField(),
+    ),
 )
 GROUPS = (ORDERS, RETURNS, REFUNDS, STOCK, CASES)
 FIGURES: Mapping[str, Figure] = {one.key: one for group in GROUPS for one in group.figures}
@@ -306,13 +326,22 @@ def of_period(figure: Figure, period: Period) -> QuerySet[Any]:
     return figure.rows().filter(period.holds(figure.at))
 
 
-def per_day(figures: Iterable[Figure], period: Period) -> dict[tuple[str, date], Sums]:
+def per_day(groups: Iterable[Group], period: Period) -> dict[tuple[str, date], Sums]:
     """Every figure of every day that has any, in one statement."""
-    parts = [_counted(one, period) for one in figures]
+    wholes: dict[str, str] = {}
+    parts = []
+    for group in groups:
+        if group.split is None:
+            parts += [_counted(one, period) for one in group.figures]
+        else:
+            parts.append(_counted(FIGURES[group.whole], period, key=group.split))
+            wholes |= {one.key: group.whole for one in group.figures}
     found: dict[tuple[str, date], Sums] = defaultdict(Sums)
     for key, day, currency, number, money in parts[0].union(*parts[1:], all=True):
         sums = Sums(int(number), {currency: int(money or 0)} if currency else {})
         found[key, day] += sums
+        if key in wholes:
+            found[wholes[key], day] += sums
     return found
 
 
@@ -324,7 +353,10 @@ def total(figure: Figure, period: Period) -> Sums:
     return sums
 
 
-def _counted(one: Figure, period: Period) -> QuerySet[Any, tuple[Any, ...]]:
+def _counted(
+    one: Figure, period: Period, *, key: Expression | None = None
+) -> QuerySet[Any, tuple[Any, ...]]:
+    """The rows of a figure, counted by day and currency (and by ``key``, where they are split)."""
     number = Sum(one.units) if one.units else Count("pk")
     money = Sum(one.money) if one.money else Value(0)
     currency = F(one.currency) if one.currency else Value("")
@@ -333,7 +365,7 @@ def _counted(one: Figure, period: Period) -> QuerySet[Any, tuple[Any, ...]]:
         .order_by()
         .select_related(None)
         .annotate(
-            figure_key=Value(one.key, CharField()),
+            figure_key=key or Value(one.key, CharField()),
             figure_day=TruncDate(one.at, tzinfo=period.zone),
             figure_currency=Cast(currency, CharField()),
         )

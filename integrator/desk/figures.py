@@ -87,7 +87,7 @@ def exported(request: DeskRequest, name: str, about: str) -> None:
 def figures(request: DeskRequest) -> HttpResponse:
     """Every group of figures over some days."""
     period, wrong = period_of(request)
-    found = figure_rows.per_day(FIGURES.values(), period)
+    found = figure_rows.per_day(GROUPS, period)
     context = {
         "tabs": tabs("figures"),
         "period": period,
@@ -148,7 +148,7 @@ def figures_file(request: DeskRequest, group: str) -> HttpResponseBase:
     period, wrong = period_of(request)
     if wrong:
         raise Http404
-    found = figure_rows.per_day(chosen.figures, period)
+    found = figure_rows.per_day([chosen], period)
     columns = [(one, currency) for one in chosen.figures for currency in _columns(one, found)]
     heads = [f"{one.label}, {currency}" if currency else one.label for one, currency in columns]
 

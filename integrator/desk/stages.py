@@ -15,7 +15,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from finance.owed import NEXT, OWNER
+from finance.owed import ENDED, NEXT, OWNER
 from finance.states import Executor
 from fulfilment.models import Location
 from integrator.desk import directory, words
@@ -32,6 +32,7 @@ from returns.states import ReturnStatus
 RETURNS_PLATFORMS = frozenset({"returngo", "reveni"})
 SHOPS = frozenset({"scayle"})
 BY_ITSELF = "we, by ourselves"
+NOTHING = "nothing is left to do"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def _stage(
         says=_SAYS[status],
         systems=systems or [_missing("returns portal")],
         owner=str(OWNER[status].label),
-        next_step=NEXT.get(status, BY_ITSELF),
+        next_step=NOTHING if status in ENDED else NEXT.get(status, BY_ITSELF),
         look=_look(status),
     )
 

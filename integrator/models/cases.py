@@ -83,7 +83,9 @@ class Case(models.Model):
             models.Index(fields=["order_id", "id"], name="case_order"),
             models.Index(fields=["record_kind", "record_id"], name="case_record"),
             models.Index(fields=["due_at"], condition=~Q(state="SOLVED"), name="case_due"),
-            models.Index(fields=["opened_at", "id"], name="case_opened"),
+            models.Index(
+                fields=["opened_at", "id"], include=["state", "resolution"], name="case_opened"
+            ),
         ]
 
     def __str__(self) -> str:
