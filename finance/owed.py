@@ -37,6 +37,18 @@ NEXT: Mapping[str, str] = {
 }
 
 
+# Which team answers for each stage, whoever's step is next.
+OWNER: Mapping[str, Role] = {
+    ReturnStatus.REQUESTED: Role.CX,
+    ReturnStatus.AUTHORISED: Role.CX,
+    ReturnStatus.IN_TRANSIT: Role.CX,
+    ReturnStatus.RECEIVED: Role.OPERATIONS,
+    ReturnStatus.INSPECTED: Role.FINANCE,
+    ReturnStatus.COMPLETED: Role.CX,
+    ReturnStatus.CLOSED: Role.CX,
+}
+
+
 def returns_owed() -> QuerySet[Return]:
     """Returns with any promise that is missing, each promise a flag; ``since`` is when it stopped.
 

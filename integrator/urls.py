@@ -6,13 +6,16 @@ from integrator.admin import site
 from integrator.api import partner
 from integrator.desk import (
     auth,
+    by_hand,
     case,
     case_approvals,
     case_verbs,
     connections,
     customer,
+    figures,
     goodwill,
     health,
+    inbound,
     lists,
     mappings,
     monitors,
@@ -24,6 +27,7 @@ from integrator.desk import (
     search,
     shell,
     sku,
+    stages,
 )
 
 urlpatterns = [
@@ -53,6 +57,17 @@ urlpatterns = [
     path("find/", search.find, name="find"),
     path("steps/", lists.steps, name="steps"),
     path("monitors/", monitors.monitors, name="monitors"),
+    path("figures/", figures.figures, name="figures"),
+    path("figures/rows/<slug:key>/", figures.figure, name="figure"),
+    path("figures/inbound/", inbound.inbound, name="inbound"),
+    path("figures/inbound/units/", inbound.units, name="inbound_units"),
+    path("figures/inbound/file/", inbound.inbound_file, name="inbound_file"),
+    path("figures/by-hand/", by_hand.by_hand, name="by_hand"),
+    path("figures/by-hand/rows/", by_hand.decisions, name="by_hand_rows"),
+    path("figures/by-hand/file/", by_hand.by_hand_file, name="by_hand_file"),
+    path("figures/stages/", stages.stages, name="stages"),
+    path("figures/stages/file/", stages.stages_file, name="stages_file"),
+    path("figures/<slug:group>.csv", figures.figures_file, name="figures_file"),
     path("mappings/", mappings.mappings_page, name="mappings"),
     path("mappings/save/", mappings.save, name="mapping_save"),
     path("mappings/approvals/<int:approval_id>/", mappings.agree, name="mapping_agree"),

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Max, OuterRef, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 
 from fulfilment.models import Sku, StockMovement
 from fulfilment.queries import units_now
 from fulfilment.services import SHELVES
 from fulfilment.states import Bucket
-from integrator.models import Job, JobState
+from integrator.models import Job, JobState, Transition
 from returns.models import Inspection, ReturnItem
+from returns.shapes import Method
 from returns.states import Disposition
 
 
@@ -79,6 +81,26 @@ def _judged(movements: QuerySet[StockMovement]) -> Any:
         .values("disposition")[:1]
     )
     return movements.annotate(verdict=Subquery(verdict))
+
+
+def units_inbound(stages: Sequence[str]) -> QuerySet[ReturnItem]:
+    """Units that come back and are in one of these stages of custody.
+
+    ``since`` is when the unit came to its stage; ``worth`` what was paid for it, or what the
+    returns platform says where the unit that was sold is not known.
+    """
+    moved = Transition.objects.filter(
+        record_kind="return_item", record_id=OuterRef("pk"), field="custody"
+    ).order_by("-id")
+    return (
+        ReturnItem.objects.filter(custody__in=stages)
+        .exclude(method=Method.KEPT)
+        .annotate(
+            since=Coalesce(Subquery(moved.values("at")[:1]), "return_record__requested_at"),
+            worth=Coalesce("order_item__paid_minor", "claimed_minor"),
+        )
+        .select_related("return_record__order", "return_record__connection", "sku")
+    )
 
 
 @dataclass(frozen=True, slots=True)

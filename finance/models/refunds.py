@@ -82,6 +82,19 @@ class Refund(models.Model):
             ),
         ]
 
+        indexes: ClassVar = [
+            models.Index(
+                fields=["authorised_at", "id"],
+                include=["currency", "calculated_minor"],
+                name="refund_decided",
+            ),
+            models.Index(
+                fields=["recorded_at", "id"],
+                include=["status", "currency", "executed_minor"],
+                name="refund_paid",
+            ),
+        ]
+
     def __str__(self) -> str:
         return f"refund {self.order_id}/{self.subject}/{self.number}"
 

@@ -188,6 +188,7 @@ class StockMovement(models.Model):
             models.Index(fields=["order_id"], name="movement_order"),
             models.Index(fields=["return_item_id"], name="movement_unit"),
             models.Index(fields=["sku", "location"], name="movement_sku"),
+            models.Index(fields=["at", "id"], name="movement_at"),
         ]
 
     def __str__(self) -> str:

@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -42,8 +43,8 @@ class DeskRequest(HttpRequest):
     counted: dict[Wanted, Figure]
 
 
-View = Callable[Concatenate[DeskRequest, P], HttpResponse]
-Guarded = Callable[Concatenate[HttpRequest, P], HttpResponse]
+View = Callable[Concatenate[DeskRequest, P], HttpResponseBase]  # a page, or a file line by line
+Guarded = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 
 def needs(verb: str) -> Callable[[View[P]], Guarded[P]]:
@@ -53,7 +54,7 @@ def needs(verb: str) -> Callable[[View[P]], Guarded[P]]:
     def guard(view: View[P]) -> Guarded[P]:
         @wraps(view)
         @never_cache
-        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             if not request.user.is_authenticated:
                 return redirect_to_login(request.get_full_path())
             desk = cast(DeskRequest, request)

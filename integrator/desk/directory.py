@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from django.core.cache import caches
 
 from integrator.desk.catalogue import Tile, tile_of
+from integrator.engine.choices import choice
 from integrator.engine.lag import Lag, all_lags
 from integrator.models import Connection, ConnectionState, Retailer
 
@@ -30,6 +31,8 @@ class Known:
     state: str
     age: timedelta | None
     is_behind: bool
+    screen_url: str = ""  # where people work in the platform itself
+    return_url: str = ""  # a return's own page there, with {id} for its number
 
     @property
     def is_fine(self) -> bool:
@@ -42,6 +45,7 @@ class Directory:
     timezone: str
     currency: str
     connections: Mapping[int, Known]
+    executor: str = ""  # who pays refunds, by the policy in force
 
     def tile(self, connection_id: int | None) -> Tile:
         known = self.connections.get(connection_id or 0)
@@ -69,6 +73,7 @@ def forget() -> None:
 
 def _read(at: datetime) -> Directory:
     retailer = Retailer.objects.order_by("id").first()
+    policy = retailer.policies.order_by("-version").first() if retailer else None
     lags: dict[int, list[Lag]] = {}
     for lag in all_lags(at=at):
         lags.setdefault(lag.connection_id, []).append(lag)
@@ -76,6 +81,7 @@ def _read(at: datetime) -> Directory:
         retailer=retailer.name if retailer else "",
         timezone=retailer.timezone if retailer else "UTC",
         currency=retailer.currency if retailer else "",
+        executor=str(choice(policy, "refund_executor") or "") if policy else "",
         connections={
             connection.pk: _known(connection, lags.get(connection.pk, []))
             for connection in Connection.objects.order_by("id").defer("secrets")
@@ -94,4 +100,12 @@ def _known(connection: Connection, lags: list[Lag]) -> Known:
         state=connection.state,
         age=max(known_ages) if known_ages and len(known_ages) == len(ages) else None,
         is_behind=any(lag.is_behind for lag in lags),
+        screen_url=_address(connection.settings.get("screen_url")),
+        return_url=_address(connection.settings.get("return_url")),
     )
+
+
+def _address(value: object) -> str:
+    """An address from a connection's settings, if a browser may be sent there."""
+    text = str(value or "")
+    return text if text.startswith(("https://", "http://127.0.0.1")) else ""

@@ -18,7 +18,7 @@ from fulfilment.models import Order, OrderItem, Shipment, Sku, StockMovement
 from fulfilment.shapes import OrderKind, ShareBasis
 from fulfilment.shares import RULE
 from fulfilment.states import OrderStatus
-from integrator.desk import buyer, catalogue, directory, rails, timeline, words
+from integrator.desk import buyer, catalogue, directory, rails, stages, timeline, words
 from integrator.desk.auth import DeskRequest, may, needs
 from integrator.desk.lists import number
 from integrator.desk.steps import step_of
@@ -230,6 +230,7 @@ def _returns(
                 "rma": rma,
                 "tile": known.tile(rma.connection_id),
                 "name": known.name(rma.connection_id),
+                "stage": stages.stage_of(rma, known),
                 "units": [],
             },
         )

@@ -96,6 +96,7 @@ def _entries(request: HttpRequest, roles: frozenset[str], late: int) -> list[Ent
         entry("order.see", "orders", "Orders", "order"),
         entry("order.see", "monitors", "Still owed", "file"),
         entry("disposition.record", "off_sale", "Off sale", "stock"),
+        entry("figures.see", "figures", "Figures", "match"),
         entry("mapping.see", "mappings", "Mappings", "map"),
         entry("connection.see", "connections", "Connections", "pulse"),
         entry("people.see", "people", "People", "people"),

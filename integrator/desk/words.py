@@ -28,6 +28,11 @@ def number_of(amount_minor: int, currency: str) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
+def plain_number(amount_minor: int, currency: str) -> Decimal:
+    """An amount as a file keeps it: a number with its decimals, without thousands set apart."""
+    return Decimal(amount_minor).scaleb(-EXPONENTS[currency])
+
+
 def amount_text(amount_minor: int, currency: str) -> str:
     return f"{currency} {number_of(amount_minor, currency)}"
 

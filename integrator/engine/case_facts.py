@@ -16,6 +16,16 @@ def moment_fact(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="minutes")
 
 
+class Facts(dict[str, Any]):
+    """A fact that was not given is shown as unknown instead of breaking the sentence."""
+
+    def __getitem__(self, key: str) -> str:
+        return fact_text(super().__getitem__(key))
+
+    def __missing__(self, key: str) -> str:
+        return "(unknown)"
+
+
 def fact_text(value: Any) -> str:
     """A fact as people read it: a moment by the clock of their own zone."""
     if isinstance(value, str) and _MOMENT.fullmatch(value):

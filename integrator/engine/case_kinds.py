@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from integrator.engine.case_facts import fact_text
+from integrator.engine.case_facts import Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,8 @@ class Action:
     ``leaves`` says that it sends something to a platform: it then waits 30 seconds and can be
     cancelled. ``approval`` says that a second person must agree to the exact content. ``again``
     says that it sets the case's step going: what that will do is part of the preview.
+    ``by_hand`` says that a person then does, or vouches for, what the systems should have done:
+    such decisions are counted (``engine.by_hand``). One that only lets our own work go on is not.
     """
 
     key: str
@@ -40,6 +42,7 @@ class Action:
     leaves: bool = False
     approval: bool = False
     again: bool = False
+    by_hand: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +82,9 @@ class Said:
     otherwise: str
 
 
-class _Facts(dict[str, Any]):
-    """A fact that was not given is shown as unknown instead of breaking the sentence."""
-
-    def __getitem__(self, key: str) -> str:
-        return fact_text(super().__getitem__(key))
-
-    def __missing__(self, key: str) -> str:
-        return "(unknown)"
-
-
 def say(kind: CaseKind, facts: Mapping[str, Any]) -> Said:
     """Fill a kind's sentences with a case's facts."""
-    known = _Facts(facts)
+    known = Facts(facts)
     return Said(
         title=kind.title.format_map(known),
         happened=kind.happened.format_map(known),
@@ -110,6 +103,7 @@ TRY_AGAIN = Action(
     verb="job.retry",
     leaves=True,
     again=True,
+    by_hand=False,
 )
 GIVE_UP = Action(
     key="give_up",
@@ -255,6 +249,7 @@ CREDENTIALS_REFUSED = CaseKind(
             says="Held work starts again, oldest first.",
             verb="connection.change",
             leaves=True,
+            by_hand=False,
         ),
     ),
     evidence=("platform", "error"),
@@ -369,6 +364,7 @@ CALLS_RUN_LOW = CaseKind(
             verb="connection.change",
             fields=(Field("calls", "Calls a day it allows now", "number"),),
             leaves=True,
+            by_hand=False,
         ),
         NOT_AN_ERROR,
     ),

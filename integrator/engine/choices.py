@@ -55,6 +55,8 @@ CHOICES: Mapping[str, Any] = {
     "status_posting": "every 15 minutes",
     # Age in hours after which a return without a change counts as stalled, per stage.
     "stage_hours": {"AUTHORISED": 336, "IN_TRANSIT": 168, "RECEIVED": 48, "INSPECTED": 24},
+    # How often a week one kind of step may be done by hand before operations are told.
+    "by_hand_per_week": 20,
     # Differences younger than this are still on their way and are not reported.
     "settling_minutes": 10,
 }
@@ -103,6 +105,9 @@ def check(values: Mapping[str, Any]) -> dict[str, Any]:
         raise UnableToSetPolicy(
             'policy.status_posting must be "at once", "every n minutes" or "daily at hh:mm"'
         )
+    most = full["by_hand_per_week"]
+    if isinstance(most, bool) or not isinstance(most, int) or most < 1:
+        raise UnableToSetPolicy("policy.by_hand_per_week must be a whole number above nothing")
     _check_hours(full)
     return full
 

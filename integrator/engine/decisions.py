@@ -19,6 +19,7 @@ from integrator.models import Approval, ApprovalState, Case, CaseEvent, CaseStat
 from integrator.models.states import JOB_AT_WORK, JOB_OPEN
 
 HOLD_SECONDS = 30  # in which a person may change their mind before anything leaves the house
+CLOSED_BY_HAND = "Closed by a person"  # by none of the buttons of its kind
 # What somebody must have seen before they may decide: a later one of these means "look again".
 DECISIVE = (
     CaseEvent.Kind.DECIDED,
@@ -138,7 +139,7 @@ def close(case: Case, *, resolution: str, note: str, trace: Trace, by: Any) -> N
         case,
         resolution=resolution,
         trace=trace,
-        reason="Closed by a person",
+        reason=CLOSED_BY_HAND,
         note=note,
         by=by,
     )

@@ -19,6 +19,7 @@ RECORDS: Mapping[str, str] = {
     "job": "integrator.Job",
     "mapping": "integrator.Mapping",
     "message": "integrator.Message",
+    "retailer": "integrator.Retailer",
     "location": "fulfilment.Location",
     "customer": "fulfilment.Customer",
     "order": "fulfilment.Order",

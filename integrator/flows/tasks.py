@@ -14,7 +14,7 @@ from django.db import connection as database
 from django.db import transaction
 from django_q.tasks import async_task
 
-from integrator.engine import batches, clock, jobs, quota, router, timer, worker
+from integrator.engine import batches, by_hand, clock, jobs, quota, router, timer, worker
 from integrator.engine.cases import escalate
 from integrator.engine.flow import LOCAL
 from integrator.engine.states import Trace
@@ -54,6 +54,7 @@ def minute(*, at: datetime) -> int:
     fired = timer.fire(SCHEDULE, at=at)
     batches.close_due(at=at)
     quota.watch(DAILY_SETTINGS, at=at)
+    by_hand.watch(CASE_KINDS, at=at)
     escalate(CASE_KINDS, trace=Trace(at=at, actor="clock"))
     worker.close_ended(at=at)
     worker.report_late(ROUTES, at=at)

@@ -117,6 +117,9 @@ class Case(models.Model):
             models.Index(fields=["order_id", "id"], name="case_order"),
             models.Index(fields=["record_kind", "record_id"], name="case_record"),
             models.Index(fields=["due_at"], condition=~Q(state="SOLVED"), name="case_due"),
+            models.Index(
+                fields=["opened_at", "id"], include=["state", "resolution"], name="case_opened"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -172,6 +175,12 @@ class CaseEvent(models.Model):
                 fields=["id"], condition=Q(routed_at__isnull=True), name="case_event_unrouted"
             ),
             models.Index(fields=["case", "id"], name="case_event_case"),
+            # What people decided, by week.
+            models.Index(
+                fields=["at", "id"],
+                condition=Q(kind__in=["DECIDED", "SOLVED"]),
+                name="case_event_decided",
+            ),
         ]
 
     def __str__(self) -> str:

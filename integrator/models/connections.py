@@ -15,6 +15,8 @@ from integrator.models.states import CONNECTION_MOVES, ConnectionState
 class Retailer(models.Model):
     """A business whose platforms this installation connects."""
 
+    RECORD_KIND: ClassVar = "retailer"
+
     slug = models.SlugField(unique=True)
     name = models.CharField(max_length=200)
     timezone = models.CharField(max_length=64, default="UTC")

@@ -145,6 +145,13 @@ class Transition(models.Model):
             ),
             models.Index(fields=["order_id", "id"], name="transition_order"),
             models.Index(fields=["record_kind", "record_id", "id"], name="transition_record"),
+            # Since when every unit on its way back is where it is.
+            models.Index(
+                fields=["record_id", "-id"],
+                include=["at"],
+                condition=Q(record_kind="return_item", field="custody"),
+                name="transition_custody",
+            ),
         ]
 
     def __str__(self) -> str:

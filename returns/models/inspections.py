@@ -42,7 +42,10 @@ class Inspection(models.Model):
 
     class Meta:
         triggers: ClassVar = append_only()
-        indexes: ClassVar = [models.Index(fields=["learned_at"], name="inspection_learned")]
+        indexes: ClassVar = [
+            models.Index(fields=["learned_at"], name="inspection_learned"),
+            models.Index(fields=["inspected_at", "id"], name="inspection_at"),
+        ]
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["return_item", "version"], name="inspection_version_once"

@@ -75,6 +75,7 @@ class Return(models.Model):
             models.Index(fields=["external_id"], name="return_external"),
             models.Index(fields=["-requested_at", "-id"], name="return_recent"),
             models.Index(fields=["connection", "completed_at"], name="return_completed"),
+            models.Index(fields=["completed_at", "id"], name="return_completed_at"),
         ]
 
     def __str__(self) -> str:

@@ -39,6 +39,14 @@ LISTS = (
     "/mappings/?tab=all",
     "/people/",
     "/off-sale/",
+    "/figures/",
+    "/figures/rows/cases-opened/",
+    "/figures/rows/orders-placed/?from=soon",
+    "/figures/inbound/",
+    "/figures/inbound/units/?stage=AUTHORISED",
+    "/figures/stages/",
+    "/figures/by-hand/",
+    "/figures/by-hand/rows/",
     "/nowhere/",
 )
 OWN = ("/", "/queue/")
