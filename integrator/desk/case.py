@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Count, Max, Q, Sum
+from django.db.models import Count, Max, Q, QuerySet, Sum
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -57,7 +57,12 @@ class Asked:
 
 
 def find(case_id: int) -> Case | None:
-    return Case.objects.select_related("connection", "assignee", "job").filter(pk=case_id).first()
+    return whole().filter(pk=case_id).first()
+
+
+def whole() -> QuerySet[Case]:
+    """Cases with what their page and their line of a queue show of other records."""
+    return Case.objects.select_related("connection", "assignee", "job")
 
 
 @require_safe

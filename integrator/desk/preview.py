@@ -62,7 +62,8 @@ def _decided(case: Case, action: Action) -> Iterator[Effect]:
                 yield Effect(catalogue.tile_of(flow.queue), flow.says)
             continue
         record = case if is_ours else find_record(case.record_kind, case.record_id)
-        yield from map(_effect, flow.plan(record, {}))
+        if record is not None:
+            yield from map(_effect, flow.plan(record, {}))
 
 
 def _once_more(case: Case) -> Iterator[Effect]:

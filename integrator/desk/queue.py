@@ -102,7 +102,8 @@ def show(
     lines = lines_of(request, page.rows, wanted, current=chosen, view=shown.view_id)
     detail: dict[str, Any] | None = None
     if chosen:
-        found = case_page.find(chosen)
+        shown_case = next((one.case for one in lines if one.is_current), None)
+        found = shown_case or case_page.find(chosen)
         if found is None:
             raise Http404
         detail = case_page.detail_of(request, found)

@@ -31,6 +31,7 @@ class Line:
     """One row of a queue as it is shown. ``step``: how old, and the last that is known of it."""
 
     id: int
+    case: Case
     href: str
     symbol: str
     title: str
@@ -54,9 +55,7 @@ class Section:
 def lines_of(
     request: DeskRequest, rows: list[Row], wanted: Wanted, *, current: int = 0, view: int = 0
 ) -> list[Line]:
-    cases = (
-        Case.objects.select_related("assignee").in_bulk([row.id for row in rows]) if rows else {}
-    )
+    cases = case_page.whole().in_bulk([row.id for row in rows]) if rows else {}
     known = directory.current(at=request.at)
     steps = _last_steps(list(cases.values()), wanted.system) if wanted.system else {}
     return [
@@ -109,6 +108,7 @@ def _line(
     shows_money = row.currencies <= 1 and wanted.sorted_by != "customers"
     return Line(
         id=row.id,
+        case=case,
         href=href,
         symbol=symbol,
         title=catalogue.said_of(case).title,

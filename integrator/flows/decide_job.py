@@ -50,10 +50,10 @@ def refund_of(case: Case) -> Refund | None:
     """The refund the case is about, or the one its stopped step had reserved."""
     refunds = Refund.objects.select_related("order__connection__retailer", "return_record")
     if case.record_kind == "refund":
-        return refunds.get(pk=case.record_id)
+        return refunds.filter(pk=case.record_id).first()
     # Only the step that refunds remembers one.
     refund_id = case.job.kept.get("refund") if case.job is not None else None
-    return refunds.get(pk=refund_id) if refund_id else None
+    return refunds.filter(pk=refund_id).first() if refund_id else None
 
 
 def record_try_again(work: Work, _: None) -> Evidence:

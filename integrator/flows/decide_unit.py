@@ -101,9 +101,10 @@ def _solve(case: Case, work: Work, reason: str) -> None:
 
 def _plan(disposition: Disposition) -> Callable[[Case, Mapping[str, Any]], list[Call]]:
     def plan(case: Case, _: Mapping[str, Any]) -> list[Call]:
-        item = ReturnItem.objects.get(pk=case.record_id)
+        item = ReturnItem.objects.filter(pk=case.record_id).first()
+        changes = counted(item, disposition) if item is not None else ()
         says = f"Note the verdict “{disposition.label.lower()}” under your name"
-        return [Call("", "", "", says, changes=counted(item, disposition))]
+        return [Call("", "", "", says, changes=changes)]
 
     return plan
 

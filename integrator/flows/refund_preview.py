@@ -104,10 +104,12 @@ def plan_by_hand(case: Case, _: Kept) -> list[Call]:
     if refund is not None and refund.status in REFUND_PROVED:
         return [Call("", "", "", "It is recorded already: finance is asked about a second payment")]
     changes = []
+    amount: int | None = None
     if refund is None or refund.status == RefundStatus.REFUSED:
-        amount = sum(one.amount_minor for one in shares_by_hand(units_of(case, refund)))
+        shares = shares_by_hand(units_of(case, refund))
         order = Order.objects.filter(pk=case.order_id or 0).first()
-        if order is not None:
+        if shares and order is not None:
+            amount = sum(one.amount_minor for one in shares)
             changes.append(_counted(order, order.refunded_minor, order.refunded_minor + amount))
     else:
         amount = refund.calculated_minor
