@@ -326,11 +326,11 @@ def test_every_case_kind_is_opened_somewhere() -> None:
 def case_modules() -> list[ModuleType]:
     from finance import cases as of_finance
     from fulfilment import cases as of_fulfilment
-    from integrator.engine import case_kinds
+    from integrator.engine import case_kinds, seal_cases
     from returns import cases as of_returns
     from returns import exchange_cases as of_exchanges
 
-    return [case_kinds, of_finance, of_fulfilment, of_returns, of_exchanges]
+    return [case_kinds, seal_cases, of_finance, of_fulfilment, of_returns, of_exchanges]
 
 
 def test_every_case_kind_is_in_the_catalogue() -> None:

@@ -88,6 +88,7 @@ class LedgerEntry(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["order_id"], name="entry_order"),
             models.Index(fields=["refund_id"], name="entry_refund"),
+            models.Index(fields=["at", "id"], name="entry_at"),
         ]
 
     def __str__(self) -> str:

@@ -19,6 +19,7 @@ RECORDS: Mapping[str, str] = {
     "job": "integrator.Job",
     "mapping": "integrator.Mapping",
     "message": "integrator.Message",
+    "seal": "integrator.Seal",
     "location": "fulfilment.Location",
     "customer": "fulfilment.Customer",
     "order": "fulfilment.Order",

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from finance import cases as finance_cases
 from fulfilment import cases as fulfilment_cases
-from integrator.engine import cases
+from integrator.engine import cases, seal_cases
 from returns import cases as returns_cases
 
 CASE_KINDS = cases.by_code(
-    [*cases.KINDS, *fulfilment_cases.KINDS, *returns_cases.KINDS, *finance_cases.KINDS]
+    [
+        *cases.KINDS,
+        *seal_cases.KINDS,
+        *fulfilment_cases.KINDS,
+        *returns_cases.KINDS,
+        *finance_cases.KINDS,
+    ]
 )

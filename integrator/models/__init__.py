@@ -1,5 +1,6 @@
 """The engine's tables. Retail's own records live in fulfilment, returns and finance."""
 
+from integrator.models.audit import Export, Seal, SealCheck
 from integrator.models.batches import Batch, BatchItem
 from integrator.models.cases import Case, CaseEvent, Note
 from integrator.models.configuration import Approval, Mapping, MappingKind, PolicyVersion
@@ -30,6 +31,7 @@ __all__ = [
     "Connection",
     "ConnectionState",
     "Cursor",
+    "Export",
     "Heartbeat",
     "Job",
     "JobState",
@@ -43,6 +45,8 @@ __all__ = [
     "RateWindow",
     "Retailer",
     "RoleGrant",
+    "Seal",
+    "SealCheck",
     "Stranger",
     "Transition",
 ]

@@ -138,6 +138,7 @@ class CaseEvent(models.Model):
                 fields=["id"], condition=Q(routed_at__isnull=True), name="case_event_unrouted"
             ),
             models.Index(fields=["case", "id"], name="case_event_case"),
+            models.Index(fields=["at", "id"], name="case_event_at"),
         ]
 
     def __str__(self) -> str:

@@ -145,6 +145,16 @@ class Transition(models.Model):
             ),
             models.Index(fields=["order_id", "id"], name="transition_order"),
             models.Index(fields=["record_kind", "record_id", "id"], name="transition_record"),
+            models.Index(
+                fields=["at", "id"],
+                condition=Q(actor__startswith="user:"),
+                name="transition_by_person",
+            ),
+            models.Index(
+                fields=["id", "at"],
+                condition=Q(record_kind="approval"),
+                name="transition_approval",
+            ),
         ]
 
     def __str__(self) -> str:
