@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -39,8 +39,9 @@ class DeskRequest(HttpRequest):
     counted: dict[Wanted, Counts]
 
 
-View = Callable[Concatenate[DeskRequest, P], HttpResponse]
-Guarded = Callable[Concatenate[HttpRequest, P], HttpResponse]
+# Also a file that is sent bit by bit is an answer.
+View = Callable[Concatenate[DeskRequest, P], HttpResponseBase]
+Guarded = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 
 def needs(verb: str) -> Callable[[View[P]], Guarded[P]]:
@@ -50,7 +51,7 @@ def needs(verb: str) -> Callable[[View[P]], Guarded[P]]:
     def guard(view: View[P]) -> Guarded[P]:
         @wraps(view)
         @never_cache
-        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             if not request.user.is_authenticated:
                 return redirect_to_login(request.get_full_path())
             desk = cast(DeskRequest, request)

@@ -38,6 +38,7 @@ LISTS = (
     "/nowhere/",
 )
 OWN = ("/", "/queue/")
+AUDIT = ("/audit/", "/audit/?kind=approval&two=1", "/audit/?record=nothing&from=soon")
 
 
 def troubled(stage: Stage) -> None:
@@ -72,6 +73,6 @@ SCREENS: dict[str, Callable[[Stage], Iterable[str]]] = {
     "omar": lambda stage: [*of_everybody(stage), *cases_of("OPERATIONS")],
     "fiona": lambda stage: [*OWN, *cases_of("FINANCE")],
     "conrad": lambda stage: [*OWN, f"/cases/{stage.case('REFUND_BY_HAND').pk}/"],
-    "ada": lambda stage: [*OWN, "/connections/", *cases_of("ADMIN")],
+    "ada": lambda stage: [*OWN, "/connections/", *AUDIT, *cases_of("ADMIN")],
     "nobody": lambda stage: OWN,
 }

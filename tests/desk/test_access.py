@@ -42,6 +42,8 @@ EXPECTED = {
     "connections": "connection.see",
     "mappings": "mapping.see",
     "people": "people.see",
+    "audit": "audit.see",
+    "audit_copy": "audit.see",
     "mapping_save": "mapping.see",  # who may answer which word, its own view decides
     "mapping_agree": "mapping.change",
     "connection_switch": "connection.change",
@@ -56,6 +58,7 @@ EXPECTED = {
 }
 PREFIXES = {"account_": PUBLIC, "mfa_": PUBLIC, "admin:": SETUP}
 POSTS = {name for name in EXPECTED if name.startswith("case_")} | {
+    "audit_copy",
     "connection_switch",
     "mapping_agree",
     "mapping_save",
