@@ -92,7 +92,7 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> tuple[Change, ...]:
         before, now = old.get(key), new.get(key)
         if before == now:
             continue
-        label = _FIELDS.get(key, key.replace("_", " "))
+        label = _FIELDS.get(key, (key.lower() if key.isupper() else key).replace("_", " "))
         if key in _SECRET:
             changes.append(Change(label, "kept secret", "another one"))
         elif isinstance(before, dict) and isinstance(now, dict):

@@ -167,7 +167,7 @@ def _moved(row: Row, known: Known) -> Entry:
         name = known.connections.name(data["record_id"])
         return _entry(
             row,
-            f"switched the connection {name}",
+            "switched the connection",
             about=name,
             href=f"{reverse('connections')}#c-{data['record_id']}",
             changes=(change,),

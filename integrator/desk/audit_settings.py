@@ -10,6 +10,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db.models import (
+    Case,
     CharField,
     F,
     Model,
@@ -18,6 +19,7 @@ from django.db.models import (
     QuerySet,
     Subquery,
     Value,
+    When,
 )
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Coalesce, Concat, JSONObject
@@ -31,14 +33,12 @@ def _by_context(rows: QuerySet[Any], wanted: Wanted) -> QuerySet[Any]:
 
     Without anybody it was a command on the server.
     """
-    who = User.objects.annotate(key=Cast("pk", CharField()))
-    name = Subquery(who.filter(key=OuterRef("row_user")).values("username")[:1])
+    who = User.objects.annotate(key=Cast("pk", CharField())).filter(key=OuterRef("row_user"))
+    name = Coalesce(Subquery(who.values("username")[:1]), Value("somebody who is gone"))
+    person = Concat(Value(PERSON), name, output_field=CharField())
+    rows = rows.annotate(row_user=KeyTextTransform("user", "pgh_context__metadata"))
     rows = rows.annotate(
-        row_user=KeyTextTransform("user", "pgh_context__metadata"),
-    ).annotate(
-        row_actor=Coalesce(
-            Concat(Value(PERSON), name, output_field=CharField()), Value("configure")
-        )
+        row_actor=Case(When(row_user__isnull=False, then=person), default=Value("configure"))
     )
     if wanted.person is not None:
         rows = rows.filter(pgh_context__metadata__user=wanted.person.pk)

@@ -22,9 +22,9 @@ from integrator.engine.states import Trace
 from integrator.models import Case, CaseState, Seal, SealCheck
 
 CLOCK = "clock"
-# How many rows the clock reads again each night, newest days first: some ten seconds' work. The
+# How many rows the clock reads again each night, newest days first: some fifteen seconds' work. The
 # chain itself is always read from its first seal, and the command reads every row.
-ROWS_MAX_BY_CLOCK = 2_000_000
+ROWS_MAX_BY_CLOCK = 1_000_000
 NAMED = 20  # rows named for one day; the count says how many there are
 
 

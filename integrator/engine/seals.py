@@ -20,7 +20,7 @@ from integrator.models import Seal
 
 FORM = 1  # how rows are written down; another list of columns is another form
 GRACE = timedelta(hours=1)  # after the end of a day: everything dated into it has begun long since
-DAYS_AT_ONCE = 31  # of one book in one call: years of history are caught up in steps
+DAYS_AT_ONCE = 7  # of one book in one call: years of history are caught up in steps
 SETTLE_SECONDS = 2.0
 _BEFORE_ALL = 1 - 2**63
 _LOCK = 7_311

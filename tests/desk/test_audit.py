@@ -49,7 +49,8 @@ class Reader:
 
     def rows(self, **filters: Any) -> list[str]:
         found = re.findall(r"<tr>(.*?)</tr>", self.html(**filters), re.S)
-        return [words(row).strip() for row in found if "<td" in row]
+        timeless = (re.sub(r"<time.*?</time>", "", row) for row in found if "<time" in row)
+        return [words(row).strip() for row in timeless]
 
     def copy(self, **filters: Any) -> list[dict[str, str]]:
         response = self.client.post("/audit/copy/", filters)
