@@ -54,10 +54,10 @@ class Seals:
 def audit(request: DeskRequest) -> HttpResponse:
     """One page of the list, newest first, narrowed by the filters in the address."""
     filters = audit_filters.read(request.GET, personal=may(request, "personal.see"))
-    return _show(request, filters, status=422 if filters.errors else 200)
+    return _show(request, filters)
 
 
-def _show(request: DeskRequest, filters: Filters, *, status: int) -> HttpResponse:
+def _show(request: DeskRequest, filters: Filters, *, status: int = 200) -> HttpResponse:
     after = audit_filters.key_of(request.GET.get("after", ""))
     limit = audit_rows.PAGE
     rows = [] if filters.errors else audit_rows.page(filters.wanted, after=after, limit=limit + 1)

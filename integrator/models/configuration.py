@@ -41,6 +41,14 @@ class Mapping(models.Model):
     ended_at = models.DateTimeField(null=True)
 
     class Meta:
+        triggers: ClassVar = [
+            pgtrigger.Protect(
+                name="said_stays",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.AnyChange(exclude=["ended_at"]),
+            ),
+            pgtrigger.Protect(name="no_delete", operation=pgtrigger.Delete),
+        ]
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["connection", "kind", "theirs"],

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
 
+from integrator.engine import seal_checks
 from integrator.flows import CASE_KINDS
 from integrator.models import Case, CaseState
 from tests.journeys.causes import CAUSES
@@ -47,6 +49,7 @@ def troubled(stage: Stage) -> None:
         CAUSES[kind](stage)
     waits_for_two = stage.case("REFUND_BY_HAND")
     stage.presses(waits_for_two, "paid_by_hand", by=stage.fiona, reference="BANK-1")
+    seal_checks.daily(at=stage.now() + timedelta(days=1))
 
 
 def cases_of(role: str) -> Iterator[str]:

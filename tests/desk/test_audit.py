@@ -306,7 +306,7 @@ def test_a_filter_that_cannot_be_read_lists_nothing_and_says_so(
     response = otto.client.get(f"/audit/?{urlencode({name: value})}")
     refused = otto.client.post("/audit/copy/", {name: value})
 
-    assert response.status_code == refused.status_code == 422
+    assert (response.status_code, refused.status_code) == (200, 422)
     assert says in words(response.content.decode())
     assert "<tbody>" not in response.content.decode()
     assert not Export.objects.exists()

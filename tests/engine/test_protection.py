@@ -14,7 +14,16 @@ from django.db import connection as database
 
 from integrator import checks
 from integrator.engine.states import Raced, Trace, UnableToMove, move
-from integrator.models import Approval, Connection, ConnectionState, Export, Transition
+from integrator.models import (
+    Approval,
+    Connection,
+    ConnectionState,
+    Export,
+    Mapping,
+    Retailer,
+    RoleGrant,
+    Transition,
+)
 from tests.engine import rows, toys
 
 pytestmark = [pytest.mark.django_db, pytest.mark.requirement("R040")]
@@ -273,3 +282,27 @@ def test_a_missing_trigger_is_a_start_up_error(harm: str) -> None:
 
     assert isinstance(found, Error)
     assert "integrator.Message" in found.msg
+
+
+def test_what_a_word_meant_and_who_said_so_stays() -> None:
+    """A meaning ends and another begins: what was said before is never rewritten."""
+    said = Mapping.objects.filter(pk=put(Mapping, ended_at=None).pk)
+    for change in ({"ours": "other"}, {"made_by": "user:ada"}, {"made_at": None}):
+        with refused("Cannot update"):
+            said.update(**change)
+    with refused("Cannot delete"):
+        said._raw_delete("default")
+    with undone():
+        assert said.update(ended_at=rows.AT) == 1
+
+
+@pytest.mark.parametrize("model", [Connection, Retailer, RoleGrant], ids=label)
+def test_the_history_of_settings_and_roles_cannot_be_rewritten(model: Any) -> None:
+    history = model.pgh_event_model
+    with rows.triggers_asleep():
+        row = rows.make(history, pgh_context_id=None)
+    mine = history.objects.filter(pk=row.pk)
+    with refused("Cannot update or delete"):
+        mine.update(pgh_label="nothing")
+    with refused("Cannot update or delete"):
+        mine._raw_delete("default")
