@@ -24,6 +24,7 @@ VERBS: Mapping[str, frozenset[str]] = {
     "mapping.see": frozenset(_ALL),
     "people.see": frozenset(_ALL),
     "figures.see": frozenset(_ALL),
+    "audit.see": frozenset({Role.CONTROLLER, Role.ADMIN, Role.AUDITOR}),
     "personal.see": frozenset({Role.CX, Role.OPERATIONS, Role.FINANCE, Role.CONTROLLER}),
     # Working on cases
     "case.work": frozenset({*_TEAMS, Role.CONTROLLER, Role.ADMIN}),
@@ -56,6 +57,7 @@ SAYS: Mapping[str, str] = {
     "mapping.see": "See what the platforms' words mean",
     "people.see": "See who may do what",
     "figures.see": "See the figures of the business, and take them along as a file",
+    "audit.see": "See and copy what everybody decided and changed",
     "personal.see": "See names and addresses of customers",
     "case.work": "Take, snooze and comment cases of the own team",
     "case.solve": "Close cases of the own team",

@@ -258,6 +258,9 @@ CACHES = {
     "process": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
 }
 
+# The history of settings and roles is kept for ever, as every other record is.
+PGHISTORY_APPEND_ONLY = True
+
 # --- Language and time ---------------------------------------------------------------------------
 
 LANGUAGE_CODE = "en"

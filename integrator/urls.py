@@ -5,6 +5,7 @@ from django.urls import include, path
 from integrator.admin import site
 from integrator.api import partner
 from integrator.desk import (
+    audit,
     auth,
     by_hand,
     case,
@@ -72,6 +73,8 @@ urlpatterns = [
     path("mappings/save/", mappings.save, name="mapping_save"),
     path("mappings/approvals/<int:approval_id>/", mappings.agree, name="mapping_agree"),
     path("people/", people.people, name="people"),
+    path("audit/", audit.audit, name="audit"),
+    path("audit/copy/", audit.copy, name="audit_copy"),
     path("connections/", connections.connections, name="connections"),
     path("connections/<int:connection_id>/switch/", connections.change, name="connection_switch"),
     path("theme/", shell.theme, name="theme"),

@@ -326,11 +326,12 @@ def test_every_case_kind_is_opened_somewhere() -> None:
 def case_modules() -> list[ModuleType]:
     from finance import cases as of_finance
     from fulfilment import cases as of_fulfilment
-    from integrator.engine import by_hand, case_kinds
+    from integrator.engine import by_hand, case_kinds, seal_cases
     from returns import cases as of_returns
     from returns import exchange_cases as of_exchanges
 
-    return [case_kinds, by_hand, of_finance, of_fulfilment, of_returns, of_exchanges]
+    kinds = [case_kinds, by_hand, seal_cases]
+    return [*kinds, of_finance, of_fulfilment, of_returns, of_exchanges]
 
 
 def test_every_case_kind_is_in_the_catalogue() -> None:

@@ -88,6 +88,11 @@ class LedgerEntry(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["order_id"], name="entry_order"),
             models.Index(fields=["refund_id"], name="entry_refund"),
+            models.Index(
+                fields=["at", "id"],
+                condition=Q(actor__startswith="user:"),
+                name="entry_by_person",
+            ),
         ]
 
     def __str__(self) -> str:

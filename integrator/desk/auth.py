@@ -11,8 +11,7 @@ from zoneinfo import ZoneInfo
 from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -43,7 +42,8 @@ class DeskRequest(HttpRequest):
     counted: dict[Wanted, Figure]
 
 
-View = Callable[Concatenate[DeskRequest, P], HttpResponseBase]  # a page, or a file line by line
+# Also a file that is sent bit by bit is an answer.
+View = Callable[Concatenate[DeskRequest, P], HttpResponseBase]
 Guarded = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 

@@ -17,9 +17,9 @@ from django.views.decorators.http import require_safe
 
 from integrator.desk import catalogue, history, paging, periods, words
 from integrator.desk.auth import DeskRequest, needs
-from integrator.desk.export import csv_of
+from integrator.desk.copies import copy_of
 from integrator.desk.figure_rows import Sums
-from integrator.desk.figures import Cell, exported, money_of, printed, tabs
+from integrator.desk.figures import Cell, money_of, printed, tabs
 from integrator.desk.periods import Period, UnableToReadPeriod
 from integrator.engine import by_hand as counting
 from integrator.engine import choices
@@ -160,9 +160,14 @@ def by_hand_file(request: DeskRequest) -> HttpResponseBase:
                         currency,
                     ]
 
-    exported(request, "by-hand", week.text)
-    heads = ["By", "Name", "This week", "Week before", "Value", "Currency"]
-    return csv_of(f"by-hand-{week.first}", heads, rows())
+    return copy_of(
+        request,
+        "what was done by hand",
+        {"Week": week.text},
+        name=f"by-hand-{week.first}",
+        heads=["By", "Name", "This week", "Week before", "Value", "Currency"],
+        rows=rows(),
+    )
 
 
 def _limit() -> int:

@@ -1,54 +1,62 @@
-"""A table as a file for a spreadsheet. What it holds, and who may have it, its page decides."""
+"""Tables as CSV files that a spreadsheet shows and never runs. Knows nothing of what is in them."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, date, datetime
-from decimal import Decimal
+from datetime import UTC, datetime
+from typing import Any
 
 from django.http import StreamingHttpResponse
 
-# A spreadsheet would run what such a cell says instead of showing it.
-_FORMULA = ("=", "+", "-", "@")
+# A cell that begins with one of these is a formula to some spreadsheet, or becomes one there:
+# control characters are skipped, and the wide forms are read as the narrow ones.
+_FORMULA = "=+-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}"
+_FORMULA += "\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
+# Without it spreadsheets do not read the file as UTF-8.
+_BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 
 
-class _Echo:
-    """A file that keeps nothing: what the writer writes is the line it returns."""
+class _Line:
+    """What the csv module writes to: it hands every line back."""
 
     def write(self, line: str) -> str:
         return line
 
 
-def safe(cell: object) -> str:
-    """A cell that shows what it says: text that could be a formula gets an apostrophe in front.
-
-    Numbers stay numbers; moments are written in UTC, so that two files can be compared.
-    """
-    if isinstance(cell, bool):
-        return "yes" if cell else "no"
-    if isinstance(cell, int | float | Decimal):
-        return str(cell)
-    if isinstance(cell, datetime):
-        return cell.astimezone(UTC).isoformat(timespec="seconds")
-    if isinstance(cell, date):
-        return cell.isoformat()
-    text = "" if cell is None else str(cell)
-    is_formula = text.lstrip().startswith(_FORMULA)
-    return f"'{text}" if is_formula or (text and ord(text[0]) < 32) else text
-
-
 def csv_of(
     name: str, heads: Sequence[str], rows: Iterable[Sequence[object]]
 ) -> StreamingHttpResponse:
-    """The rows as ``<name>.csv``, line by line, so that a long one needs no memory."""
-    writer = csv.writer(_Echo())
+    """A download called ``<name>.csv``, sent row by row: ``rows`` is read while it is sent.
 
-    def lines() -> Iterator[str]:
-        yield "\ufeff" + str(writer.writerow([safe(head) for head in heads]))
-        for row in rows:
-            yield str(writer.writerow([safe(cell) for cell in row]))
-
-    response = StreamingHttpResponse(lines(), content_type="text/csv; charset=utf-8")
+    Text that a spreadsheet would run is shown instead; numbers stay numbers. Moments are in UTC, so
+    that two files can be compared whoever took them.
+    """
+    lines = _lines(heads, rows)
+    response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{name}.csv"'
     return response
+
+
+def safe(cell: object) -> str:
+    """A cell as it stands in the file. Only text can be a formula, so only text is disarmed."""
+    if cell is None:
+        return ""
+    if isinstance(cell, bool):
+        return "yes" if cell else "no"
+    if isinstance(cell, datetime):
+        return cell.astimezone(UTC).isoformat(sep=" ", timespec="seconds")
+    if not isinstance(cell, str):
+        return str(cell)
+    text = cell.replace("\x00", "")
+    first, visible = text[:1], text.lstrip()[:1]
+    if (first and first < " ") or (visible and visible in _FORMULA):
+        return f"'{text}"
+    return text
+
+
+def _lines(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    writer: Any = csv.writer(_Line())
+    yield _BYTE_ORDER_MARK + writer.writerow([safe(head) for head in heads])
+    for row in rows:
+        yield writer.writerow([safe(cell) for cell in row])

@@ -8,7 +8,6 @@ from datetime import date
 from typing import Any
 from urllib.parse import urlencode
 
-import structlog
 from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -17,11 +16,9 @@ from django.views.decorators.http import require_safe
 
 from integrator.desk import charts, directory, figure_rows, paging, periods, words
 from integrator.desk.auth import DeskRequest, needs
-from integrator.desk.export import csv_of
+from integrator.desk.copies import copy_of
 from integrator.desk.figure_rows import FIGURES, GROUPS, Figure, Group, Sums
 from integrator.desk.periods import Period, UnableToReadPeriod
-
-log = structlog.get_logger(__name__)
 
 _TABS = (
     ("figures", "Per day"),
@@ -75,11 +72,6 @@ def period_of(request: DeskRequest) -> tuple[Period, str]:
         return periods.read(*asked, at=request.at), ""
     except UnableToReadPeriod as wrong:
         return periods.usual(request.at), str(wrong)
-
-
-def exported(request: DeskRequest, name: str, about: str) -> None:
-    """Who took which figures out of the house, and when: kept with the other logs."""
-    log.info("exported", who=request.user.get_username(), file=name, about=about)
 
 
 @require_safe
@@ -156,8 +148,14 @@ def figures_file(request: DeskRequest, group: str) -> HttpResponseBase:
         for day in period.days:
             yield [day, *(_cell(found.get((one.key, day)), money) for one, money in columns)]
 
-    exported(request, chosen.key, period.text)
-    return csv_of(f"{chosen.key}-{period.first}-{period.last}", ["Day", *heads], rows())
+    return copy_of(
+        request,
+        f"the figures: {chosen.title.lower()}",
+        {"Period": period.text},
+        name=f"{chosen.key}-{period.first}-{period.last}",
+        heads=["Day", *heads],
+        rows=rows(),
+    )
 
 
 def _columns(one: Figure, found: Mapping[tuple[str, date], Sums]) -> list[str]:

@@ -19,9 +19,9 @@ from django.views.decorators.http import require_safe
 from finance.owed import NEXT
 from integrator.desk import paging, words
 from integrator.desk.auth import DeskRequest, needs
-from integrator.desk.export import csv_of
+from integrator.desk.copies import copy_of
 from integrator.desk.figure_rows import Sums
-from integrator.desk.figures import Cell, exported, money_of, printed, tabs
+from integrator.desk.figures import Cell, money_of, printed, tabs
 from returns.queries import units_inbound
 from returns.states import Custody
 
@@ -115,9 +115,14 @@ def inbound_file(request: DeskRequest) -> HttpResponseBase:
                     value = words.plain_number(sums.money[currency], currency)
                     yield [label, age.label, sums.number, value, currency]
 
-    exported(request, "on-the-way-back", words.day_of(request.at))
-    heads = ["Stage", "Since", "Units", "Value", "Currency"]
-    return csv_of(f"on-the-way-back-{request.at:%Y-%m-%d}", heads, rows())
+    return copy_of(
+        request,
+        "what is on the way back",
+        {},
+        name=f"on-the-way-back-{request.at:%Y-%m-%d}",
+        heads=["Stage", "Since", "Units", "Value", "Currency"],
+        rows=rows(),
+    )
 
 
 def _aged(at: datetime) -> QuerySet[Any]:

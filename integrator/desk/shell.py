@@ -100,6 +100,7 @@ def _entries(request: HttpRequest, roles: frozenset[str], late: int) -> list[Ent
         entry("mapping.see", "mappings", "Mappings", "map"),
         entry("connection.see", "connections", "Connections", "pulse"),
         entry("people.see", "people", "People", "people"),
+        entry("audit.see", "audit", "Audit", "lock"),
         entry("configuration.change", "admin:index", "Set-up", "file"),
     ]
     return [one for one in listed if one is not None]

@@ -18,12 +18,12 @@ from django.views.decorators.http import require_safe
 from finance.owed import ENDED, NEXT, OWNER
 from finance.states import Executor
 from fulfilment.models import Location
-from integrator.desk import directory, words
+from integrator.desk import directory
 from integrator.desk.auth import DeskRequest, needs
 from integrator.desk.catalogue import Tile
+from integrator.desk.copies import copy_of
 from integrator.desk.directory import Directory, Known
-from integrator.desk.export import csv_of
-from integrator.desk.figures import exported, printed, tabs
+from integrator.desk.figures import printed, tabs
 from integrator.roles import Role
 from returns.models import Return
 from returns.states import ReturnStatus
@@ -192,6 +192,11 @@ def stages_file(request: DeskRequest) -> HttpResponseBase:
             for one in stage.systems:
                 yield [stage.label, one.name, stage.owner, stage.next_step, stage.says]
 
-    exported(request, "stages", words.day_of(request.at))
-    heads = ["Stage", "System whose word counts", "Team", "Next step", "Meaning"]
-    return csv_of(f"stages-{request.at:%Y-%m-%d}", heads, rows())
+    return copy_of(
+        request,
+        "who has a return when",
+        {},
+        name=f"stages-{request.at:%Y-%m-%d}",
+        heads=["Stage", "System whose word counts", "Team", "Next step", "Meaning"],
+        rows=rows(),
+    )

@@ -20,6 +20,7 @@ RECORDS: Mapping[str, str] = {
     "mapping": "integrator.Mapping",
     "message": "integrator.Message",
     "retailer": "integrator.Retailer",
+    "seal": "integrator.Seal",
     "location": "fulfilment.Location",
     "customer": "fulfilment.Customer",
     "order": "fulfilment.Order",

@@ -14,7 +14,17 @@ from django.db import connection as database
 from django.db import transaction
 from django_q.tasks import async_task
 
-from integrator.engine import batches, by_hand, clock, jobs, quota, router, timer, worker
+from integrator.engine import (
+    batches,
+    by_hand,
+    clock,
+    jobs,
+    quota,
+    router,
+    seal_checks,
+    timer,
+    worker,
+)
 from integrator.engine.cases import escalate
 from integrator.engine.flow import LOCAL
 from integrator.engine.states import Trace
@@ -50,7 +60,9 @@ def tick(**_: object) -> int:
 
 
 def minute(*, at: datetime) -> int:
-    """What time alone brings about: what is due, batches that close, cases that rise, lateness."""
+    """What time alone brings about: what is due, batches that close, cases that rise, lateness, and
+    the seal of the day that is over.
+    """
     fired = timer.fire(SCHEDULE, at=at)
     batches.close_due(at=at)
     quota.watch(DAILY_SETTINGS, at=at)
@@ -58,6 +70,7 @@ def minute(*, at: datetime) -> int:
     escalate(CASE_KINDS, trace=Trace(at=at, actor="clock"))
     worker.close_ended(at=at)
     worker.report_late(ROUTES, at=at)
+    seal_checks.daily(at=at)
     return fired
 
 

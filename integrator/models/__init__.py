@@ -1,5 +1,6 @@
 """The engine's tables. Retail's own records live in fulfilment, returns and finance."""
 
+from integrator.models.audit import Export, Seal, SealCheck
 from integrator.models.batches import Batch, BatchItem
 from integrator.models.cases import Case, CaseEvent, Note
 from integrator.models.configuration import Approval, Mapping, MappingKind, PolicyVersion
@@ -31,6 +32,7 @@ __all__ = [
     "Connection",
     "ConnectionState",
     "Cursor",
+    "Export",
     "Heartbeat",
     "Job",
     "JobState",
@@ -45,6 +47,8 @@ __all__ = [
     "Retailer",
     "RoleGrant",
     "SavedView",
+    "Seal",
+    "SealCheck",
     "Stranger",
     "Transition",
 ]

@@ -181,6 +181,7 @@ class CaseEvent(models.Model):
                 condition=Q(kind__in=["DECIDED", "SOLVED"]),
                 name="case_event_decided",
             ),
+            models.Index(fields=["at", "id"], name="case_event_at"),
         ]
 
     def __str__(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import pgtrigger
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
@@ -40,6 +41,14 @@ class Mapping(models.Model):
     ended_at = models.DateTimeField(null=True)
 
     class Meta:
+        triggers: ClassVar = [
+            pgtrigger.Protect(
+                name="said_stays",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.AnyChange(exclude=["ended_at"]),
+            ),
+            pgtrigger.Protect(name="no_delete", operation=pgtrigger.Delete),
+        ]
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["connection", "kind", "theirs"],
@@ -50,6 +59,7 @@ class Mapping(models.Model):
                 fields=["connection", "kind", "theirs", "version"], name="mapping_version_once"
             ),
         ]
+        indexes: ClassVar = [models.Index(fields=["made_at", "id"], name="mapping_made")]
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.theirs} = {self.ours}"
@@ -77,7 +87,8 @@ class PolicyVersion(models.Model):
 class Approval(models.Model):
     """A second person's word on one exact content.
 
-    ``digest`` is its SHA-256: other content, other approval.
+    ``digest`` is its SHA-256: other content, other approval. What was asked never changes, and a
+    word once given stays.
     """
 
     RECORD_KIND: ClassVar = "approval"
@@ -104,7 +115,24 @@ class Approval(models.Model):
     decided_at = models.DateTimeField(null=True)
 
     class Meta:
-        triggers: ClassVar = guarded_moves("state", APPROVAL_MOVES)
+        triggers: ClassVar = [
+            *guarded_moves("state", APPROVAL_MOVES),
+            pgtrigger.Protect(
+                name="asked_stays",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.AnyChange(exclude=["state", "decided_by", "decided_at"]),
+            ),
+            pgtrigger.Protect(
+                name="decided_stays",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(old__decided_at__isnull=False)
+                & (
+                    pgtrigger.Q(old__decided_at__df=pgtrigger.F("new__decided_at"))
+                    | pgtrigger.Q(old__decided_by__df=pgtrigger.F("new__decided_by"))
+                ),
+            ),
+        ]
+        indexes: ClassVar = [models.Index(fields=["asked_at", "id"], name="approval_asked")]
         constraints: ClassVar = [
             models.CheckConstraint(
                 condition=Q(decided_by__isnull=True) | ~Q(decided_by=F("asked_by")),

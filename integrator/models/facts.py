@@ -152,6 +152,16 @@ class Transition(models.Model):
                 condition=Q(record_kind="return_item", field="custody"),
                 name="transition_custody",
             ),
+            models.Index(
+                fields=["at", "id"],
+                condition=Q(actor__startswith="user:"),
+                name="transition_by_person",
+            ),
+            models.Index(
+                fields=["id", "at"],
+                condition=Q(record_kind="approval"),
+                name="transition_approval",
+            ),
         ]
 
     def __str__(self) -> str:

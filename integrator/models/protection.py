@@ -12,28 +12,30 @@ from django.db.models import BigIntegerField, Func, Value
 from integrator.models.states import BORN, Moves
 
 
-def append_only(*, routed: bool = False) -> list[pgtrigger.Trigger]:
+def append_only(*, routed: bool = False, once: str = "") -> list[pgtrigger.Trigger]:
     """Rows may be added and nothing else.
 
-    ``routed`` allows the one exception: ``routed_at`` may be set once.
+    ``once`` names the one exception, a column that may be set once; ``routed`` is short for the
+    usual one, ``routed_at``.
     """
+    once = "routed_at" if routed else once
     triggers: list[pgtrigger.Trigger] = [
         _no_truncate(),
         pgtrigger.Protect(name="no_delete", operation=pgtrigger.Delete),
     ]
-    if routed:
+    if once:
         triggers.append(
             pgtrigger.Protect(
                 name="no_update",
                 operation=pgtrigger.Update,
-                condition=pgtrigger.AnyChange(exclude=["routed_at"]),
+                condition=pgtrigger.AnyChange(exclude=[once]),
             )
         )
         triggers.append(
             pgtrigger.Protect(
-                name="routed_once",
+                name=f"{once.removesuffix('_at')}_once",
                 operation=pgtrigger.Update,
-                condition=pgtrigger.Q(old__routed_at__isnull=False),
+                condition=pgtrigger.Q(**{f"old__{once}__isnull": False}),
             )
         )
     else:

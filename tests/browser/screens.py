@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
 
 from fulfilment.models import StockLevel
+from integrator.engine import seal_checks
 from integrator.flows import CASE_KINDS
 from integrator.models import Case, CaseState, SavedView
 from returns.queries import units_off_sale
@@ -50,6 +52,7 @@ LISTS = (
     "/nowhere/",
 )
 OWN = ("/", "/queue/")
+AUDIT = ("/audit/", "/audit/?kind=approval&two=1", "/audit/?record=nothing&from=soon")
 
 
 def troubled(stage: Stage) -> None:
@@ -58,6 +61,7 @@ def troubled(stage: Stage) -> None:
         CAUSES[kind](stage)
     waits_for_two = stage.case("REFUND_BY_HAND")
     stage.presses(waits_for_two, "paid_by_hand", by=stage.fiona, reference="BANK-1")
+    seal_checks.daily(at=stage.now() + timedelta(days=1))
 
 
 def cases_of(role: str) -> Iterator[str]:
@@ -109,6 +113,6 @@ SCREENS: dict[str, Callable[[Stage], Iterable[str]]] = {
     "omar": lambda stage: [*of_everybody(stage), *cases_of("OPERATIONS")],
     "fiona": lambda stage: [*OWN, *views_of(stage), *cases_of("FINANCE")],
     "conrad": lambda stage: [*OWN, f"/cases/{stage.case('REFUND_BY_HAND').pk}/"],
-    "ada": lambda stage: [*OWN, *records(stage)[:1], "/connections/", *cases_of("ADMIN")],
+    "ada": lambda stage: [*OWN, *records(stage)[:1], "/connections/", *AUDIT, *cases_of("ADMIN")],
     "nobody": lambda stage: OWN,
 }

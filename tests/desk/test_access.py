@@ -57,6 +57,8 @@ EXPECTED = {
     "by_hand_file": "figures.see",
     "mappings": "mapping.see",
     "people": "people.see",
+    "audit": "audit.see",
+    "audit_copy": "audit.see",
     "mapping_save": "mapping.see",  # who may answer which word, its own view decides
     "mapping_agree": "mapping.change",
     "connection_switch": "connection.change",
@@ -71,6 +73,7 @@ EXPECTED = {
 }
 PREFIXES = {"account_": PUBLIC, "mfa_": PUBLIC, "admin:": SETUP}
 POSTS = {name for name in EXPECTED if name.startswith("case_")} | {
+    "audit_copy",
     "connection_switch",
     "mapping_agree",
     "mapping_save",

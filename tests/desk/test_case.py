@@ -33,6 +33,7 @@ OWNERS = {
     Role.FINANCE: "fiona",
     Role.CONTROLLER: "clara",
     Role.ADMIN: "ada",
+    Role.AUDITOR: "otto",
 }
 # Words nobody should need to know. Technical details are folded and left out here.
 JARGON = re.compile(

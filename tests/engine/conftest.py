@@ -13,10 +13,11 @@ from structlog.testing import capture_logs
 
 from integrator.engine import http, limits
 from integrator.engine.flow import Flow
+from integrator.engine.seals import BOOKS
 from integrator.engine.states import Trace
 from integrator.engine.worker import Worker
 from integrator.models import Case, Connection, Job
-from tests.engine import toys
+from tests.engine import sealed, toys
 
 START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 
@@ -124,3 +125,16 @@ def omar(db: None) -> User:
 @pytest.fixture
 def fiona(db: None) -> User:
     return User.objects.create_user("fiona")
+
+
+@pytest.fixture
+def written(db: None) -> dict[str, list[int]]:
+    """Three days with three rows of each book."""
+    return {
+        book.name: [
+            sealed.write(book.name, sealed.NOON - timedelta(days=before, minutes=minute))
+            for before in (2, 1, 0)
+            for minute in (3, 2, 1)
+        ]
+        for book in BOOKS
+    }

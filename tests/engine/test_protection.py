@@ -14,7 +14,16 @@ from django.db import connection as database
 
 from integrator import checks
 from integrator.engine.states import Raced, Trace, UnableToMove, move
-from integrator.models import Connection, ConnectionState, Transition
+from integrator.models import (
+    Approval,
+    Connection,
+    ConnectionState,
+    Export,
+    Mapping,
+    Retailer,
+    RoleGrant,
+    Transition,
+)
 from tests.engine import rows, toys
 
 pytestmark = [pytest.mark.django_db, pytest.mark.requirement("R040")]
@@ -28,6 +37,8 @@ KEPT_FOR_EVER = sorted(
     {model for model, name in TRIGGERS if name == "no_truncate"}, key=lambda one: one._meta.label
 )
 ROUTED = [model for model in KEPT_FOR_EVER if (model, "routed_once") in TRIGGERS]
+# The one column of a kept row that may be set, once.
+ONCE = dict.fromkeys(ROUTED, "routed_at") | {Export: "row_count"}
 # What the audit trail rests on. A model that leaves this list left it by mistake.
 TRAIL = {
     "integrator.Message",
@@ -38,6 +49,9 @@ TRAIL = {
     "returns.Inspection",
     "fulfilment.StockMovement",
     "finance.LedgerEntry",
+    "integrator.Seal",
+    "integrator.SealCheck",
+    "integrator.Export",
 }
 
 
@@ -84,11 +98,10 @@ def test_the_whole_trail_is_kept_for_ever() -> None:
 
 @pytest.mark.parametrize("model", KEPT_FOR_EVER, ids=label)
 def test_a_row_cannot_be_changed(model: Any) -> None:
-    unrouted = {"routed_at": None} if model in ROUTED else {}
-    row = put(model, **unrouted)
+    row = put(model, **({ONCE[model]: None} if model in ONCE else {}))
     table = model._meta.db_table
     for field in model._meta.concrete_fields:
-        if field.primary_key or field.name == "routed_at":
+        if field.primary_key or field.name == ONCE.get(model):
             continue
         with refused("Cannot update"):
             model.objects.filter(pk=row.pk).update(**{field.name: None})
@@ -119,6 +132,27 @@ def test_a_fact_is_marked_as_routed_once(model: Any) -> None:
             run(f"UPDATE {fact} = %s WHERE id = {row.pk}", rows.AT.replace(year=2027))
         with refused("Cannot update"):
             run(f"UPDATE {fact} = NULL WHERE id = {row.pk}")
+
+
+def test_the_rows_of_an_export_are_counted_once() -> None:
+    row = put(Export, row_count=None)
+    assert Export.objects.filter(pk=row.pk).update(row_count=3) == 1
+    for other in (4, None):
+        with refused("Cannot update"):
+            Export.objects.filter(pk=row.pk).update(row_count=other)
+
+
+def test_what_was_asked_and_answered_stays() -> None:
+    """The second person's word is on exactly this, and it is theirs for ever."""
+    asked = put(Approval, state="ASKED", decided_by_id=None, decided_at=None)
+    mine = Approval.objects.filter(pk=asked.pk)
+    for change in ({"content": {"to": "other"}}, {"asked_by_id": 7}, {"digest": "x"}):
+        with refused("Cannot update"):
+            mine.update(**change)
+    answered = Approval.objects.filter(pk=put(Approval, state="GRANTED").pk)
+    for change in ({"decided_by_id": 9}, {"decided_at": None}):
+        with refused("Cannot update"):
+            answered.update(**change)
 
 
 # --- moves ---------------------------------------------------------------------------------------
@@ -248,3 +282,27 @@ def test_a_missing_trigger_is_a_start_up_error(harm: str) -> None:
 
     assert isinstance(found, Error)
     assert "integrator.Message" in found.msg
+
+
+def test_what_a_word_meant_and_who_said_so_stays() -> None:
+    """A meaning ends and another begins: what was said before is never rewritten."""
+    said = Mapping.objects.filter(pk=put(Mapping, ended_at=None).pk)
+    for change in ({"ours": "other"}, {"made_by": "user:ada"}, {"made_at": None}):
+        with refused("Cannot update"):
+            said.update(**change)
+    with refused("Cannot delete"):
+        said._raw_delete("default")
+    with undone():
+        assert said.update(ended_at=rows.AT) == 1
+
+
+@pytest.mark.parametrize("model", [Connection, Retailer, RoleGrant], ids=label)
+def test_the_history_of_settings_and_roles_cannot_be_rewritten(model: Any) -> None:
+    history = model.pgh_event_model
+    with rows.triggers_asleep():
+        row = rows.make(history, pgh_context_id=None)
+    mine = history.objects.filter(pk=row.pk)
+    with refused("Cannot update or delete"):
+        mine.update(pgh_label="nothing")
+    with refused("Cannot update or delete"):
+        mine._raw_delete("default")

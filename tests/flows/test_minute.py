@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from integrator.engine import cases, clock, timer
+from integrator.engine import cases, clock, seals, timer
 from integrator.engine.cases import CALLS_RUN_LOW, About
 from integrator.engine.states import Trace
 from integrator.flows import tasks
-from integrator.models import Case, CaseEvent, Connection, JobState, Retailer
+from integrator.models import Case, CaseEvent, Connection, JobState, Retailer, Seal, SealCheck
 from tests.desk import factories
 
 
@@ -64,3 +64,16 @@ def test_the_minute_closes_what_is_asked_about_a_step_that_has_ended(returngo: C
 
     states = dict(Case.objects.values_list("pk", "state"))
     assert (states[ended.pk], states[stopped.pk]) == ("SOLVED", "OPEN")
+
+
+def test_the_minute_seals_the_days_that_are_over(returngo: Connection) -> None:
+    at = clock.now()
+    about = About("connection", returngo.pk, connection_id=returngo.pk)
+    before = Trace(at=at - timedelta(days=3), actor="clock")
+    cases.open_case(cases.JOB_FAILED, about, trace=before)
+
+    tasks.minute(at=at)
+    tasks.minute(at=at + timedelta(minutes=1))
+
+    assert Seal.objects.filter(book="case_event").latest("day").day == seals.last_day(at=at)
+    assert SealCheck.objects.get().result == SealCheck.Result.SOUND

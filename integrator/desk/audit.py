@@ -1,0 +1,157 @@
+"""The audit page: what people decided and changed, a copy of it, and whether the seals hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import urlencode
+
+from django.contrib.auth.models import User
+from django.http import HttpResponse, HttpResponseBase
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from integrator.desk import audit_entry, audit_filters, audit_rows, audit_says, words
+from integrator.desk.audit_filters import Filters
+from integrator.desk.audit_sources import KINDS
+from integrator.desk.auth import DeskRequest, may, needs
+from integrator.desk.copies import copy_of
+from integrator.engine.seal_cases import SEAL_BROKEN
+from integrator.engine.seals import BY_NAME
+from integrator.models import Case, SealCheck
+
+PEOPLE = 500
+CHECK_LATE_AFTER = timedelta(hours=30)
+WHAT = "the audit list"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A day that is not as it was sealed, with the case about it."""
+
+    book: str
+    day: str
+    says: str
+    case_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Seals:
+    """The last check of the seals, in words. ``heads`` can be noted elsewhere, to ask for later."""
+
+    symbol: str
+    says: str
+    check: SealCheck | None
+    by: str
+    found: tuple[Found, ...]
+    heads: tuple[tuple[str, str], ...]
+
+
+@require_safe
+@needs("audit.see")
+def audit(request: DeskRequest) -> HttpResponse:
+    """One page of the list, newest first, narrowed by the filters in the address."""
+    filters = audit_filters.read(request.GET, personal=may(request, "personal.see"))
+    return _show(request, filters)
+
+
+def _show(request: DeskRequest, filters: Filters, *, status: int = 200) -> HttpResponse:
+    after = audit_filters.key_of(request.GET.get("after", ""))
+    limit = audit_rows.PAGE
+    rows = [] if filters.errors else audit_rows.page(filters.wanted, after=after, limit=limit + 1)
+    first = f"?{urlencode(filters.query)}"
+    more = audit_filters.text_of(rows[limit - 1].key) if len(rows) > limit else ""
+    context = {
+        "entries": audit_says.entries(
+            rows[:limit], at=request.at, personal=filters.wanted.personal
+        ),
+        "filters": filters,
+        "typed": filters.typed,
+        "errors": filters.errors,
+        "kinds": KINDS.items(),
+        "switches": [
+            (name, says, filters.typed[name] == "1")
+            for name, says in audit_filters.SWITCHES.items()
+        ],
+        "people": User.objects.order_by("username").values_list("username", flat=True)[:PEOPLE],
+        "seals": _seals(request),
+        "is_first_page": after is None,
+        "first_page": first,
+        "next_page": f"?{urlencode({**filters.query, 'after': more})}" if more else "",
+    }
+    return render(request, "desk/audit.html", context, status=status)
+
+
+# --- The copy -------------------------------------------------------------------------------------
+
+
+@require_POST
+@needs("audit.see")
+def copy(request: DeskRequest) -> HttpResponseBase:
+    """Everything the filters leave as a file. That it was taken is on the list itself from then on.
+
+    Rows that came after the button was pressed are not in it, so the copy is not about itself.
+    """
+    filters = audit_filters.read(request.POST, personal=may(request, "personal.see"))
+    if filters.errors:
+        return _show(request, filters, status=422)
+    day = timezone.localtime(request.at).date()
+    return copy_of(
+        request,
+        WHAT,
+        filters.said,
+        name=f"audit-{day:%Y-%m-%d}",
+        heads=audit_entry.HEADS,
+        rows=_cells(request, filters),
+    )
+
+
+def _cells(request: DeskRequest, filters: Filters) -> Iterator[tuple[object, ...]]:
+    for rows in audit_rows.all_of(filters.wanted, before=request.at):
+        told = audit_says.entries(rows, at=request.at, personal=filters.wanted.personal)
+        yield from map(audit_entry.cells, told)
+
+
+# --- Seals ----------------------------------------------------------------------------------------
+
+
+def _seals(request: DeskRequest) -> Seals:
+    check = SealCheck.objects.order_by("-at", "-id").first()
+    if check is None:
+        return Seals("doubt", "The record was never checked", None, "", (), ())
+    causes = [f"seal:{one['book']}:{one['day']}" for one in check.findings]
+    cases = dict(
+        Case.objects.filter(kind=SEAL_BROKEN.code, cause__in=causes).values_list("cause", "pk")
+    )
+    symbol, says = _result(request, check)
+    return Seals(
+        symbol=symbol,
+        says=says,
+        check=check,
+        by="by the clock" if check.actor == "clock" else "by a command on the server",
+        found=tuple(
+            Found(
+                BY_NAME[one["book"]].says if one["book"] in BY_NAME else one["book"],
+                one["day"],
+                "; ".join(one["says"]),
+                cases.get(cause),
+            )
+            for cause, one in zip(causes, check.findings, strict=True)
+        ),
+        heads=tuple((BY_NAME[name].says, head) for name, head in check.heads.items()),
+    )
+
+
+def _result(request: DeskRequest, check: SealCheck) -> tuple[str, str]:
+    age = request.at - check.at
+    match check.result:
+        case SealCheck.Result.BROKEN:
+            days = words.plural(len(check.findings), "day is", "days are")
+            return "bad", f"{days} not as sealed"
+        case SealCheck.Result.LATE:
+            return "wait", "Nothing was changed, but rows came after their day was sealed"
+    if age > CHECK_LATE_AFTER:
+        return "wait", f"The record was not checked for {words.span(age)}"
+    return "ok", "Nothing was changed since it was sealed"

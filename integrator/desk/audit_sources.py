@@ -1,0 +1,251 @@
+"""What people did, table by table: exceptions, second persons, states, the books, copies.
+
+Each gives rows with an actor and an object of what its words need; ``audit_rows`` merges them. What
+was set and who holds which role is in ``audit_settings``. Reads only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db.models import (
+    CharField,
+    JSONField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+)
+from django.db.models.functions import Cast, Concat, JSONObject
+
+from finance.models import LedgerEntry
+from integrator.models import Approval, Case, CaseEvent, Export, Mapping, Transition
+
+PERSON = "user:"
+_HANDLING = ("ASSIGNED", "SNOOZED", "WOKE", "SOLVED")
+_MONEY_FIELDS = ("money", "difference")
+# The kinds of change, as the filter names them.
+KINDS = {
+    "decision": "Decisions on exceptions",
+    "handling": "Exceptions taken, snoozed, closed",
+    "note": "Notes",
+    "approval": "Second person",
+    "status": "Other changes of state",
+    "money": "Entries in the books",
+    "mapping": "What words mean",
+    "setting": "Connections, rules, settings",
+    "role": "Roles of people",
+    "export": "Copies taken",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the list is narrowed to: a case, a connection, or the orders of that number."""
+
+    case_id: int | None = None
+    connection_id: int | None = None
+    order_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The filters. ``personal``: whether the reader may see what people wrote."""
+
+    person: User | None = None
+    kind: str = ""
+    target: Target | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    two: bool = False
+    money: bool = False
+    hand: bool = False
+    personal: bool = False
+
+
+def by_actor(rows: QuerySet[Any], wanted: Wanted, column: str = "actor") -> QuerySet[Any]:
+    """Rows whose actor stands in a column, of the wanted person; by hand: of any person."""
+    rows = rows.annotate(row_actor=Cast(column, CharField()))
+    if wanted.person is not None:
+        rows = rows.filter(**{column: f"{PERSON}{wanted.person.get_username()}"})
+    if wanted.hand:
+        rows = rows.filter(**{f"{column}__startswith": PERSON})
+    return rows
+
+
+def one_of(rows: QuerySet[Any], **fields: Any) -> Any:
+    """One other row as an object; null when there is none."""
+    found = rows.annotate(as_object=JSONObject(**fields)).values("as_object")[:1]
+    return Subquery(found, output_field=JSONField())
+
+
+def _case_of(record_id: str) -> JSONObject:
+    """The words of a case, for rows that name it by its number only."""
+    return one_of(
+        Case.objects.filter(pk=OuterRef(record_id)),
+        kind="kind",
+        owner="owner",
+        facts="facts",
+        order_id="order_id",
+        money_minor="money_minor",
+        currency="currency",
+    )
+
+
+def case_events(wanted: Wanted) -> QuerySet[Any] | None:
+    kinds = {
+        "decision": ["DECIDED"],
+        "note": ["NOTED"],
+        "handling": [*_HANDLING],
+    }
+    told = kinds[wanted.kind] if wanted.kind else [one for some in kinds.values() for one in some]
+    rows = by_actor(CaseEvent.objects.filter(kind__in=told), wanted)
+    if (target := wanted.target) is not None:
+        if target.connection_id is not None:
+            rows = rows.filter(case__connection_id=target.connection_id)
+        elif target.case_id is not None:
+            rows = rows.filter(case_id=target.case_id)
+        else:
+            rows = rows.filter(case__order_id__in=target.order_ids)
+    if wanted.two:
+        rows = rows.filter(data__has_key="approval_id")
+    if wanted.money:
+        rows = rows.filter(case__money_minor__gt=0)
+    return rows.annotate(
+        row_data=JSONObject(
+            kind="kind",
+            action="action",
+            data="data",
+            case_id="case_id",
+            case=JSONObject(
+                kind="case__kind",
+                owner="case__owner",
+                facts="case__facts",
+                order_id="case__order_id",
+                money_minor="case__money_minor",
+                currency="case__currency",
+            ),
+            has_note=Q(note__isnull=False),
+            note="note__text" if wanted.personal else Value(""),
+        )
+    )
+
+
+def _approvals_of(target: Target) -> Q | None:
+    """Approvals about a target: those of its case, of its orders' cases, of its words."""
+    if target.case_id is not None:
+        return Q(record_kind="case", record_id=target.case_id)
+    if target.connection_id is not None:
+        words = Mapping.objects.filter(connection_id=target.connection_id)
+        return Q(record_kind="mapping", record_id__in=words.values("pk"))
+    cases = Case.objects.filter(order_id__in=target.order_ids)
+    return Q(record_kind="case", record_id__in=cases.values("pk"))
+
+
+def asked(wanted: Wanted) -> QuerySet[Any] | None:
+    rows = Approval.objects.annotate(
+        row_actor=Concat(Value(PERSON), "asked_by__username", output_field=CharField())
+    )
+    if wanted.person is not None:
+        rows = rows.filter(asked_by=wanted.person)
+    if wanted.target is not None:
+        rows = rows.filter(_approvals_of(wanted.target))
+    if wanted.money:
+        rows = rows.filter(content__money_minor__gt=0)
+    return rows.annotate(
+        row_data=JSONObject(
+            record_kind="record_kind",
+            record_id="record_id",
+            content="content",
+            case=_case_of("record_id"),
+        )
+    )
+
+
+def moved(wanted: Wanted) -> QuerySet[Any] | None:
+    """States a person changed, or a step in a person's name. Cases tell their own story."""
+    answers = Q(record_kind="approval", new__in=["GRANTED", "REFUSED"])
+    settings = Q(record_kind="connection")
+    rows = by_actor(Transition.objects.filter(actor__startswith=PERSON), wanted)
+    rows = rows.exclude(record_kind="case").exclude(record_kind="approval", new="USED")
+    match wanted.kind:
+        case "approval":
+            rows = rows.filter(answers)
+        case "setting":
+            rows = rows.filter(settings)
+        case "status":
+            rows = rows.exclude(answers | settings)
+    if wanted.target is not None:
+        about = Approval.objects.filter(_approvals_of(wanted.target))
+        mine = Q(record_kind="approval", record_id__in=about.values("pk"))
+        if wanted.target.connection_id is not None:
+            mine |= Q(record_kind="connection", record_id=wanted.target.connection_id)
+        if wanted.target.order_ids:
+            mine |= Q(order_id__in=wanted.target.order_ids)
+        rows = rows.filter(mine)
+    if wanted.two:
+        rows = rows.filter(answers)
+    if wanted.money:
+        paid = Approval.objects.filter(content__money_minor__gt=0)
+        rows = rows.filter(
+            Q(record_kind="refund")
+            | Q(field__in=_MONEY_FIELDS)
+            | Q(record_kind="approval", record_id__in=paid.values("pk"))
+        )
+    if wanted.hand:
+        rows = rows.filter(job_id__isnull=True)
+    asked = Approval.objects.filter(pk=OuterRef("record_id"))
+    return rows.annotate(
+        row_data=JSONObject(
+            record_kind="record_kind",
+            record_id="record_id",
+            field="field",
+            old="old",
+            new="new",
+            reason="reason",
+            order_id="order_id",
+            job_id="job_id",
+            approval=one_of(
+                asked.annotate(case=_case_of("record_id")),
+                asker="asked_by__username",
+                record_kind="record_kind",
+                record_id="record_id",
+                content="content",
+                case="case",
+            ),
+        )
+    )
+
+
+def booked(wanted: Wanted) -> QuerySet[Any] | None:
+    target = wanted.target
+    if wanted.two or (target is not None and not target.order_ids):
+        return None
+    rows = by_actor(LedgerEntry.objects.filter(actor__startswith=PERSON), wanted)
+    if target is not None:
+        rows = rows.filter(order_id__in=target.order_ids)
+    if wanted.hand:
+        rows = rows.filter(job_id__isnull=True)
+    return rows.annotate(
+        row_data=JSONObject(
+            old="from_account",
+            new="to_account",
+            amount_minor="amount_minor",
+            currency="currency",
+            order_id="order_id",
+            job_id="job_id",
+            reason="reason",
+        )
+    )
+
+
+def exported(wanted: Wanted) -> QuerySet[Any] | None:
+    if wanted.two or wanted.money or wanted.target is not None:
+        return None
+    return by_actor(Export.objects.all(), wanted).annotate(
+        row_data=JSONObject(what="what", filters="filters", rows="row_count")
+    )
