@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -24,13 +25,18 @@ LOOKS = {
 def test_pictures_of_every_screen(house: House, name: str) -> None:
     troubled(house.stage)
     FOLDER.mkdir(exist_ok=True)
+    taken: Counter[str] = Counter()
     with house.desk(name) as desk:
         for path in SCREENS[name](house.stage):
             desk.opens(path)
             title = re.sub(r"[^a-z0-9]+", "-", desk.page.title().lower())[:50].strip("-")
             form = re.sub(r".*do=", "-", path) if "do=" in path else ""
+            called = f"{name}-{title}{form}"
+            taken[called] += 1
+            if taken[called] > 1:  # two looks at one page have one title
+                called += f"-{taken[called]}"
             for look, ((width, height), scheme) in LOOKS.items():
                 desk.page.set_viewport_size({"width": width, "height": height})
                 desk.page.emulate_media(color_scheme=scheme)
-                picture = FOLDER / f"{name}-{title}{form}-{look}.png"
+                picture = FOLDER / f"{called}-{look}.png"
                 desk.page.screenshot(path=picture, full_page=True)
