@@ -146,6 +146,8 @@ def _seals(request: DeskRequest) -> Seals:
 
 def _result(request: DeskRequest, check: SealCheck) -> tuple[str, str]:
     age = request.at - check.at
+    if not check.seals:
+        return "idle", "Nothing is sealed yet: a day is sealed when it is over"
     match check.result:
         case SealCheck.Result.BROKEN:
             days = words.plural(len(check.findings), "day is", "days are")

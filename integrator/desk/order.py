@@ -342,7 +342,7 @@ def _head(order: Order, units: list[ReturnItem], refunds: list[Refund]) -> dict[
     open_refund = next((one for one in refunds if one.status in REFUND_OPEN), None)
     said = stands(len(back), len(arrived), open_refund, where="of this order in return")
     in_doubt = open_refund is not None and open_refund.status == RefundStatus.IN_DOUBT
-    return {"says": said, "in_doubt": in_doubt}
+    return {"says": said, "in_doubt": in_doubt, "under_way": len(back)}
 
 
 def stands(units: int, arrived: int, open_refund: Refund | None, *, where: str) -> str:

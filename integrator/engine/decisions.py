@@ -49,10 +49,18 @@ def ask(case: Case, action: Action, *, data: Mapping[str, Any], trace: Trace, by
     """Ask for the second person, bound to what is decided and what is at stake at this moment.
 
     The note stays a note of the case, so that it can be erased. UnableToDecide while its step is
-    tried again: it may be doing just now what two people would decide.
+    tried again: it may be doing just now what two people would decide. Also when exactly this was
+    asked and nobody has answered: a second press is no second question.
     """
     assert action.approval, f"{action.key} is decided by one person"
     _refuse_if_not_now(case, action)
+    asked = {key: value for key, value in data.items() if key != "note"}
+    question = {"case": case.pk, "action": action.key, "data": asked, **_at_stake(case)}
+    for waiting in Approval.objects.filter(
+        record_kind="case", record_id=case.pk, state=ApprovalState.ASKED
+    ):
+        if {**question, "facts": case.facts}.items() <= waiting.content.items():
+            raise UnableToDecide("This was asked already: it waits for the second person")
     written = str(data.get("note", ""))
     event = cases.note(case, text=written, trace=trace, by=by) if written else None
     return approvals.ask(
@@ -60,10 +68,7 @@ def ask(case: Case, action: Action, *, data: Mapping[str, Any], trace: Trace, by
         record_kind="case",
         record_id=case.pk,
         content={
-            "case": case.pk,
-            "action": action.key,
-            "data": {key: value for key, value in data.items() if key != "note"},
-            **_at_stake(case),
+            **question,
             "facts": case.facts,
             "note_event": event.pk if event is not None else None,
         },

@@ -278,6 +278,8 @@ def record(work: Work, told: Told) -> Evidence:
     record_.connection = Connection.objects.get(pk=record_.connection_id)
     if told.done:
         return_complete(record_, trace=work.trace)
+    if not told.transactions and not told.done:
+        return {"nothing": "no new payment is proved, and not everything of it is done"}
     return {"transactions": list(told.transactions), "done": told.done}
 
 

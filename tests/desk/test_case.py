@@ -504,6 +504,29 @@ def test_a_form_returns_to_the_page_it_came_from_and_to_no_other_site(
     assert away.url == f"/cases/{case.pk}/"
 
 
+# --- Two people -----------------------------------------------------------------------------------
+
+
+def test_a_question_for_a_second_person_is_asked_once(
+    at: datetime, as_: Callable[[str], Client]
+) -> None:
+    """Two presses, or two tabs, are one question; another amount or reference is another one."""
+    order = factories.order("DE-70001", at)
+    case = factories.case(
+        "REFUND_BY_HAND", at, order_id=order.pk, money_minor=8925, currency="EUR"
+    )
+    client, address = as_("fiona"), f"/cases/{case.pk}/act/paid_by_hand/"
+    answers = [
+        client.post(address, {"reference": reference, "note": "from the bank"})
+        for reference in ("BANK-1", "BANK-1", "BANK-2")
+    ]
+
+    assert [one.status_code for one in answers] == [302, 409, 302]
+    assert "This was asked already" in answers[1].content.decode()
+    asked = Approval.objects.filter(record_id=case.pk).order_by("id")
+    assert [one.content["data"]["reference"] for one in asked] == ["BANK-1", "BANK-2"]
+
+
 # --- Thirty seconds -------------------------------------------------------------------------------
 
 
