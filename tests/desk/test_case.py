@@ -512,9 +512,7 @@ def test_a_question_for_a_second_person_is_asked_once(
 ) -> None:
     """Two presses, or two tabs, are one question; another amount or reference is another one."""
     order = factories.order("DE-70001", at)
-    case = factories.case(
-        "REFUND_BY_HAND", at, order_id=order.pk, money_minor=8925, currency="EUR"
-    )
+    case = factories.case("REFUND_BY_HAND", at, order_id=order.pk, money_minor=8925, currency="EUR")
     client, address = as_("fiona"), f"/cases/{case.pk}/act/paid_by_hand/"
     answers = [
         client.post(address, {"reference": reference, "note": "from the bank"})
