@@ -80,11 +80,19 @@ def change_figure(
 
 
 def found_there(work: Work, client: Scayle) -> Posted | None:
-    """Whether the shop took what is under way: only our date on its row proves it."""
+    """Whether the shop took what is under way: only our date on its row proves it.
+
+    An article the shop has no more shows nothing: sent again it is refused, and its case says why.
+    """
     kept = under_way(work)
     if kept is None:
         return None
-    seen = _look(client, str(kept["variant"]), str(kept["warehouse"]))
+    try:
+        seen = _look(client, str(kept["variant"]), str(kept["warehouse"]))
+    except Refused as error:
+        if error.status != 404:
+            raise
+        return None
     if seen is None or seen.changed_at != _date_of(kept):
         return None
     return _posted(kept, seen)

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.html import strip_tags
 
 from fulfilment.models import StockMovement
-from tests.journeys.causes import SKU
+from tests.journeys.causes import SKU, STOCKS
 from tests.story import Row, Stage
 
 
@@ -117,3 +117,20 @@ def test_the_warehouse_overrules_what_was_decided_here(stage: Stage) -> None:
 
     assert stage.movements(rma)[-2:] == ["QUARANTINE>RECEIVED", "RECEIVED>SELLABLE"]
     assert stage.sellable(SKU) == stage.stock_there(SKU)["truth"]
+
+
+@pytest.mark.requirement("R009")
+def test_an_article_deleted_while_we_were_not_sure_is_named_as_that(stage: Stage) -> None:
+    """Nobody can look up any more what became of the figure; the shop's refusal is clear enough."""
+    order = stage.sold("JKT-NVY-M")
+    rma = stage.comes_back(order)
+    stage.breaks("scayle", STOCKS, "drop_after", times=1)
+    stage.checks_only(rma, 0, restockable=True)
+    stage.deliver()
+    stage.passes(minutes=1)
+    for endpoint in (STOCKS, STOCKS.replace("POST", "GET")):
+        stage.breaks("scayle", endpoint, "error", status=404)
+    stage.passes(minutes=30, step=2)
+
+    assert "RESTOCK_FAILED" in stage.open_cases()
+    assert "RESTOCK_IN_DOUBT" not in stage.open_cases()
