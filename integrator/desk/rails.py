@@ -11,7 +11,7 @@ from fulfilment.states import Bucket
 from integrator.desk import words
 from integrator.models import Transition
 from returns.models import ReturnItem
-from returns.shapes import Method
+from returns.shapes import Method, Resolution
 from returns.states import Custody, Disposition, Money
 
 CUSTODY_STEPS: tuple[tuple[Custody, str], ...] = (
@@ -69,7 +69,7 @@ def unit_of(
     return Unit(
         item=item,
         custody=_custody(item, times, verdict, list(movements), at),
-        money=_money(item, times, at),
+        money=_no_money(item) or _money(item, times, at),
         verdict=verdict,
     )
 
@@ -103,9 +103,24 @@ def _custody(
     if item.method == Method.KEPT:
         return [*stops, Stop("Kept by the customer", "nothing comes back", "done")]
     if closed:
-        when = _when(times.get((item.pk, "custody", Custody.CLOSED.value)), at)
-        return [*stops, Stop("Closed", when, "block")]
+        return [*stops, _end(item, times, movements, checked=place == len(steps) - 1, at=at)]
     return _mark_here([*stops, _shelf(item, movements, at)], blocked=bool(item.blocked_by))
+
+
+def _end(
+    item: ReturnItem,
+    times: Reached,
+    movements: list[StockMovement],
+    *,
+    checked: bool,
+    at: datetime,
+) -> Stop:
+    """Where a unit of which nothing more will come has ended. One that never came was cut short."""
+    shelf = _shelf(item, movements, at)
+    if shelf.css == "done":
+        return shelf
+    when = _when(times.get((item.pk, "custody", Custody.CLOSED.value)), at)
+    return Stop("Closed", when, "done" if checked else "block")
 
 
 def _shelf(item: ReturnItem, movements: list[StockMovement], at: datetime) -> Stop:
@@ -121,6 +136,17 @@ def _shelf(item: ReturnItem, movements: list[StockMovement], at: datetime) -> St
     label = {"SELLABLE": "On sale", "QUARANTINE": "Put aside", "WRITTEN_OFF": "Written off"}
     place = f", {last.location}" if last.location is not None else ""
     return Stop(label[last.to_bucket], f"{_when(last.at, at)}{place}", "done")
+
+
+def _no_money(item: ReturnItem) -> list[Stop]:
+    """The one stop where none will move; nothing where some may."""
+    if item.money != Money.NONE:
+        return []
+    if item.resolution == Resolution.EXCHANGE:
+        return [Stop("No money", "goods are sent instead", "done")]
+    if item.custody == Custody.CLOSED:
+        return [Stop("No money", "none was paid", "done")]
+    return []
 
 
 def _money(item: ReturnItem, times: Reached, at: datetime) -> list[Stop]:

@@ -93,6 +93,40 @@ def test_a_received_unit_waits_for_its_check_and_is_not_on_sale(
     assert custody[3:] == [("done", "Received"), ("here", "Checked"), ("next", "On sale")]
 
 
+@pytest.mark.parametrize(
+    ("reached", "end"),
+    [(Custody.INSPECTED, ("done", "On sale")), (Custody.AUTHORISED, ("block", "Closed"))],
+)
+def test_a_closed_unit_ends_where_it_lies_or_was_cut_short(
+    order: Order,
+    at: datetime,
+    as_: Callable[[str], Client],
+    reached: Custody,
+    end: tuple[str, str],
+) -> None:
+    """That a return is completed is no reason for red."""
+    made = factories.return_of(order, "RMA1", at, reached=reached)
+    for unit in made.items.all():
+        move(unit, "custody", Custody.CLOSED, reason="completed", trace=factories.trace(at))
+
+    custody, money = rails(as_("carla").get(f"/orders/{order.pk}/").content.decode())[:2]
+
+    assert custody[-1] == end
+    assert money == [("done", "No money")]
+
+
+def test_goods_instead_of_money_are_no_money_that_is_still_to_come(
+    order: Order, at: datetime, as_: Callable[[str], Client]
+) -> None:
+    made = factories.return_of(order, "RMA1", at)
+    made.items.update(resolution="EXCHANGE")
+
+    html = as_("carla").get(f"/orders/{order.pk}/").content.decode()
+
+    assert rails(html)[1] == [("done", "No money")]
+    assert "goods are sent instead" in html
+
+
 def test_a_refund_in_doubt_is_drawn_as_doubt_not_as_done(
     order: Order, at: datetime, as_: Callable[[str], Client]
 ) -> None:
