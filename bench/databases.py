@@ -14,6 +14,8 @@ from psycopg import sql
 
 OURS = "bench_ours"
 PEERS = "bench_peers"
+LARGE, SMALL = "bench_large", "bench_small"
+ALL = (OURS, PEERS, LARGE, SMALL)
 _LOCK = 7_310_900  # one run at a time per server: two would spoil each other's figures
 _CONTROL_SECONDS = 2.0
 _CONTROL_PROCESSES = 2
@@ -30,7 +32,7 @@ def connect(name: str) -> psycopg.Connection[tuple]:  # type: ignore[type-arg]
 
 @contextmanager
 def made() -> Iterator[None]:
-    """Both databases, empty, for the length of a run."""
+    """All databases, empty, for the length of a run."""
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as server:
         if not server.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK]).fetchone()[0]:
             raise SystemExit("Another benchmark is running on this database server.")
@@ -38,7 +40,7 @@ def made() -> Iterator[None]:
         if commit != "on":
             raise SystemExit(f"synchronous_commit is {commit}: these figures need it on.")
         _drop(server)
-        for name in (OURS, PEERS):
+        for name in ALL:
             server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         try:
             yield
@@ -47,7 +49,7 @@ def made() -> Iterator[None]:
 
 
 def _drop(server: psycopg.Connection[tuple]) -> None:  # type: ignore[type-arg]
-    for name in (OURS, PEERS):
+    for name in ALL:
         server.execute(
             sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
         )
