@@ -29,7 +29,12 @@ _RECORDS = {
     "exchange": "replacement",
     "batch_item": "posting",
 }
-_SET_UP = {"retailer": "retailer", "location": "location", "connection": "connection"}
+_SET_UP = {
+    "retailer": "retailer",
+    "location": "location",
+    "connection": "connection",
+    "alert_receiver": "receiver of alerts",
+}
 _ACTORS = {"configure": "Set-up on the server", "command": "Command on the server"}
 
 
@@ -298,6 +303,7 @@ _SAYS: dict[str, Callable[[Row, Known], Entry]] = {
     "connection": _set,
     "location": _set,
     "retailer": _set,
+    "alert_receiver": _set,
     "role": _granted,
     "export": _exported,
 }

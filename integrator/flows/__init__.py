@@ -47,6 +47,7 @@ from integrator.flows import (
     take_return,
     tell_exchange,
     tell_failed_refund,
+    tell_receiver,
     watch_exchanges,
 )
 from integrator.flows.kinds import CASE_KINDS
@@ -162,9 +163,9 @@ ROUTES: Routes = {
     "decided:settle_difference": [settle_difference.FLOW],
     "decided:leave_as_paid": [settle_difference.LEAVE],
     # What must be told at once
-    "case:OPENED": [alert.FLOW],
-    "case:REOPENED": [alert.FLOW],
-    "case:ESCALATED": [alert.FLOW],
+    "case:OPENED": [alert.FLOW, tell_receiver.FLOW],
+    "case:REOPENED": [alert.FLOW, tell_receiver.FLOW],
+    "case:ESCALATED": [alert.FLOW, tell_receiver.FLOW],
 }
 
 # Facts of our own: a flow says that something is to be looked at, no platform and no clock does.

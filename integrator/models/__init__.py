@@ -1,5 +1,6 @@
 """The engine's tables. Retail's own records live in fulfilment, returns and finance."""
 
+from integrator.models.alerts import AlertReceiver
 from integrator.models.audit import Export, Seal, SealCheck
 from integrator.models.batches import Batch, BatchItem
 from integrator.models.cases import Case, CaseEvent, Note
@@ -19,6 +20,7 @@ from integrator.models.states import (
 from integrator.models.views import SavedView
 
 __all__ = [
+    "AlertReceiver",
     "Approval",
     "ApprovalState",
     "Attempt",
