@@ -17,6 +17,7 @@ RECORDS: Mapping[str, str] = {
     "case": "integrator.Case",
     "case_event": "integrator.CaseEvent",
     "connection": "integrator.Connection",
+    "digest": "integrator.Digest",
     "job": "integrator.Job",
     "mapping": "integrator.Mapping",
     "message": "integrator.Message",

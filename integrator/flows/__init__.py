@@ -40,6 +40,7 @@ from integrator.flows import (
     restock,
     retake_returns,
     review_message,
+    send_digest,
     settle_difference,
     show_in_transit,
     sweep_returngo,
@@ -166,6 +167,7 @@ ROUTES: Routes = {
     "case:OPENED": [alert.FLOW, tell_receiver.FLOW],
     "case:REOPENED": [alert.FLOW, tell_receiver.FLOW],
     "case:ESCALATED": [alert.FLOW, tell_receiver.FLOW],
+    "digest.state:DUE": [send_digest.FLOW],
 }
 
 # Facts of our own: a flow says that something is to be looked at, no platform and no clock does.

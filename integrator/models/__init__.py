@@ -1,6 +1,6 @@
 """The engine's tables. Retail's own records live in fulfilment, returns and finance."""
 
-from integrator.models.alerts import AlertReceiver
+from integrator.models.alerts import AlertChoice, AlertReceiver, Digest
 from integrator.models.audit import Export, Seal, SealCheck
 from integrator.models.batches import Batch, BatchItem
 from integrator.models.cases import Case, CaseEvent, Note
@@ -15,11 +15,13 @@ from integrator.models.states import (
     BatchState,
     CaseState,
     ConnectionState,
+    DigestState,
     JobState,
 )
 from integrator.models.views import SavedView
 
 __all__ = [
+    "AlertChoice",
     "AlertReceiver",
     "Approval",
     "ApprovalState",
@@ -34,6 +36,8 @@ __all__ = [
     "Connection",
     "ConnectionState",
     "Cursor",
+    "Digest",
+    "DigestState",
     "Export",
     "Heartbeat",
     "Job",

@@ -40,6 +40,7 @@ LISTS = (
     "/mappings/",
     "/mappings/?tab=all",
     "/people/",
+    "/my-alerts/",
     "/off-sale/",
     "/figures/",
     "/figures/rows/cases-opened/",

@@ -25,6 +25,7 @@ EXPECTED = {
     "queue": "queue.see",
     "view_save": "queue.see",  # one's own views; whose queue, the view itself decides
     "view_change": "queue.see",
+    "my_alerts": "queue.see",  # one's own
     "case": "case.see",
     "cases": "case.see",
     "case_act": "case.see",
