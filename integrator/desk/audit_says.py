@@ -145,6 +145,8 @@ def _second(row: Row, data: dict[str, Any], did: str, known: Known, **more: Any)
             two=True,
             **more,
         )
+    if data["record_kind"] == "role_change":
+        return _role(row, content, did, **more)
     case, key = data["case"], str(content.get("action", ""))
     return _entry(
         row,
@@ -278,6 +280,26 @@ def _granted(row: Row, known: Known) -> Entry:
         about=str(data["person"] or "(somebody who is gone)"),
         href=reverse("people"),
         changes=(change,),
+    )
+
+
+def _role(row: Row, content: dict[str, Any], did: str, **more: Any) -> Entry:
+    """A role that was asked for, or the answer."""
+    role = str(content.get("role", ""))
+    label = str(Role(role).label) if role in Role.values else role
+    gives, last = bool(content.get("gives")), content.get("last_day")
+    got = f"{label} until {last}" if last else label
+    asked = f"“{content.get('reason', '')}”"
+    why = f"{more.pop('why')}: {asked}" if "why" in more else asked
+    return _entry(
+        row,
+        f"{did} to {'give' if gives else 'take'} a role",
+        about=str(content.get("person", "")),
+        href=reverse("people"),
+        changes=(Change("role", "" if gives else label, got if gives else "none"),),
+        two=True,
+        why=why,
+        **more,
     )
 
 

@@ -6,7 +6,7 @@ from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_POST, require_safe
 
 from integrator.desk.auth import DeskRequest, needs
 from integrator.engine import choices
@@ -14,18 +14,26 @@ from integrator.models import AlertChoice, AlertReceiver, Retailer
 from integrator.roles import Role
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+@require_safe
 @needs("queue.see")
 def my_alerts(request: DeskRequest) -> HttpResponse:
     """The choice, where mail goes, and which systems are told of the same roles' exceptions."""
-    error = ""
-    if request.method == "POST":
-        wanted = request.POST.get("when", "")
-        if wanted in AlertChoice.When.values:
-            AlertChoice.objects.update_or_create(person=request.user, defaults={"when": wanted})
-            messages.success(request, "Saved: it holds from now on")
-            return HttpResponseRedirect(reverse("my_alerts"))
-        error = "Choose how you want to be told"
+    return _show(request)
+
+
+@require_POST
+@needs("queue.see")
+def save(request: DeskRequest) -> HttpResponse:
+    """Keep how this person wants to be told."""
+    wanted = request.POST.get("when", "")
+    if wanted not in AlertChoice.When.values:
+        return _show(request, error="Choose how you want to be told")
+    AlertChoice.objects.update_or_create(person=request.user, defaults={"when": wanted})
+    messages.success(request, "Saved: it holds from now on")
+    return HttpResponseRedirect(reverse("my_alerts"))
+
+
+def _show(request: DeskRequest, *, error: str = "") -> HttpResponse:
     chosen = AlertChoice.objects.filter(person=request.user).values_list("when", flat=True).first()
     receivers = AlertReceiver.objects.filter(is_on=True, role__in=request.roles)
     context = {

@@ -22,6 +22,7 @@ RECORDS: Mapping[str, str] = {
     "mapping": "integrator.Mapping",
     "message": "integrator.Message",
     "retailer": "integrator.Retailer",
+    "role_change": "integrator.RoleChange",
     "seal": "integrator.Seal",
     "location": "fulfilment.Location",
     "customer": "fulfilment.Customer",

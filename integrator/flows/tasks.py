@@ -14,6 +14,7 @@ from django.db import connection as database
 from django.db import transaction
 from django_q.tasks import async_task
 
+from integrator import staff
 from integrator.engine import (
     batches,
     by_hand,
@@ -28,7 +29,7 @@ from integrator.engine import (
 from integrator.engine.cases import escalate
 from integrator.engine.flow import LOCAL
 from integrator.engine.states import Trace
-from integrator.flows import CASE_KINDS, QUEUES, ROUTES, SCHEDULE, send_digest
+from integrator.flows import CASE_KINDS, QUEUES, ROUTES, SCHEDULE, alert, send_digest
 from integrator.platforms import PLATFORMS
 
 DAILY_SETTINGS = {
@@ -61,7 +62,7 @@ def tick(**_: object) -> int:
 
 def minute(*, at: datetime) -> int:
     """What time alone brings about: what is due, batches that close, cases that rise, lateness,
-    the seal of the day that is over, and the summary of the day that begins.
+    the seal of the day that is over, the summary of the day that begins, and roles that end.
     """
     fired = timer.fire(SCHEDULE, at=at)
     batches.close_due(at=at)
@@ -72,6 +73,7 @@ def minute(*, at: datetime) -> int:
     worker.report_late(ROUTES, at=at)
     seal_checks.daily(at=at)
     send_digest.due(at=at)
+    staff.end_due(today=at.astimezone(alert.clock_of_the_house()).date(), at=at)
     return fired
 
 

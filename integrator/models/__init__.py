@@ -8,7 +8,7 @@ from integrator.models.configuration import Approval, Mapping, MappingKind, Poli
 from integrator.models.connections import Connection, Cursor, RateWindow, Retailer
 from integrator.models.facts import Link, Message, Payload, Stranger, Transition
 from integrator.models.jobs import Attempt, Heartbeat, Job
-from integrator.models.people import RoleGrant
+from integrator.models.people import RoleChange, RoleGrant
 from integrator.models.states import (
     ApprovalState,
     BatchItemState,
@@ -51,6 +51,7 @@ __all__ = [
     "PolicyVersion",
     "RateWindow",
     "Retailer",
+    "RoleChange",
     "RoleGrant",
     "SavedView",
     "Seal",

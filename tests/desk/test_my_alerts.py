@@ -44,7 +44,9 @@ def test_a_person_chooses_for_themselves_alone(
     page = as_("fiona").get("/my-alerts/").content.decode()
     assert re.search(r'value="DIGEST" checked', page)
 
-    answer = as_("fiona").post("/my-alerts/", {"when": "AT_ONCE", "person": people["frank"].pk})
+    answer = as_("fiona").post(
+        "/my-alerts/save/", {"when": "AT_ONCE", "person": people["frank"].pk}
+    )
 
     assert (answer.status_code, answer["Location"]) == (302, "/my-alerts/")
     assert list(AlertChoice.objects.values_list("person__username", "when")) == [
@@ -57,7 +59,7 @@ def test_a_person_chooses_for_themselves_alone(
 def test_what_is_no_choice_is_said_and_not_kept(
     as_: Callable[[str], Client], sent: dict[str, str]
 ) -> None:
-    answer = as_("fiona").post("/my-alerts/", sent)
+    answer = as_("fiona").post("/my-alerts/save/", sent)
 
     assert answer.status_code == 422
     assert "Choose how you want to be told" in read(answer)
