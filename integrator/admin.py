@@ -8,7 +8,7 @@ staff flags: a superuser without the role is refused like anyone.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.contrib.admin import AdminSite, ModelAdmin
 from django.contrib.auth.admin import UserAdmin
@@ -16,10 +16,12 @@ from django.contrib.auth.forms import AdminUserCreationForm
 from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 
 from fulfilment.models import Location
 from integrator import policy
+from integrator.login import lacks_second_factor
 from integrator.models import Connection, Mapping, PolicyVersion, Retailer
 from integrator.roles import Role
 
@@ -34,15 +36,17 @@ class ConfigurationSite(AdminSite):
     enable_nav_sidebar = False
 
     def has_permission(self, request: HttpRequest) -> bool:
-        return policy.may(request.user, "configuration.change") or policy.may(
-            request.user, "people.change"
-        )
+        roles = policy.roles_of(request.user)
+        holds = roles & (policy.VERBS["configuration.change"] | policy.VERBS["people.change"])
+        return bool(holds) and not lacks_second_factor(cast(User, request.user), roles)
 
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Strangers sign in where everybody does; people without the role are told so."""
         if request.user.is_authenticated:
+            if lacks_second_factor(request.user, policy.roles_of(request.user)):
+                return redirect("mfa_activate_totp")
             return TemplateResponse(
                 request, "403.html", {"said": "Set-up is for integration admins."}, status=403
             )

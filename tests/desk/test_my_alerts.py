@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core import mail
 from django.db import connection as database
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -87,6 +88,26 @@ def test_the_page_says_where_mail_goes_and_who_else_is_told(
     assert "Warehouse" not in said
     assert "Old channel" not in said
     assert "a-secret-path" not in answer.content.decode()
+
+
+def test_people_enter_their_own_address(
+    people: dict[str, User], as_: Callable[[str], Client]
+) -> None:
+    """Nobody does it for them: who could set another's address could sign in as them."""
+    fiona = as_("fiona")
+    assert 'href="/accounts/email/"' in fiona.get("/my-alerts/").content.decode()
+    assert fiona.get("/accounts/email/").status_code == 200
+
+    form = {"action_add": "", "email": "fiona@demo-sport.test"}
+    fiona.post("/accounts/email/", form)
+    assert User.objects.get(username="fiona").email == ""
+    (letter,) = mail.outbox
+    assert letter.to == ["fiona@demo-sport.test"]
+    link = re.search(r"/accounts/confirm-email/\S+", str(letter.body))
+    assert link
+    fiona.post(link[0])
+
+    assert User.objects.get(username="fiona").email == "fiona@demo-sport.test"
 
 
 def test_who_has_no_role_has_no_alerts(as_: Callable[[str], Client]) -> None:
