@@ -8,20 +8,20 @@ staff flags: a superuser without the role is refused like anyone.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
-from django import forms
 from django.contrib.admin import AdminSite, ModelAdmin
 from django.contrib.auth.admin import UserAdmin
-from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.forms import AdminUserCreationForm
+from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 
 from fulfilment.models import Location
 from integrator import policy
+from integrator.login import lacks_second_factor
 from integrator.models import Connection, Mapping, PolicyVersion, Retailer
 from integrator.roles import Role
 
@@ -36,15 +36,17 @@ class ConfigurationSite(AdminSite):
     enable_nav_sidebar = False
 
     def has_permission(self, request: HttpRequest) -> bool:
-        return policy.may(request.user, "configuration.change") or policy.may(
-            request.user, "people.change"
-        )
+        roles = policy.roles_of(request.user)
+        holds = roles & (policy.VERBS["configuration.change"] | policy.VERBS["people.change"])
+        return bool(holds) and not lacks_second_factor(cast(User, request.user), roles)
 
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Strangers sign in where everybody does; people without the role are told so."""
         if request.user.is_authenticated:
+            if lacks_second_factor(request.user, policy.roles_of(request.user)):
+                return redirect("mfa_activate_totp")
             return TemplateResponse(
                 request, "403.html", {"said": "Set-up is for integration admins."}, status=403
             )
@@ -142,62 +144,32 @@ class MappingAdmin(ReadOnly):
     )
 
 
-class PersonForm(UserChangeForm):
-    """A person's name and roles. Pairs of roles that would let one person act alone are refused."""
-
-    roles = forms.MultipleChoiceField(
-        choices=Role.choices, required=False, widget=forms.CheckboxSelectMultiple
-    )
-
-    class Meta(UserChangeForm.Meta):
-        fields: ClassVar[Any] = (
-            "username",
-            "password",
-            "first_name",
-            "last_name",
-            "email",
-            "is_active",
-        )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if self.instance.pk:
-            names = self.instance.groups.values_list("name", flat=True)
-            self.fields["roles"].initial = sorted(set(names) & set(Role.values))
-
-    def clean_roles(self) -> list[str]:
-        chosen: list[str] = self.cleaned_data["roles"]
-        for pair in policy.TOXIC:
-            if pair <= set(chosen):
-                names = " and ".join(sorted(str(Role(role).label) for role in pair))
-                raise forms.ValidationError(
-                    f"One person cannot be {names}: who asks for money must not agree to it."
-                )
-        return chosen
-
-
 class NewPersonForm(AdminUserCreationForm):
-    """A new account. Its roles are given on the next page."""
+    """A new account. Its roles are asked for on the page *People*."""
 
     class Meta(AdminUserCreationForm.Meta):
         fields = ("username",)
 
 
 class PersonAdmin(Guarded, UserAdmin):
-    """People and their roles. Staff and superuser flags grant nothing, so they are not offered."""
+    """Accounts. Their roles, and leaving, are on *People*: there it takes a second person.
+
+    Who holds a role keeps name, address and password in their own hands: whoever could set these
+    could sign in as somebody else, and agree with themselves.
+    """
 
     verb = "people.change"
     can_add = True
-    form = PersonForm
     add_form = NewPersonForm
     list_display = ("username", "first_name", "last_name", "role_names", "is_active")
     list_filter = ("is_active",)
     filter_horizontal = ()
     fieldsets = (
         (None, {"fields": ("username", "password")}),
-        ("Person", {"fields": ("first_name", "last_name", "email", "is_active")}),
-        ("Roles", {"fields": ("roles",)}),
+        ("Person", {"fields": ("first_name", "last_name", "email")}),
+        ("On the page People", {"fields": ("role_names", "is_active")}),
     )
+    readonly_fields = ("role_names", "is_active")
 
     def role_names(self, user: User) -> str:
         names = {group.name for group in user.groups.all()}
@@ -206,15 +178,21 @@ class PersonAdmin(Guarded, UserAdmin):
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).prefetch_related("groups")
 
-    @transaction.atomic
-    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
-        super().save_model(request, obj, form, change)
-        if "roles" in form.cleaned_data:
-            groups = [
-                Group.objects.get_or_create(name=role)[0] for role in form.cleaned_data["roles"]
-            ]
-            others = obj.groups.exclude(name__in=Role.values)
-            obj.groups.set([*groups, *others])
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        fields = tuple(super().get_readonly_fields(request, obj))
+        return (*fields, "username", "email") if _holds_a_role(obj) else fields
+
+    def user_change_password(
+        self, request: HttpRequest, id: str, form_url: str = ""
+    ) -> HttpResponse:
+        if _holds_a_role(self.get_object(request, id)):
+            said = "Who holds a role sets a new password themselves, by e-mail."
+            return TemplateResponse(request, "403.html", {"said": said}, status=403)
+        return super().user_change_password(request, id, form_url)
+
+
+def _holds_a_role(user: User | None) -> bool:
+    return user is not None and user.groups.filter(name__in=Role.values).exists()
 
 
 site = ConfigurationSite(name="admin")

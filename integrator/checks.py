@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import pgtrigger
+from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connection as database
+
+from integrator.roles import Role
 
 
 def declared_triggers() -> dict[tuple[str, str], str]:
@@ -49,4 +52,18 @@ def triggers_are_installed(
         )
         for (table, name), label in sorted(declared_triggers().items())
         if not installed.get((table, name), False)
+    ]
+
+
+@register(Tags.security)
+def roles_with_a_second_factor_exist(app_configs: Any, **_: Any) -> list[CheckMessage]:
+    """A role with a typing error would go without the second factor that somebody meant it to."""
+    return [
+        Error(
+            f"MFA_ROLES names {word.lower()!r}, which is no role.",
+            hint=f"Write some of {', '.join(Role.values).lower()}, separated by commas.",
+            id="integrator.E002",
+        )
+        for word in settings.MFA_ROLES
+        if word not in Role.values
     ]

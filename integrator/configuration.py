@@ -21,9 +21,12 @@ from integrator.engine import choices, limits, mappings, secrets
 from integrator.engine.errors import Misconfigured
 from integrator.engine.money import EXPONENTS
 from integrator.engine.states import Trace
-from integrator.models import Connection, Cursor, MappingKind, Retailer
+from integrator.flows.kinds import CASE_KINDS
+from integrator.flows.tell_receiver import key_of
+from integrator.models import AlertReceiver, Connection, Cursor, MappingKind, Retailer
 from integrator.models import Mapping as MappingRow
 from integrator.platforms import PLATFORMS
+from integrator.roles import Role
 
 
 class UnableToConfigure(Exception):
@@ -52,6 +55,7 @@ def apply(content: Mapping[str, Any], *, trace: Trace, dry_run: bool = False) ->
         connections = _connections(retailer, content, said)
         _policy(retailer, content, trace, said)
         _mappings(connections, content, trace, said)
+        _receivers(retailer, content, said)
         if dry_run:
             transaction.set_rollback(True)
     limits.forget()
@@ -168,13 +172,10 @@ def _base_url(url: str, where: str) -> str:
 
 def _secrets(row: Connection, table: Mapping[str, Any], where: str, said: list[str]) -> bool:
     """Secrets are named ``{api_key = "NAME_OF_A_VARIABLE"}`` and read from the environment."""
-    wanted = {}
-    for name, variable in table.get("secrets", {}).items():
-        if variable not in os.environ:
-            raise UnableToConfigure(
-                f"{where}.secrets.{name}: the environment has no variable {variable}"
-            )
-        wanted[name] = os.environ[variable]
+    wanted = {
+        name: _variable(variable, f"{where}.secrets.{name}")
+        for name, variable in table.get("secrets", {}).items()
+    }
     if not wanted or _known_secrets(row) == wanted:
         return False
     row.secrets = secrets.seal(wanted)
@@ -183,7 +184,13 @@ def _secrets(row: Connection, table: Mapping[str, Any], where: str, said: list[s
     return True
 
 
-def _known_secrets(row: Connection) -> dict[str, str] | None:
+def _variable(name: str, where: str) -> str:
+    if name not in os.environ:
+        raise UnableToConfigure(f"{where}: the environment has no variable {name}")
+    return os.environ[name]
+
+
+def _known_secrets(row: Connection | AlertReceiver) -> dict[str, str] | None:
     """None when no key of ours opens them: they are then set anew, which is what mends it."""
     try:
         return secrets.read(row)
@@ -246,3 +253,74 @@ def _mappings(
         )
         before = known.ours if known is not None else None
         said.append(f"mapping {slug} {kind.lower()} {theirs!r}: {before!r} → {ours!r}")
+
+
+def _receivers(retailer: Retailer, content: Mapping[str, Any], said: list[str]) -> None:
+    """Systems of the retailer's that are told of cases. Who is not named any more is off."""
+    named = []
+    for number, table in enumerate(content.get("alert_receiver", [])):
+        where = f"alert_receiver[{number}]"
+        slug = str(_take(table, "slug", where))
+        if slug in named:
+            raise UnableToConfigure(f"{where}.slug: there are two receivers called {slug}")
+        named.append(slug)
+        wanted = _receiver(table, where)
+        row, created = AlertReceiver.objects.get_or_create(
+            retailer=retailer, slug=slug, defaults=wanted
+        )
+        if created:
+            said.append(f"alert receiver {slug}: added")
+        _update(row, wanted, f"alert receiver {slug}", said)
+        secret = {"secret": _signing_secret(table, where)}
+        if _known_secrets(row) != secret:
+            row.secrets = secrets.seal(secret)
+            row.save(update_fields=["secrets"])
+            said.append(f"alert receiver {slug}: secret set")
+    for row in AlertReceiver.objects.filter(retailer=retailer, is_on=True).exclude(slug__in=named):
+        _update(row, {"is_on": False}, f"alert receiver {row.slug}", said)
+
+
+def _receiver(table: Mapping[str, Any], where: str) -> dict[str, Any]:
+    role = str(_take(table, "role", where)).upper()
+    if role not in Role.values:
+        raise UnableToConfigure(f"{where}.role must be one of {', '.join(Role.values).lower()}")
+    kinds = _take(table, "kinds", where)
+    if kinds == "all":
+        kinds = []
+    elif not isinstance(kinds, list) or not kinds:
+        raise UnableToConfigure(f'{where}.kinds must be "all" or a list of kinds of cases')
+    for kind in kinds:
+        if not isinstance(kind, str) or kind not in CASE_KINDS:
+            raise UnableToConfigure(f"{where}.kinds: no kind of case is called {kind}")
+    private = table.get("private_network", False)
+    if not isinstance(private, bool):
+        raise UnableToConfigure(f"{where}.private_network must be true or false")
+    return {
+        "name": str(_take(table, "name", where)),
+        "role": role,
+        "kinds": sorted(set(kinds)),
+        "address": _address(str(_take(table, "address", where)), where),
+        "private_network": private,
+        "is_on": True,
+    }
+
+
+def _address(address: str, where: str) -> str:
+    parts = urlsplit(address)
+    if parts.scheme not in (("https", "http") if settings.DEMO else ("https",)):
+        raise UnableToConfigure(f"{where}.address must start with https://")
+    if not parts.hostname or parts.username is not None:
+        raise UnableToConfigure(f"{where}.address must be an https address without a password")
+    return address
+
+
+def _signing_secret(table: Mapping[str, Any], where: str) -> str:
+    """As Standard Webhooks wants it: ``whsec_`` and 24 to 64 bytes in base64."""
+    secret = _variable(str(_take(table, "secret", where)), f"{where}.secret")
+    try:
+        is_long_enough = 24 <= len(key_of(secret)) <= 64
+    except ValueError:
+        is_long_enough = False
+    if not is_long_enough:
+        raise UnableToConfigure(f"{where}.secret must be whsec_ and 24 to 64 bytes in base64")
+    return secret

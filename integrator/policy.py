@@ -46,6 +46,7 @@ VERBS: Mapping[str, frozenset[str]] = {
     "connection.change": frozenset({Role.ADMIN}),
     "configuration.change": frozenset({Role.ADMIN}),
     "people.change": frozenset({Role.ADMIN}),
+    "people.agree": frozenset({Role.ADMIN, Role.CONTROLLER}),
 }
 
 # The same verbs in the words of the business, for the page and the manual.
@@ -75,7 +76,8 @@ SAYS: Mapping[str, str] = {
     "loss.accept": "Accept a loss",
     "connection.change": "Pause a connection and start it again",
     "configuration.change": "Change connections, rules and settings",
-    "people.change": "Give people their roles",
+    "people.change": "Ask for people's roles, and let people leave",
+    "people.agree": "Agree to people's roles as the second person",
 }
 
 # Pairs nobody may hold together: who asks for money must not be the one who agrees to it.

@@ -306,10 +306,14 @@ ACCOUNT_ADAPTER = "integrator.login.ClosedAccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
+# People enter their own address, and it counts when they open the link that was sent there.
+ACCOUNT_CHANGE_EMAIL = True
 ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_RATE_LIMITS = {"login_failed": "20/m/ip,5/5m/key"}
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "Integrator"
+# Roles that open no page before a second factor is set up; checks.py looks at the names.
+MFA_ROLES = [word.upper() for word in _words("MFA_ROLES")]
 
 SESSION_COOKIE_AGE = 12 * 60 * 60
 

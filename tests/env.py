@@ -28,6 +28,7 @@ os.environ.update(
         "EMAIL_URL": "memorymail://",
         "DEFAULT_FROM_EMAIL": "",
         "ALERT_EMAILS": "",
+        "MFA_ROLES": "",
         "LOG_LEVEL": "WARNING",
     }
 )

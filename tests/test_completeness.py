@@ -326,11 +326,11 @@ def test_every_case_kind_is_opened_somewhere() -> None:
 def case_modules() -> list[ModuleType]:
     from finance import cases as of_finance
     from fulfilment import cases as of_fulfilment
-    from integrator.engine import by_hand, case_kinds, seal_cases
+    from integrator.engine import alert_cases, by_hand, case_kinds, seal_cases
     from returns import cases as of_returns
     from returns import exchange_cases as of_exchanges
 
-    kinds = [case_kinds, by_hand, seal_cases]
+    kinds = [case_kinds, by_hand, seal_cases, alert_cases]
     return [*kinds, of_finance, of_fulfilment, of_returns, of_exchanges]
 
 

@@ -16,7 +16,7 @@ from django.db.models.functions import Cast
 from fulfilment.models import Location
 from integrator.desk import audit_settings, audit_sources
 from integrator.desk.audit_sources import Wanted
-from integrator.models import Connection, Retailer
+from integrator.models import AlertReceiver, Connection, Retailer
 
 PAGE = 50
 
@@ -122,6 +122,15 @@ SOURCES = (
         "location",
         ("setting",),
         audit_settings.history_of(Location, "name", "authority"),
+        "pgh_created_at",
+        "pgh_id",
+    ),
+    Source(
+        "alert_receiver",
+        ("setting",),
+        audit_settings.history_of(
+            AlertReceiver, "name", "role", "kinds", "address", "private_network", "is_on"
+        ),
         "pgh_created_at",
         "pgh_id",
     ),

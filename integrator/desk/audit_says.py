@@ -29,7 +29,12 @@ _RECORDS = {
     "exchange": "replacement",
     "batch_item": "posting",
 }
-_SET_UP = {"retailer": "retailer", "location": "location", "connection": "connection"}
+_SET_UP = {
+    "retailer": "retailer",
+    "location": "location",
+    "connection": "connection",
+    "alert_receiver": "receiver of alerts",
+}
 _ACTORS = {"configure": "Set-up on the server", "command": "Command on the server"}
 
 
@@ -140,6 +145,8 @@ def _second(row: Row, data: dict[str, Any], did: str, known: Known, **more: Any)
             two=True,
             **more,
         )
+    if data["record_kind"] == "role_change":
+        return _role(row, content, did, **more)
     case, key = data["case"], str(content.get("action", ""))
     return _entry(
         row,
@@ -276,6 +283,26 @@ def _granted(row: Row, known: Known) -> Entry:
     )
 
 
+def _role(row: Row, content: dict[str, Any], did: str, **more: Any) -> Entry:
+    """A role that was asked for, or the answer."""
+    role = str(content.get("role", ""))
+    label = str(Role(role).label) if role in Role.values else role
+    gives, last = bool(content.get("gives")), content.get("last_day")
+    got = f"{label} until {last}" if last else label
+    asked = f"“{content.get('reason', '')}”"
+    why = f"{more.pop('why')}: {asked}" if "why" in more else asked
+    return _entry(
+        row,
+        f"{did} to {'give' if gives else 'take'} a role",
+        about=str(content.get("person", "")),
+        href=reverse("people"),
+        changes=(Change("role", "" if gives else label, got if gives else "none"),),
+        two=True,
+        why=why,
+        **more,
+    )
+
+
 def _exported(row: Row, known: Known) -> Entry:
     data = row.data
     chosen = [f"{name}: {value}" for name, value in data["filters"].items()]
@@ -298,6 +325,7 @@ _SAYS: dict[str, Callable[[Row, Known], Entry]] = {
     "connection": _set,
     "location": _set,
     "retailer": _set,
+    "alert_receiver": _set,
     "role": _granted,
     "export": _exported,
 }

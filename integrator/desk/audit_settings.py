@@ -38,7 +38,15 @@ def _by_context(rows: QuerySet[Any], wanted: Wanted) -> QuerySet[Any]:
     person = Concat(Value(PERSON), name, output_field=CharField())
     rows = rows.annotate(row_user=KeyTextTransform("user", "pgh_context__metadata"))
     rows = rows.annotate(
-        row_actor=Case(When(row_user__isnull=False, then=person), default=Value("configure"))
+        # What the clock ended says so itself.
+        row_actor=Case(
+            When(row_user__isnull=False, then=person),
+            default=Coalesce(
+                Cast(KeyTextTransform("actor", "pgh_context__metadata"), CharField()),
+                Value("configure"),
+            ),
+            output_field=CharField(),
+        )
     )
     if wanted.person is not None:
         rows = rows.filter(pgh_context__metadata__user=wanted.person.pk)

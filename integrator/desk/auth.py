@@ -8,11 +8,12 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, cast
 from zoneinfo import ZoneInfo
 
+from django.contrib import messages
 from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
@@ -21,6 +22,7 @@ from integrator import policy
 from integrator.desk import directory
 from integrator.engine import clock
 from integrator.engine.states import Trace
+from integrator.login import lacks_second_factor
 from integrator.roles import Role
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from integrator.desk.queue_wanted import Wanted
 
 P = ParamSpec("P")
+SECOND_FACTOR_FIRST = "Your role needs a second factor: set it up first"
 
 
 class DeskRequest(HttpRequest):
@@ -59,6 +62,9 @@ def needs(verb: str) -> Callable[[View[P]], Guarded[P]]:
                 return redirect_to_login(request.get_full_path())
             desk = cast(DeskRequest, request)
             desk.roles = policy.roles_of(request.user)
+            if lacks_second_factor(desk.user, desk.roles):
+                messages.warning(request, SECOND_FACTOR_FIRST)
+                return redirect("mfa_activate_totp")
             desk.at = clock.now()
             with timezone.override(ZoneInfo(directory.current(at=desk.at).timezone)):
                 if not desk.roles & holders:

@@ -69,7 +69,8 @@ def _says(event: CaseEvent, *, at: datetime) -> str:
         case CaseEvent.Kind.SOLVED:
             return _solved(data)
         case CaseEvent.Kind.ALERTED:
-            return f"sent an e-mail to {_role(data)}"
+            receiver = data.get("receiver")
+            return f"told {receiver}" if receiver else f"sent an e-mail to {_role(data)}"
     return _PLAIN[CaseEvent.Kind(event.kind)]
 
 

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from integrator import policy
+from integrator.desk import person
 from integrator.desk.auth import DeskRequest, may, needs
 from integrator.roles import Role
 
@@ -36,7 +37,6 @@ class Person:
 def people(request: DeskRequest) -> HttpResponse:
     """The policy as a table, in the words of the business, and the people behind the roles."""
     found = User.objects.prefetch_related("groups").order_by("-is_active", "username")[:SHOWN]
-    changes = may(request, "people.change")
     context = {
         "roles": [(role, str(role.label)) for role in Role],
         "rights": [
@@ -44,14 +44,15 @@ def people(request: DeskRequest) -> HttpResponse:
             for verb, holders in policy.VERBS.items()
         ],
         "mine": [role for role in Role if role.value in request.roles],
-        "people": [_person(request, one, changes=changes) for one in found],
-        "may_change": changes,
+        "people": [_person(request, one) for one in found],
+        "may_change": may(request, "people.change"),
+        "asked": person.asked_rows(request),
         "pairs": [_names(pair) for pair in policy.TOXIC],
     }
     return render(request, "desk/people.html", context)
 
 
-def _person(request: DeskRequest, user: User, *, changes: bool) -> Person:
+def _person(request: DeskRequest, user: User) -> Person:
     held = {group.name for group in user.groups.all()} & set(Role.values)
     symbol, state = _state(request, user, held)
     return Person(
@@ -60,7 +61,7 @@ def _person(request: DeskRequest, user: User, *, changes: bool) -> Person:
         symbol,
         state,
         next((_names(pair) for pair in policy.TOXIC if pair <= held), ""),
-        reverse("admin:auth_user_change", args=[user.pk]) if changes else "",
+        reverse("person", args=[user.pk]),
     )
 
 

@@ -8,6 +8,7 @@ under.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from django.db import transaction
 from integrator.engine import batches
 from integrator.models import PolicyVersion, Retailer
 
+CLOCK_TIME = r"([01]\d|2[0-3]):[0-5]\d"
 EVIDENCE = ("approved", "received", "goods_in", "inspected")
 CHOICES: Mapping[str, Any] = {
     # What must all be true before a refund may be sent, per return method.
@@ -57,6 +59,8 @@ CHOICES: Mapping[str, Any] = {
     "stage_hours": {"AUTHORISED": 336, "IN_TRANSIT": 168, "RECEIVED": 48, "INSPECTED": 24},
     # How often a week one kind of step may be done by hand before operations are told.
     "by_hand_per_week": 20,
+    # When people get their daily summary, on working days by the retailer's clock. None for never.
+    "digest_at": "08:00",
     # Differences younger than this are still on their way and are not reported.
     "settling_minutes": 10,
 }
@@ -114,6 +118,8 @@ def check(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_hours(full: Mapping[str, Any]) -> None:
     """A time nobody waits for, or one that is not named, would never tell anybody."""
+    if full["digest_at"] is not None and not re.fullmatch(CLOCK_TIME, str(full["digest_at"])):
+        raise UnableToSetPolicy('policy.digest_at must be a time as "08:00"')
     hours = full["exchange_hours"]
     named = CHOICES["exchange_hours"].keys()
     if not isinstance(hours, Mapping) or set(hours) != set(named):

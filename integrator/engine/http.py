@@ -6,6 +6,7 @@ never runs inside a transaction of ours. Bodies are never logged.
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import threading
 import time
@@ -13,7 +14,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from django.conf import settings
@@ -251,6 +254,87 @@ class Http:
             asked = _retry_after(headers, default=None)
             return Transient(message, retry_after=asked, platform_down=status >= 500, **about)
         return Refused(message, **about)
+
+
+class _PublicOnly(HTTPAdapter):
+    """Talks to public addresses only: whoever names a host must not reach what is inside."""
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        pool.ConnectionCls = _public_only(type(pool).ConnectionCls)
+        return pool
+
+
+@lru_cache(maxsize=4)
+def _public_only(connection_class: Any) -> Any:
+    """Judged by the address really connected to, before a byte is sent: a name may move."""
+
+    class PublicOnly(connection_class):  # type: ignore[misc]
+        def _new_conn(self) -> Any:
+            sock = super()._new_conn()
+            if not is_public(sock.getpeername()[0]):
+                sock.close()
+                raise Misconfigured("the address lies in a private network, which is not allowed")
+            return sock
+
+    return PublicOnly
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address can be anybody's on the internet, and nobody's inside the house."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        ip = ip.ipv4_mapped or ip.sixtofour or ip
+    return ip.is_global and not ip.is_multicast
+
+
+def tell(
+    address: str,
+    *,
+    name: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    private_network: bool,
+    log: list[dict[str, Any]],
+) -> None:
+    """Tell a system that is no platform something that may be told twice, once.
+
+    Only 2xx counts as taken; everything else is ``Transient``, a redirect too, for none is
+    followed. The log names the host alone: the rest of such an address is often a secret.
+    """
+    refuse_inside_transaction()
+    entry: dict[str, Any] = {"method": "POST", "path": urlsplit(address).hostname or ""}
+    log.append(entry)
+    session = requests.Session()
+    session.trust_env = False
+    for prefix in ("https://", "http://"):
+        session.mount(prefix, HTTPAdapter() if private_network else _PublicOnly())
+    for prefix, mounted in _MOUNTS.items():
+        session.mount(prefix, mounted)
+    about = {"Content-Type": "application/json", "User-Agent": "Integrator/1", **headers}
+    started = time.perf_counter()
+    try:
+        # Only the first line of the answer counts, so its body is never read.
+        with session.post(
+            address,
+            data=body,
+            headers=about,
+            timeout=(settings.CONNECT_TIMEOUT_SECONDS, settings.HTTP_TIMEOUT_SECONDS),
+            allow_redirects=False,
+            stream=True,
+        ) as response:
+            entry["status"] = status = response.status_code
+            asked = _retry_after(response.headers, default=None)
+    except _NOT_AN_ADDRESS as error:
+        entry["status"] = type(error).__name__
+        raise Misconfigured(f"the address of {name} cannot be used") from error
+    except requests.RequestException as error:
+        entry["status"] = type(error).__name__
+        raise Transient(f"{name} did not answer") from error
+    finally:
+        entry["ms"] = round((time.perf_counter() - started) * 1000)
+    if not 200 <= status < 300:
+        raise Transient(f"{name} answered with status {status}", retry_after=asked, status=status)
 
 
 def refuse_inside_transaction() -> None:

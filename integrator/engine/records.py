@@ -10,16 +10,19 @@ from django.db.models import Model
 
 # Labels, not classes: the engine knows that these records exist and nothing else about them.
 RECORDS: Mapping[str, str] = {
+    "alert_receiver": "integrator.AlertReceiver",
     "approval": "integrator.Approval",
     "batch": "integrator.Batch",
     "batch_item": "integrator.BatchItem",
     "case": "integrator.Case",
     "case_event": "integrator.CaseEvent",
     "connection": "integrator.Connection",
+    "digest": "integrator.Digest",
     "job": "integrator.Job",
     "mapping": "integrator.Mapping",
     "message": "integrator.Message",
     "retailer": "integrator.Retailer",
+    "role_change": "integrator.RoleChange",
     "seal": "integrator.Seal",
     "location": "fulfilment.Location",
     "customer": "fulfilment.Customer",

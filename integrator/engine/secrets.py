@@ -11,7 +11,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 
 from integrator.engine.errors import Misconfigured
-from integrator.models import Connection
+from integrator.models import AlertReceiver, Connection
 
 
 @lru_cache(maxsize=1)
@@ -29,15 +29,15 @@ def _open(token: bytes, keys: tuple[str, ...]) -> str:
     return _fernet(keys).decrypt(token).decode()
 
 
-def read(connection: Connection) -> dict[str, str]:
-    """A connection's credentials; ``Misconfigured`` when no key of ours opens them."""
-    if not connection.secrets:
+def read(owner: Connection | AlertReceiver) -> dict[str, str]:
+    """The credentials of a connection or a receiver; ``Misconfigured`` when no key opens them."""
+    if not owner.secrets:
         return {}
     try:
-        opened = _open(bytes(connection.secrets), tuple(settings.FIELD_KEYS))
+        opened = _open(bytes(owner.secrets), tuple(settings.FIELD_KEYS))
     except InvalidToken as error:
         raise Misconfigured(
-            f"no key in FIELD_KEYS opens the credentials of {connection.name}", credentials=True
+            f"no key in FIELD_KEYS opens the credentials of {owner.name}", credentials=True
         ) from error
     loaded: dict[str, str] = json.loads(opened)
     return loaded

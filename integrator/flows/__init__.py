@@ -40,6 +40,7 @@ from integrator.flows import (
     restock,
     retake_returns,
     review_message,
+    send_digest,
     settle_difference,
     show_in_transit,
     sweep_returngo,
@@ -47,6 +48,7 @@ from integrator.flows import (
     take_return,
     tell_exchange,
     tell_failed_refund,
+    tell_receiver,
     watch_exchanges,
 )
 from integrator.flows.kinds import CASE_KINDS
@@ -162,9 +164,10 @@ ROUTES: Routes = {
     "decided:settle_difference": [settle_difference.FLOW],
     "decided:leave_as_paid": [settle_difference.LEAVE],
     # What must be told at once
-    "case:OPENED": [alert.FLOW],
-    "case:REOPENED": [alert.FLOW],
-    "case:ESCALATED": [alert.FLOW],
+    "case:OPENED": [alert.FLOW, tell_receiver.FLOW],
+    "case:REOPENED": [alert.FLOW, tell_receiver.FLOW],
+    "case:ESCALATED": [alert.FLOW, tell_receiver.FLOW],
+    "digest.state:DUE": [send_digest.FLOW],
 }
 
 # Facts of our own: a flow says that something is to be looked at, no platform and no clock does.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.core.mail import send_mail
+from django.contrib.auth.models import User
+from django.core.mail import EmailMessage
+from django.db.models import Q
 from django.utils import timezone
 
 from integrator.engine import cases
@@ -15,10 +18,21 @@ from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, N
 from integrator.engine.money import money_text
 from integrator.engine.work import Work
 from integrator.flows.kinds import CASE_KINDS
-from integrator.models import Case, CaseEvent, Retailer
+from integrator.models import AlertChoice, Case, CaseEvent, Retailer
 from integrator.roles import Role
 
 QUEUE = "mail"
+MOST_URGENT = 3  # the severity that nobody who wants mail waits for until the daily summary
+When = AlertChoice.When
+
+
+def readers(role: str, *wanted: str) -> list[str]:
+    """The addresses of a role's people who chose one of these; choosing nothing is DIGEST."""
+    chose = Q(alert_choice__when__in=wanted)
+    if When.DIGEST in wanted:
+        chose |= Q(alert_choice__isnull=True)
+    people = User.objects.filter(chose, is_active=True, groups__name=role).exclude(email="")
+    return list(people.order_by("email").values_list("email", flat=True).distinct())
 
 
 def _aim(fact: Fact) -> Aim | None:
@@ -31,23 +45,30 @@ def _aim(fact: Fact) -> Aim | None:
 def call(work: Work) -> int | Nothing:
     """Send it. A mail told twice is a nuisance, a refund untold is not: so it may be repeated."""
     case = Case.objects.get(pk=work.job.record_id)
-    if not settings.ALERT_EMAILS:
-        return Nothing("no address for alerts is set")
     event = CaseEvent.objects.get(pk=work.job.fact)
     is_lifted = event.kind == CaseEvent.Kind.ESCALATED
     told = Role(event.data["role"] if is_lifted else CASE_KINDS[case.kind].owner)
-    zone = Retailer.objects.order_by("id").values_list("timezone", flat=True).first()
-    with timezone.override(ZoneInfo(zone or "UTC")):
+    is_urgent = case.severity >= MOST_URGENT
+    people = readers(told, When.AT_ONCE, *([When.DIGEST] if is_urgent else []))
+    if not settings.ALERT_EMAILS and not people:
+        return Nothing("nobody is to be told by e-mail")
+    with timezone.override(clock_of_the_house()):
         title, text = _written(case)
+    title = f"{'Overdue: ' if is_lifted else ''}{title}"
+    return send(f"[{told.label}] {title}", text, to=settings.ALERT_EMAILS, hidden=people)
+
+
+def clock_of_the_house() -> ZoneInfo:
+    zone = Retailer.objects.order_by("id").values_list("timezone", flat=True).first()
+    return ZoneInfo(zone or "UTC")
+
+
+def send(subject: str, text: str, *, to: Sequence[str] = (), hidden: Sequence[str] = ()) -> int:
+    """Send one mail; ``Transient`` when the mail server does not take it."""
     # A platform's words may hold line breaks; a mail's subject may not.
-    title = " ".join(f"{'Overdue: ' if is_lifted else ''}{title}".split())
+    subject = " ".join(subject.split())[:180]
     try:
-        return send_mail(
-            f"[{told.label}] {title}"[:180],
-            text,
-            None,
-            settings.ALERT_EMAILS,
-        )
+        return EmailMessage(subject, text, to=to, bcc=hidden).send()
     except OSError as error:
         raise Transient(f"the mail server did not take it: {type(error).__name__}") from error
 

@@ -14,6 +14,7 @@ from django.db import connection as database
 from django.db import transaction
 from django_q.tasks import async_task
 
+from integrator import staff
 from integrator.engine import (
     batches,
     by_hand,
@@ -28,7 +29,7 @@ from integrator.engine import (
 from integrator.engine.cases import escalate
 from integrator.engine.flow import LOCAL
 from integrator.engine.states import Trace
-from integrator.flows import CASE_KINDS, QUEUES, ROUTES, SCHEDULE
+from integrator.flows import CASE_KINDS, QUEUES, ROUTES, SCHEDULE, alert, send_digest
 from integrator.platforms import PLATFORMS
 
 DAILY_SETTINGS = {
@@ -60,8 +61,8 @@ def tick(**_: object) -> int:
 
 
 def minute(*, at: datetime) -> int:
-    """What time alone brings about: what is due, batches that close, cases that rise, lateness, and
-    the seal of the day that is over.
+    """What time alone brings about: what is due, batches that close, cases that rise, lateness,
+    the seal of the day that is over, the summary of the day that begins, and roles that end.
     """
     fired = timer.fire(SCHEDULE, at=at)
     batches.close_due(at=at)
@@ -71,6 +72,8 @@ def minute(*, at: datetime) -> int:
     worker.close_ended(at=at)
     worker.report_late(ROUTES, at=at)
     seal_checks.daily(at=at)
+    send_digest.due(at=at)
+    staff.end_due(today=at.astimezone(alert.clock_of_the_house()).date(), at=at)
     return fired
 
 

@@ -1,5 +1,6 @@
 """The engine's tables. Retail's own records live in fulfilment, returns and finance."""
 
+from integrator.models.alerts import AlertChoice, AlertReceiver, Digest
 from integrator.models.audit import Export, Seal, SealCheck
 from integrator.models.batches import Batch, BatchItem
 from integrator.models.cases import Case, CaseEvent, Note
@@ -7,18 +8,21 @@ from integrator.models.configuration import Approval, Mapping, MappingKind, Poli
 from integrator.models.connections import Connection, Cursor, RateWindow, Retailer
 from integrator.models.facts import Link, Message, Payload, Stranger, Transition
 from integrator.models.jobs import Attempt, Heartbeat, Job
-from integrator.models.people import RoleGrant
+from integrator.models.people import RoleChange, RoleGrant
 from integrator.models.states import (
     ApprovalState,
     BatchItemState,
     BatchState,
     CaseState,
     ConnectionState,
+    DigestState,
     JobState,
 )
 from integrator.models.views import SavedView
 
 __all__ = [
+    "AlertChoice",
+    "AlertReceiver",
     "Approval",
     "ApprovalState",
     "Attempt",
@@ -32,6 +36,8 @@ __all__ = [
     "Connection",
     "ConnectionState",
     "Cursor",
+    "Digest",
+    "DigestState",
     "Export",
     "Heartbeat",
     "Job",
@@ -45,6 +51,7 @@ __all__ = [
     "PolicyVersion",
     "RateWindow",
     "Retailer",
+    "RoleChange",
     "RoleGrant",
     "SavedView",
     "Seal",

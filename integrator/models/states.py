@@ -131,3 +131,17 @@ BATCH_ITEM_MOVES: Moves = {
     BatchItemState.UNCHANGED: (),
 }
 BATCH_ITEM_OPEN = (BatchItemState.COLLECTED, BatchItemState.DUE)
+
+
+class DigestState(TextChoices):
+    DUE = "DUE", "To be sent"  # its hour has come
+    SENT = "SENT", "Sent"  # the mail server has it
+    EMPTY = "EMPTY", "Nothing to say"  # nothing needed the role, or its day was over: no mail
+
+
+DIGEST_MOVES: Moves = {
+    BORN: (DigestState.DUE,),
+    DigestState.DUE: (DigestState.SENT, DigestState.EMPTY),
+    DigestState.SENT: (),
+    DigestState.EMPTY: (),
+}

@@ -40,6 +40,7 @@ LISTS = (
     "/mappings/",
     "/mappings/?tab=all",
     "/people/",
+    "/my-alerts/",
     "/off-sale/",
     "/figures/",
     "/figures/rows/cases-opened/",
@@ -62,6 +63,8 @@ def troubled(stage: Stage) -> None:
     waits_for_two = stage.case("REFUND_BY_HAND")
     stage.presses(waits_for_two, "paid_by_hand", by=stage.fiona, reference="BANK-1")
     seal_checks.daily(at=stage.now() + timedelta(days=1))
+    wish = {"do": "give", "role": "CX", "reason": "Cover in the summer", "last_day": "2026-08-31"}
+    stage.posts(stage.ada, "person_ask", stage.nobody.pk, **wish)
 
 
 def cases_of(role: str) -> Iterator[str]:
@@ -112,7 +115,14 @@ SCREENS: dict[str, Callable[[Stage], Iterable[str]]] = {
     "carla": lambda stage: [*OWN, *cases_of("CX")],
     "omar": lambda stage: [*of_everybody(stage), *cases_of("OPERATIONS")],
     "fiona": lambda stage: [*OWN, *views_of(stage), *cases_of("FINANCE")],
-    "conrad": lambda stage: [*OWN, f"/cases/{stage.case('REFUND_BY_HAND').pk}/"],
-    "ada": lambda stage: [*OWN, *records(stage)[:1], "/connections/", *AUDIT, *cases_of("ADMIN")],
+    "conrad": lambda stage: [*OWN, "/people/", f"/cases/{stage.case('REFUND_BY_HAND').pk}/"],
+    "ada": lambda stage: [
+        *OWN,
+        *records(stage)[:1],
+        "/connections/",
+        f"/people/{stage.nobody.pk}/",
+        *AUDIT,
+        *cases_of("ADMIN"),
+    ],
     "nobody": lambda stage: OWN,
 }

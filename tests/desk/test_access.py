@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
@@ -25,6 +26,8 @@ EXPECTED = {
     "queue": "queue.see",
     "view_save": "queue.see",  # one's own views; whose queue, the view itself decides
     "view_change": "queue.see",
+    "my_alerts": "queue.see",  # one's own
+    "my_alerts_save": "queue.see",
     "case": "case.see",
     "cases": "case.see",
     "case_act": "case.see",
@@ -57,6 +60,10 @@ EXPECTED = {
     "by_hand_file": "figures.see",
     "mappings": "mapping.see",
     "people": "people.see",
+    "person": "people.see",
+    "person_ask": "people.change",
+    "person_leave": "people.change",
+    "person_answer": "people.agree",
     "audit": "audit.see",
     "audit_copy": "audit.see",
     "mapping_save": "mapping.see",  # who may answer which word, its own view decides
@@ -77,7 +84,11 @@ POSTS = {name for name in EXPECTED if name.startswith("case_")} | {
     "connection_switch",
     "mapping_agree",
     "mapping_save",
+    "my_alerts_save",
     "order_goodwill",
+    "person_answer",
+    "person_ask",
+    "person_leave",
     "view_change",
     "view_save",
 }
@@ -145,6 +156,10 @@ def arguments(at: datetime, people: dict[str, object]) -> dict[str, list[object]
         "figure": ["orders-placed"],
         "figures_file": ["orders"],
         "mapping_agree": [1],
+        "person": [User.objects.get(username="carla").pk],
+        "person_answer": [1],
+        "person_ask": [User.objects.get(username="carla").pk],
+        "person_leave": [User.objects.get(username="carla").pk],
         "mapping_save": [],
         "view_change": [1],
         "view_save": ["cx"],

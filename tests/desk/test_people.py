@@ -45,9 +45,12 @@ def test_people_are_listed_with_their_roles_and_what_is_odd_about_them(
     assert "Frank Finance has left" in shown
     assert "Nobody none has no role yet" in shown
     assert "Pat must not hold both Finance and Controller" in shown
-    assert "An integration admin gives and takes roles." in shown
+    assert "An integration admin asks for roles." in shown
 
 
-def test_only_who_may_change_people_is_led_there(as_: Callable[[str], Client]) -> None:
-    assert "/admin/auth/user/" in as_("ada").get("/people/").content.decode()
-    assert "/admin/auth/user/" not in as_("fiona").get("/people/").content.decode()
+def test_only_who_may_change_people_gets_the_forms(
+    people: dict[str, User], as_: Callable[[str], Client]
+) -> None:
+    address = f"/people/{people['carla'].pk}/"
+    assert f"{address}ask/" in as_("ada").get(address).content.decode()
+    assert f"{address}ask/" not in as_("fiona").get(address).content.decode()

@@ -1,0 +1,60 @@
+"""How a person wants to be told of what needs their roles. Nobody sees or changes another's."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from integrator.desk.auth import DeskRequest, needs
+from integrator.engine import choices
+from integrator.models import AlertChoice, AlertReceiver, Retailer
+from integrator.roles import Role
+
+
+@require_safe
+@needs("queue.see")
+def my_alerts(request: DeskRequest) -> HttpResponse:
+    """The choice, where mail goes, and which systems are told of the same roles' exceptions."""
+    return _show(request)
+
+
+@require_POST
+@needs("queue.see")
+def save(request: DeskRequest) -> HttpResponse:
+    """Keep how this person wants to be told."""
+    wanted = request.POST.get("when", "")
+    if wanted not in AlertChoice.When.values:
+        return _show(request, error="Choose how you want to be told")
+    AlertChoice.objects.update_or_create(person=request.user, defaults={"when": wanted})
+    messages.success(request, "Saved: it holds from now on")
+    return HttpResponseRedirect(reverse("my_alerts"))
+
+
+def _show(request: DeskRequest, *, error: str = "") -> HttpResponse:
+    chosen = AlertChoice.objects.filter(person=request.user).values_list("when", flat=True).first()
+    receivers = AlertReceiver.objects.filter(is_on=True, role__in=request.roles)
+    context = {
+        "error": error,
+        "choices": AlertChoice.When.choices,
+        "chosen": chosen or AlertChoice.When.DIGEST,
+        "role_names": [str(role.label) for role in Role if role.value in request.roles],
+        "digest_at": _digest_at(),
+        "receivers": [
+            (one.name, str(Role(one.role).label), len(one.kinds))
+            for one in receivers.order_by("role", "name", "id")
+        ],
+    }
+    return render(request, "desk/my_alerts.html", context, status=422 if error else 200)
+
+
+def _digest_at() -> str:
+    """The hour of the daily summary; empty when there is none."""
+    retailer = Retailer.objects.order_by("id").first()
+    try:
+        found = choices.choice(choices.current(retailer), "digest_at") if retailer else None
+    except choices.UnableToSetPolicy:
+        return ""
+    return str(found or "")
