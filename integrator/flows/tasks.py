@@ -16,6 +16,7 @@ from django_q.tasks import async_task
 
 from integrator.engine import (
     batches,
+    bulks,
     by_hand,
     clock,
     jobs,
@@ -65,6 +66,7 @@ def minute(*, at: datetime) -> int:
     """
     fired = timer.fire(SCHEDULE, at=at)
     batches.close_due(at=at)
+    bulks.forget(at=at)
     quota.watch(DAILY_SETTINGS, at=at)
     by_hand.watch(CASE_KINDS, at=at)
     escalate(CASE_KINDS, trace=Trace(at=at, actor="clock"))

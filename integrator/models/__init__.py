@@ -2,6 +2,7 @@
 
 from integrator.models.audit import Export, Seal, SealCheck
 from integrator.models.batches import Batch, BatchItem
+from integrator.models.bulks import Bulk, BulkItem
 from integrator.models.cases import Case, CaseEvent, Note
 from integrator.models.configuration import Approval, Mapping, MappingKind, PolicyVersion
 from integrator.models.connections import Connection, Cursor, RateWindow, Retailer
@@ -12,6 +13,8 @@ from integrator.models.states import (
     ApprovalState,
     BatchItemState,
     BatchState,
+    BulkItemState,
+    BulkState,
     CaseState,
     ConnectionState,
     JobState,
@@ -26,6 +29,10 @@ __all__ = [
     "BatchItem",
     "BatchItemState",
     "BatchState",
+    "Bulk",
+    "BulkItem",
+    "BulkItemState",
+    "BulkState",
     "Case",
     "CaseEvent",
     "CaseState",
