@@ -192,7 +192,11 @@ def _refuse_if_not_now(case: Case, action: Action) -> None:
 def being_decided(job_ids: Sequence[int]) -> set[int]:
     """Those of these jobs about which a decision has been taken that is not carried out yet."""
     about = Case.objects.filter(job_id__in=job_ids)
-    held = Job.objects.filter(record_kind="case", record_id=OuterRef("pk"), state__in=JOB_OPEN)
+    # Other steps work on a case too: a mail that tells its owner must not hold a decision up.
+    decision = CaseEvent.objects.filter(pk=OuterRef("fact"), kind=CaseEvent.Kind.DECIDED)
+    held = Job.objects.filter(
+        Exists(decision), record_kind="case", record_id=OuterRef("pk"), state__in=JOB_OPEN
+    )
     unheard = CaseEvent.objects.filter(
         case=OuterRef("pk"), kind=CaseEvent.Kind.DECIDED, routed_at__isnull=True
     )

@@ -47,7 +47,10 @@ class Bulk(models.Model):
         constraints: ClassVar = [
             models.CheckConstraint(
                 condition=Q(state="PREPARED", count__isnull=True, started_at__isnull=True)
-                | (~Q(state="PREPARED") & Q(count__gt=0, started_at__isnull=False)),
+                | (
+                    ~Q(state="PREPARED")
+                    & Q(count__isnull=False, count__gt=0, started_at__isnull=False)
+                ),
                 name="bulk_started_has_count",
             ),
             models.CheckConstraint(
