@@ -174,10 +174,10 @@ def _moved(row: Row, known: Known) -> Entry:
             why=data["reason"],
         )
     if kind == "bulk":
-        did = {"RUNNING": "started many at once", "CANCELLED": "cancelled many at once"}
+        verbs = {"RUNNING": "started", "CANCELLED": "cancelled"}
         return _entry(
             row,
-            did.get(data["new"], "changed many at once"),
+            f"{verbs.get(data['new'], 'changed')} many at once",
             about=f"B-{data['record_id']}",
             href=reverse("bulk", args=[data["record_id"]]),
             changes=(change,),

@@ -70,7 +70,7 @@ def page(request: DeskRequest, bulk_id: int) -> HttpResponse:
     held, going, cancelled = bulk_rows.held_of(found, at=request.at)
     is_running = found.state == BulkState.RUNNING
     moves = (is_running or held or going) and "still" not in request.GET
-    still_open = bulk_rows.open_of(found)
+    still_open, open_href = _open(request, found)
     context = {
         **_frame(request, found),
         "pace": bulk_rows.pace_of(found, counts, at=request.at),
@@ -86,7 +86,7 @@ def page(request: DeskRequest, bulk_id: int) -> HttpResponse:
         "going": going,
         "taken_back": cancelled,
         "open": still_open,
-        "open_href": _open_href(request, found) if still_open else "",
+        "open_href": open_href,
         "may_stop": _may_stop(request, found),
         "refreshes": REFRESH_SECONDS if moves else 0,
     }
@@ -267,9 +267,10 @@ def _queue_href(request: DeskRequest, bulk: Bulk) -> str:
     return f"{reverse('queue', args=[bulk.role.lower()])}?{bulk.query}"
 
 
-def _open_href(request: DeskRequest, bulk: Bulk) -> str:
-    """Its cases that are still open, as a view of the queue."""
+def _open(request: DeskRequest, bulk: Bulk) -> tuple[int, str]:
+    """How many lines its queue has of cases that are still open, and the view that lists them."""
     if bulk.role not in queue_rows.visible_to(request.roles):
-        return ""
+        return 0, ""
     wanted = queue_wanted.Wanted(bulk.role, "needs", request.user.pk, bulk_id=bulk.pk)
-    return queue_wanted.href(wanted)
+    count = queue_rows.figures_of([wanted], at=request.at)[wanted].count
+    return count, queue_wanted.href(wanted) if count else ""

@@ -153,11 +153,6 @@ def held_of(bulk: Bulk, *, at: datetime) -> tuple[int, int, int]:
     return found["held"], found["going"], found["cancelled"]
 
 
-def open_of(bulk: Bulk) -> int:
-    """How many of the cases that were to be done are open, on the tab that lists them."""
-    return bulk.items.exclude(state=BulkItemState.EXCLUDED).filter(case__state="OPEN").count()
-
-
 def pace_of(bulk: Bulk, counts: dict[str, int], *, at: datetime) -> Pace:
     """How far it is. Nothing is foretold before something was done."""
     total = bulk.count or 0

@@ -111,7 +111,7 @@ def _decide(bulk: Bulk, case: Case, trace: Trace) -> CaseEvent | None:
             return None
     action = many_rules.action_for(case, bulk.do, bulk.label)
     assert action is not None, "asked just before"
-    filled = {"note": note} if note else {}
+    filled = {"bulk": bulk.pk} | ({"note": note} if note else {})
     return decisions.take(case, action, data=filled, trace=trace, by=by)
 
 

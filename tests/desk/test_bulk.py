@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 
 from integrator.engine import bulks, cases, clock, decisions
 from integrator.engine.worker import Worker
-from integrator.flows import CASE_KINDS, ROUTES
+from integrator.flows import CASE_KINDS, ROUTES, erase_customer
 from integrator.models import (
     Bulk,
     BulkItem,
@@ -229,6 +229,8 @@ def test_exactly_those_on_the_button_are_decided_once_whoever_presses_twice(
     assert (made.state, made.count, results(made)) == (BulkState.DONE, 25, {"DONE": 25})
     for case in ready:
         assert case.events.filter(kind="DECIDED", actor="user:fiona").count() == 1
+    own = text(client.get(f"/cases/{ready[0].pk}/"))
+    assert "decided “Try again”, with many others at once" in own
     assert not newer.events.filter(kind="DECIDED").exists()
     shown = text(client.get(address))
     assert "25 done" in shown and "Cancel all that have not left: 25" in shown
@@ -411,7 +413,6 @@ def test_a_fault_in_one_case_is_that_cases_alone(
 def test_what_is_left_over_is_a_view_of_the_queue(at: datetime, as_: Signed) -> None:
     client = as_("fiona")
     ready = stopped(at, 3)
-    stopped(at - timedelta(hours=1), 0)
     factories.case("SYSTEMS_DIFFER", at, record=("order", 7))
     address = chooses(client, "take", *ready)
     client.post(f"{address}start/")
@@ -528,6 +529,19 @@ def test_nobody_can_move_a_result_or_leave_out_a_reason(
             BulkItem.objects.filter(pk=item.pk).update(**changes)
     with pytest.raises(IntegrityError), transaction.atomic():
         Bulk.objects.filter(pk=made.pk).update(state="RUNNING", started_at=at)  # without a count
+
+
+def test_a_note_for_many_is_erased_with_a_customer_it_may_be_about(
+    at: datetime, people: dict[str, User]
+) -> None:
+    order = factories.order("100482913", at)
+    about = factories.case("SYSTEMS_DIFFER", at, order_id=order.pk)
+    made = factories.bulk(people["fiona"], at, [about, *stopped(at, 1)])
+    bulks.start(made, data={}, note="Lena Berg called", trace=factories.trace(at))
+
+    erase_customer._erase_notes([order])
+
+    assert Note.objects.get().text == "(erased)"
 
 
 def test_what_was_never_started_is_forgotten_and_what_ran_is_kept(
