@@ -180,6 +180,16 @@ def _moved(row: Row, known: Known) -> Entry:
             changes=(change,),
             why=data["reason"],
         )
+    if kind == "bulk":
+        verbs = {"RUNNING": "started", "CANCELLED": "cancelled"}
+        return _entry(
+            row,
+            f"{verbs.get(data['new'], 'changed')} many at once",
+            about=f"B-{data['record_id']}",
+            href=reverse("bulk", args=[data["record_id"]]),
+            changes=(change,),
+            why=data["reason"],
+        )
     what = _RECORDS.get(kind, catalogue.kind_says(kind))
     field = "" if data["field"] in ("status", "state") else f"{data['field']} of the "
     return _entry(

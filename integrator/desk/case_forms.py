@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.urls import reverse
+from django.utils import timezone
 
 from fulfilment.models import Sku
 from integrator import policy
@@ -24,8 +26,6 @@ OWN_FORMS = ("solve", "snooze", "note", "assign")
 NOTE_MAX = 4000
 TEXT_MAX = 200
 NUMBER_MAX = 10_000_000
-# Done once per record, so they can be done for every record of a cause in one go.
-PER_RECORD = frozenset({"give_up", "not_an_error", "fixed_there", "accept_unit", "solve"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,16 @@ def snooze_inputs() -> tuple[Input, ...]:
         Input("until", "Until when", "choice", True, "", "", choices),
         Input("note", "Why it can wait", "note", True, "", ""),
     )
+
+
+def snooze_until(chosen: str, *, at: datetime) -> tuple[datetime | None, str]:
+    """The end of a snooze: a time in the retailer's zone, or what to wait for."""
+    nine = timezone.localtime(at).replace(hour=9, minute=0, second=0, microsecond=0)
+    if chosen == "tomorrow":
+        return nine + timedelta(days=1), ""
+    if chosen == "monday":
+        return nine + timedelta(days=7 - nine.weekday()), ""
+    return (None, chosen) if chosen in ("CHANGE", "WORSE") else (None, "")
 
 
 def note_inputs() -> tuple[Input, ...]:

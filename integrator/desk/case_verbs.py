@@ -7,32 +7,33 @@ somebody else was faster nothing is written and what was typed is shown again.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
-from django.utils import timezone
+from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from integrator import policy
+from integrator.desk import bulk_choice, case_approvals, case_forms, catalogue, history, words
 from integrator.desk import case as case_page
-from integrator.desk import case_approvals, case_forms, catalogue, history, words
 from integrator.desk.auth import DeskRequest, needs, require, trace_of
+from integrator.desk.bulk_choice import UnableToChoose
 from integrator.desk.case_forms import Filled, Input
 from integrator.desk.steps import belongs, can_be_cancelled
 from integrator.engine import cases, decisions, jobs
 from integrator.engine.case_kinds import Action, CaseKind
 from integrator.engine.decisions import UnableToDecide
 from integrator.engine.states import Raced, UnableToMove
+from integrator.flows import many_rules
+from integrator.flows.many_rules import PER_RECORD
 from integrator.models import Case, CaseEvent, CaseState, Job
 
 SOLVE = Action("solve", "Close it", "Closes the case with your reason.", "case.solve")
 WORK = Action("work", "Work on it", "Take, give back, snooze.", "case.work")
-AT_ONCE = 500  # members of one cause closed by one press; the page says how many remain
 
 
 class Conflict(Exception):
@@ -52,6 +53,8 @@ def act(request: DeskRequest, case_id: int, key: str) -> HttpResponse:
     data, form = case_forms.read(action, case, request.POST)
     if form.errors:
         return case_page.show(request, case, form=form, status=422)
+    if form.for_all and kind.shared_cause and action.key in PER_RECORD:
+        return _for_all(request, case, action.key, action.label, note=str(data.get("note", "")))
     if action.approval:
         return _checked(
             request, case, form, lambda locked: case_approvals.ask(request, locked, action, data)
@@ -79,14 +82,16 @@ def solve(request: DeskRequest, case_id: int) -> HttpResponse:
     if chosen == Case.Resolution.ACCEPTED_LOSS:
         require(request, "loss.accept")
 
+    if form.for_all and catalogue.kind_of(case).shared_cause:
+        own = many_rules.SOLVE
+        kept = {"resolution": chosen}
+        return _for_all(request, case, own.key, own.label, note=note, data=kept)
+
     def close(locked: Case) -> str:
-        closed = 0
-        for one in _members(request, locked):
-            decisions.close(
-                one, resolution=chosen, note=note, trace=trace_of(request), by=request.user
-            )
-            closed += 1
-        return "Closed" if closed == 1 else f"Closed {closed}"
+        decisions.close(
+            locked, resolution=chosen, note=note, trace=trace_of(request), by=request.user
+        )
+        return "Closed"
 
     return _checked(request, case, form, close)
 
@@ -116,7 +121,7 @@ def snooze(request: DeskRequest, case_id: int) -> HttpResponse:
     case = case_page.get(case_id)
     _may_act(request, catalogue.kind_of(case), WORK)
     chosen, note = request.POST.get("until", ""), words.typed(request.POST.get("note", ""))
-    until, awaiting = _until(chosen, at=request.at)
+    until, awaiting = case_forms.snooze_until(chosen, at=request.at)
     wrong = "" if until or awaiting else "Until when: choose one from the list"
     form = Filled(
         "snooze",
@@ -224,40 +229,26 @@ def _unchanged(request: DeskRequest, case: Case) -> None:
 
 
 def _decide(request: DeskRequest, case: Case, action: Action, data: dict[str, Any]) -> str:
-    members = _members(request, case)
-    for one in members:
-        decisions.take(one, action, data=data, trace=trace_of(request), by=request.user)
-    many = f" for {len(members)}" if len(members) > 1 else ""
-    return f"{action.label}{many}: " + (
+    decisions.take(case, action, data=data, trace=trace_of(request), by=request.user)
+    return f"{action.label}: " + (
         f"it leaves in {decisions.HOLD_SECONDS} s" if action.leaves else "noted"
     )
 
 
-def _members(request: DeskRequest, case: Case) -> list[Case]:
-    """The case, or all open ones of its cause when the person asked for that."""
-    kind = catalogue.kind_of(case)
-    if request.POST.get("all") != "1" or not kind.shared_cause:
-        return [case]
-    same = Case.objects.select_for_update(no_key=True).filter(
-        kind=case.kind, cause=case.cause, state=case.state
-    )
-    return list(same.order_by("id")[:AT_ONCE])
+def _for_all(request: DeskRequest, case: Case, do: str, label: str, **filled: Any) -> HttpResponse:
+    """All cases of its cause: first the page that says which, how many and what with them."""
+    try:
+        bulk = bulk_choice.from_cause(request, case, do=do, label=label, **filled)
+    except UnableToChoose as why:
+        messages.warning(request, str(why))
+        return case_page.back(request, case)
+    return HttpResponseRedirect(reverse("bulk", args=[bulk.pk]))
 
 
 def _taken(case: Case) -> Filled:
     name = case.assignee.get_username() if case.assignee is not None else ""
     told = f"{name} took it a moment ago." if name else "It was given back a moment ago."
     return Filled("assign", conflict=told)
-
-
-def _until(chosen: str, *, at: datetime) -> tuple[datetime | None, str]:
-    """The end of a snooze: a time in the retailer's zone, or what to wait for."""
-    nine = timezone.localtime(at).replace(hour=9, minute=0, second=0, microsecond=0)
-    if chosen == "tomorrow":
-        return nine + timedelta(days=1), ""
-    if chosen == "monday":
-        return nine + timedelta(days=7 - nine.weekday()), ""
-    return (None, chosen) if chosen in ("CHANGE", "WORSE") else (None, "")
 
 
 def _wrong(chosen: str) -> str:

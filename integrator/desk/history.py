@@ -78,7 +78,8 @@ def _decided(event: CaseEvent) -> str:
     label = action_label(event.action)
     agreed = event.data.get("agreed_by")
     by = f", and {agreed} agreed" if agreed else ""
-    return f"decided “{label}”{by}"
+    many = ", with many others at once" if event.data.get("bulk") else ""
+    return f"decided “{label}”{by}{many}"
 
 
 def action_label(key: str) -> str:

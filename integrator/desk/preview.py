@@ -11,6 +11,7 @@ from integrator.engine.case_kinds import Action, CaseKind
 from integrator.engine.flow import LOCAL
 from integrator.engine.records import find as find_record
 from integrator.engine.shapes import Call, Change
+from integrator.flows.many_rules import PER_RECORD
 from integrator.models import Case
 
 
@@ -49,7 +50,7 @@ def preview(form: Filled | None, case: Case, kind: CaseKind) -> Preview | None:
         ],
         button="Ask a second person" if action.approval else action.label,
         waits=action.leaves,
-        is_per_record=kind.shared_cause and action.key in case_forms.PER_RECORD,
+        is_per_record=kind.shared_cause and action.key in PER_RECORD,
     )
 
 

@@ -11,8 +11,16 @@ from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from integrator.desk import (
+    bulk_choice,
+    catalogue,
+    directory,
+    lists,
+    queue_rows,
+    queue_tabs,
+    saved_views,
+)
 from integrator.desk import case as case_page
-from integrator.desk import catalogue, directory, lists, queue_rows, queue_tabs, saved_views
 from integrator.desk.auth import DeskRequest, needs
 from integrator.desk.queue_lines import Line, lines_of, sections_of
 from integrator.desk.queue_orders import ORDERS, order_of
@@ -125,10 +133,11 @@ def show(
         "first_page": shown.href(),
         "chips": _chips(shown, known),
         "fields": _fields(wanted, known),
-        "unfiltered": shown.href(replace(wanted, kind="", cause="", who="", connection_id=0)),
+        "unfiltered": shown.href(_without_filters(wanted)),
         "roles": _roles_for(request),
         "position": _position(lines, chosen),
         "detail": detail,
+        "many": bulk_choice.offer(request, [one.case for one in lines], wanted),
     }
     return render(request, "desk/queue.html", context, status=status)
 
@@ -162,7 +171,13 @@ def _chips(shown: Shown, known: directory.Directory) -> list[tuple[str, str]]:
         chips.append((f"Taken by {WHO[wanted.who].lower()}", replace(wanted, who="")))
     if wanted.connection_id:
         chips.append((known.name(wanted.connection_id), replace(wanted, connection_id=0)))
+    if wanted.bulk_id:
+        chips.append((f"Many at once, B-{wanted.bulk_id}", replace(wanted, bulk_id=0)))
     return [(label, shown.href(without)) for label, without in chips]
+
+
+def _without_filters(wanted: Wanted) -> Wanted:
+    return replace(wanted, kind="", cause="", who="", connection_id=0, bulk_id=0)
 
 
 @dataclass(frozen=True, slots=True)

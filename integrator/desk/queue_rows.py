@@ -165,6 +165,30 @@ def _ahead(
             yield number, cut, f"({', '.join(columns)}, id) {than} ({values})"
 
 
+def cases_of(wanted: Wanted, *, lines: Sequence[int] | None, limit: int) -> list[int]:
+    """The cases behind these lines of a list, oldest first; behind all of its lines when None.
+
+    A line of a cause stands for every case of the cause that the list holds.
+    """
+    params = _Params()
+    parts = [f"({' OR '.join(_doors(wanted.role, params))})", _narrowed(wanted, params)]
+    if lines is not None:
+        ids = params.put(list(lines))
+        chosen = f"id = ANY({ids})"
+        if not wanted.cause:
+            chosen = f"""({chosen} OR (kind = ANY({params.put(catalogue.shared_codes())})
+                 AND (kind, cause) IN (SELECT kind, cause FROM integrator_case
+                                        WHERE id = ANY({ids}))))"""  # noqa: S608
+        parts.append(chosen)
+    with database.cursor() as cursor:
+        cursor.execute(
+            f"""SELECT id FROM integrator_case WHERE {" AND ".join(parts)}
+                 ORDER BY id LIMIT {params.put(limit)}""",  # noqa: S608
+            params,
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
 # --- Counts ---------------------------------------------------------------------------------------
 
 
@@ -230,6 +254,12 @@ def _narrowed(wanted: Wanted, params: _Params) -> str:
         parts.append(f"kind = {params.put(wanted.kind)}")
     if wanted.cause:
         parts.append(f"cause = {params.put(wanted.cause)}")
+    if wanted.bulk_id:
+        parts.append(
+            f"""id = ANY(ARRAY(SELECT case_id FROM integrator_bulkitem
+                                WHERE bulk_id = {params.put(wanted.bulk_id)}
+                                  AND state <> 'EXCLUDED'))"""  # noqa: S608
+        )
     if wanted.connection_id:
         parts.append(f"connection_id = {params.put(wanted.connection_id)}")
     if wanted.tab == "mine" or wanted.who == "me":

@@ -93,7 +93,10 @@ _BY_KEY = {(view.role, view.key): view for view in SYSTEM_VIEWS}
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A tab of a role's queue with its filters. ``order`` is empty for the tab's own."""
+    """A tab of a role's queue with its filters. ``order`` is empty for the tab's own.
+
+    ``bulk_id``: only cases about which that one decision about many was to be.
+    """
 
     role: str
     tab: str
@@ -103,6 +106,7 @@ class Wanted:
     who: str = ""
     connection_id: int = 0
     order: str = ""
+    bulk_id: int = 0
 
     @property
     def system(self) -> SystemView | None:
@@ -120,7 +124,7 @@ class Wanted:
 
     @property
     def is_narrowed(self) -> bool:
-        return bool(self.kind or self.cause or self.who or self.connection_id)
+        return bool(self.kind or self.cause or self.who or self.connection_id or self.bulk_id)
 
 
 def own_order(role: str, tab: str) -> str:
@@ -151,6 +155,7 @@ def read(
         who=who if who in WHO and tab != "mine" else "",
         connection_id=connection_id if connection_id in connections else 0,
         order=order if order in orders and not is_own else "",
+        bulk_id=lists.number(query.get("bulk", "")),
     )
 
 
@@ -163,6 +168,7 @@ def write(wanted: Wanted) -> str:
         "who": wanted.who,
         "connection": wanted.connection_id,
         "order": wanted.order,
+        "bulk": wanted.bulk_id,
     }
     return urlencode({name: value for name, value in values.items() if value})
 

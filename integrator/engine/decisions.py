@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, Max, OuterRef
 
 from integrator.engine import approvals, cases
 from integrator.engine.case_kinds import Action
@@ -138,8 +138,8 @@ def close(case: Case, *, resolution: str, note: str, trace: Trace, by: Any) -> N
 
     UnableToDecide while its step has stopped or is in doubt: closing would hide what is still owed.
     """
-    if case.job is not None and case.job.state in (JobState.PARKED, JobState.IN_DOUBT):
-        raise UnableToDecide("Its step still waits. Try it again or stop trying; then it closes.")
+    if said := why_not_close(case.job):
+        raise UnableToDecide(said)
     cases.solve(
         case,
         resolution=resolution,
@@ -173,6 +173,19 @@ def why_not(action: Action, job: Job | None, *, deciding: bool) -> str:
     return ""
 
 
+def why_not_close(job: Job | None) -> str:
+    """Why a case with this step cannot simply be closed; empty when it can."""
+    if job is not None and job.state in (JobState.PARKED, JobState.IN_DOUBT):
+        return "Its step still waits. Try it again or stop trying; then it closes."
+    return ""
+
+
+def newest(case_ids: Sequence[int]) -> dict[int, int]:
+    """The number of the newest decisive event of each case; without one it is left out."""
+    events = CaseEvent.objects.filter(case_id__in=case_ids, kind__in=DECISIVE)
+    return dict(events.values_list("case_id").annotate(newest=Max("id")).order_by())
+
+
 def _refuse_if_not_now(case: Case, action: Action) -> None:
     if case.job_id is None:
         return
@@ -184,7 +197,11 @@ def _refuse_if_not_now(case: Case, action: Action) -> None:
 def being_decided(job_ids: Sequence[int]) -> set[int]:
     """Those of these jobs about which a decision has been taken that is not carried out yet."""
     about = Case.objects.filter(job_id__in=job_ids)
-    held = Job.objects.filter(record_kind="case", record_id=OuterRef("pk"), state__in=JOB_OPEN)
+    # Other steps work on a case too: a mail that tells its owner must not hold a decision up.
+    decision = CaseEvent.objects.filter(pk=OuterRef("fact"), kind=CaseEvent.Kind.DECIDED)
+    held = Job.objects.filter(
+        Exists(decision), record_kind="case", record_id=OuterRef("pk"), state__in=JOB_OPEN
+    )
     unheard = CaseEvent.objects.filter(
         case=OuterRef("pk"), kind=CaseEvent.Kind.DECIDED, routed_at__isnull=True
     )

@@ -287,6 +287,14 @@ def cancel(job: Job, *, at: datetime, reason: str) -> bool:
     )
 
 
+def take_back(*, facts: Sequence[int], at: datetime, reason: str) -> int:
+    """Cancel what follows from these decisions and is still held back. Returns how many."""
+    held = Job.objects.filter(record_kind="case", fact__in=facts, state=JobState.DUE)
+    return held.filter(not_before__gt=at).update(
+        state=JobState.CANCELLED, finished_at=at, evidence={"cancelled": reason}
+    )
+
+
 def settle_doubt(job: Job, *, happened: bool, at: datetime, evidence: dict[str, Any]) -> bool:
     """A person decided what a look-up could not. Happened → done with that proof; else run again.
 

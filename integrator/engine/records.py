@@ -14,6 +14,8 @@ RECORDS: Mapping[str, str] = {
     "approval": "integrator.Approval",
     "batch": "integrator.Batch",
     "batch_item": "integrator.BatchItem",
+    "bulk": "integrator.Bulk",
+    "bulk_item": "integrator.BulkItem",
     "case": "integrator.Case",
     "case_event": "integrator.CaseEvent",
     "connection": "integrator.Connection",

@@ -23,6 +23,7 @@ from integrator.flows import (
     decide_doubt,
     decide_exchange,
     decide_job,
+    decide_many,
     decide_return,
     decide_setting,
     decide_unit,
@@ -132,6 +133,7 @@ ROUTES: Routes = {
     "exchange.difference:WAIVED": [release_exchange.FLOW],
     "exchange.difference:SETTLED": [complete_return.FLOW],
     # What people decided
+    "bulk.state:RUNNING": [decide_many.FLOW],
     "decided:try_again": [decide_job.TRY_AGAIN],
     "decided:give_up": [decide_job.GIVE_UP],
     "decided:it_happened": [decide_doubt.IT_HAPPENED],

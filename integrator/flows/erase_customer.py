@@ -17,7 +17,7 @@ from fulfilment.models import Order
 from integrator.engine.errors import Transient
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, each
 from integrator.engine.work import Work
-from integrator.models import Message, Note, Payload
+from integrator.models import Bulk, Message, Note, Payload
 from returns.models import Return
 
 LOOK_AGAIN = timedelta(hours=1)
@@ -41,8 +41,20 @@ def record(work: Work, _: None) -> Evidence:
     orders = customer_erase(connection_id=message.connection_id, external_id=message.resource_id)
     heard = Message.objects.filter(_about(message, orders))
     bodies = Payload.objects.filter(message__in=heard).update(body=b"", headers={})
-    notes = Note.objects.filter(caseevent__case__order_id__in=[order.pk for order in orders])
-    return {"orders": len(orders), "bodies": bodies, "notes": notes.update(text="(erased)")}
+    return {"orders": len(orders), "bodies": bodies, "notes": _erase_notes(orders)}
+
+
+def _erase_notes(orders: list[Order]) -> int:
+    """What people wrote about these orders, on a case's own page or once for many cases."""
+    ids = [order.pk for order in orders]
+    for_many = Bulk.objects.filter(items__case__order_id__in=ids, note__isnull=False)
+    erased = 0
+    for notes in (
+        Note.objects.filter(caseevent__case__order_id__in=ids),
+        Note.objects.filter(pk__in=for_many.values("note_id")),
+    ):
+        erased += notes.update(text="(erased)")
+    return erased
 
 
 def _about(message: Message, orders: list[Order]) -> Q:

@@ -17,6 +17,7 @@ from django_q.tasks import async_task
 from integrator import staff
 from integrator.engine import (
     batches,
+    bulks,
     by_hand,
     clock,
     jobs,
@@ -66,6 +67,7 @@ def minute(*, at: datetime) -> int:
     """
     fired = timer.fire(SCHEDULE, at=at)
     batches.close_due(at=at)
+    bulks.forget(at=at)
     quota.watch(DAILY_SETTINGS, at=at)
     by_hand.watch(CASE_KINDS, at=at)
     escalate(CASE_KINDS, trace=Trace(at=at, actor="clock"))

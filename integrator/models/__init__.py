@@ -3,6 +3,7 @@
 from integrator.models.alerts import AlertChoice, AlertReceiver, Digest
 from integrator.models.audit import Export, Seal, SealCheck
 from integrator.models.batches import Batch, BatchItem
+from integrator.models.bulks import Bulk, BulkItem
 from integrator.models.cases import Case, CaseEvent, Note
 from integrator.models.configuration import Approval, Mapping, MappingKind, PolicyVersion
 from integrator.models.connections import Connection, Cursor, RateWindow, Retailer
@@ -13,6 +14,8 @@ from integrator.models.states import (
     ApprovalState,
     BatchItemState,
     BatchState,
+    BulkItemState,
+    BulkState,
     CaseState,
     ConnectionState,
     DigestState,
@@ -30,6 +33,10 @@ __all__ = [
     "BatchItem",
     "BatchItemState",
     "BatchState",
+    "Bulk",
+    "BulkItem",
+    "BulkItemState",
+    "BulkState",
     "Case",
     "CaseEvent",
     "CaseState",

@@ -145,3 +145,37 @@ DIGEST_MOVES: Moves = {
     DigestState.SENT: (),
     DigestState.EMPTY: (),
 }
+
+
+class BulkState(TextChoices):
+    PREPARED = "PREPARED", "Being prepared"  # shown to its maker; nothing has been decided
+    RUNNING = "RUNNING", "Running"  # each case that is ready is a job of its own
+    DONE = "DONE", "Finished"  # every case has its result
+    CANCELLED = "CANCELLED", "Cancelled"  # a person stopped it: what was not done stays undone
+
+
+BULK_MOVES: Moves = {
+    BORN: (BulkState.PREPARED,),
+    BulkState.PREPARED: (BulkState.RUNNING,),
+    BulkState.RUNNING: (BulkState.DONE, BulkState.CANCELLED),
+    BulkState.DONE: (),
+    BulkState.CANCELLED: (),
+}
+
+
+class BulkItemState(TextChoices):
+    READY = "READY", "To be done"  # it will be tried once the bulk runs
+    EXCLUDED = "EXCLUDED", "Left out"  # known before: the reason says why
+    DONE = "DONE", "Done"  # the decision was taken, as if on the case's own page
+    SKIPPED = "SKIPPED", "Skipped"  # when its turn came it was not as it had been shown
+    FAILED = "FAILED", "Failed"  # a fault of ours: nothing was decided about it
+
+
+BULK_ITEM_MOVES: Moves = {
+    BORN: (BulkItemState.READY, BulkItemState.EXCLUDED),
+    BulkItemState.READY: (BulkItemState.DONE, BulkItemState.SKIPPED, BulkItemState.FAILED),
+    BulkItemState.EXCLUDED: (),
+    BulkItemState.DONE: (),
+    BulkItemState.SKIPPED: (),
+    BulkItemState.FAILED: (),
+}

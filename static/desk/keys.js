@@ -1,7 +1,7 @@
 // Keys for what the page already offers as links and buttons. They add speed, nothing else.
 
 const typing = (target) =>
-  target.closest("input, textarea, select, [contenteditable]") !== null;
+  target.closest("input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable]") !== null;
 
 function rows() {
   return [...document.querySelectorAll(".q-row")];

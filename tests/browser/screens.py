@@ -8,7 +8,7 @@ from datetime import timedelta
 from fulfilment.models import StockLevel
 from integrator.engine import seal_checks
 from integrator.flows import CASE_KINDS
-from integrator.models import Case, CaseState, SavedView
+from integrator.models import Bulk, Case, CaseState, SavedView
 from returns.queries import units_off_sale
 from tests.journeys.causes import CAUSES
 from tests.story import Stage
@@ -111,9 +111,26 @@ def of_everybody(stage: Stage) -> list[str]:
     ]
 
 
+def many_at_once(stage: Stage) -> Iterator[str]:
+    """What operations chose and did not start, what they started, its cases, and all of them."""
+    for do in ("take", "try_again:Try again", "snooze"):
+        stage.posts(stage.omar, "bulk_prepare", "operations", do=do, which="all", query="")
+    started, tries, snoozes = Bulk.objects.filter(person=stage.omar).order_by("id")
+    yield f"/many/{tries.pk}/"
+    yield f"/many/{snoozes.pk}/"
+    yield f"/many/{snoozes.pk}/rows/?result=to-do"
+    stage.posts(stage.omar, "bulk_start", started.pk)
+    yield f"/many/{started.pk}/"
+    stage.work()
+    yield f"/many/{started.pk}/"
+    yield f"/many/{started.pk}/rows/"
+    yield f"/queue/operations/?bulk={started.pk}"
+    yield "/many/"
+
+
 SCREENS: dict[str, Callable[[Stage], Iterable[str]]] = {
     "carla": lambda stage: [*OWN, *cases_of("CX")],
-    "omar": lambda stage: [*of_everybody(stage), *cases_of("OPERATIONS")],
+    "omar": lambda stage: [*of_everybody(stage), *cases_of("OPERATIONS"), *many_at_once(stage)],
     "fiona": lambda stage: [*OWN, *views_of(stage), *cases_of("FINANCE")],
     "conrad": lambda stage: [*OWN, "/people/", f"/cases/{stage.case('REFUND_BY_HAND').pk}/"],
     "ada": lambda stage: [

@@ -92,3 +92,26 @@ def test_keys_can_be_switched_off(house: House) -> None:
         desk.page.wait_for_timeout(300)
         assert "do=" not in desk.page.url
     assert Case.objects.exclude(state=CaseState.SOLVED).get().pk == case.pk
+
+
+def test_lines_are_ticked_one_by_one_and_up_to_here(house: House) -> None:
+    """x and Shift+x, and not where somebody types or has switched single keys off."""
+    stage = house.stage
+    for kind in ("MAPPING_MISSING", "SKU_DISCONTINUED", "EXCHANGE_RELEASE_BY_HAND"):
+        CAUSES[kind](stage)
+    with house.desk("omar") as desk:
+        desk.opens("/queue/operations/")
+        count = desk.page.locator("[data-ticked]")
+        desk.page.locator(".q-row").first.focus()
+        strikes(desk, "x")
+        assert count.inner_text() == "(1)"
+        strikes(desk, "j", "j", "Shift+X")
+        assert count.inner_text() == "(3)"
+        strikes(desk, "x")
+        assert count.inner_text() == "(2)"
+        strikes(desk, "/", "x")
+        assert count.inner_text() == "(2)"
+        desk.page.locator("#many-do").select_option("take")
+        with desk.page.expect_navigation():
+            desk.page.get_by_role("button", name="Look first").click()
+        assert desk.page.locator("h1").inner_text() == "Take them: 2 cases"

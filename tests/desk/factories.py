@@ -14,12 +14,13 @@ from finance.states import Executor, RefundStatus
 from fulfilment.models import Customer, Location, Order, OrderItem, Shipment, Sku, StockMovement
 from fulfilment.shapes import Billing, UnitStatus
 from fulfilment.states import Bucket, OrderStatus
-from integrator.engine import cases, clock, links
+from integrator.engine import bulks, cases, clock, decisions, links
 from integrator.engine.case_kinds import CaseKind
 from integrator.engine.states import Trace, born, move
 from integrator.flows import CASE_KINDS
 from integrator.models import (
     Attempt,
+    Bulk,
     Case,
     Connection,
     Cursor,
@@ -450,4 +451,21 @@ def nudge(of: Connection, kind: str, at: datetime, *, order_id: int) -> Message:
         occurred_at=at,
         received_at=at,
         routed_at=at,
+    )
+
+
+def bulk(
+    by: User, at: datetime, chosen: list[Case], *, do: str = "take", label: str = "Take them"
+) -> Bulk:
+    """What somebody is about to do about these cases; nobody has started it."""
+    return bulks.prepare(
+        [bulks.Chosen(one, decisions.newest([one.pk]).get(one.pk, 0)) for one in chosen],
+        do=do,
+        label=label,
+        role=chosen[0].owner,
+        query="tab=needs",
+        data={},
+        note="",
+        by=by,
+        trace=trace(at, f"user:{by.get_username()}"),
     )

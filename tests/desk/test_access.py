@@ -11,6 +11,8 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from integrator import policy
+from integrator.engine import bulks
+from integrator.engine.states import Trace
 from integrator.models import JobState
 from integrator.roles import Role
 from tests.desk import factories
@@ -38,6 +40,13 @@ EXPECTED = {
     "case_wake": "case.work",
     "case_agree": "approval.decide",
     "case_cancel": "case.work",
+    "bulk_prepare": "case.work",
+    "bulks": "case.see",
+    "bulk": "case.see",
+    "bulk_rows": "case.see",
+    "bulk_start": "case.work",
+    "bulk_cancel": "case.work",
+    "bulk_take_back": "case.work",
     "orders": "order.see",
     "order": "order.see",
     "order_goodwill": "goodwill.ask",
@@ -81,6 +90,10 @@ EXPECTED = {
 PREFIXES = {"account_": PUBLIC, "mfa_": PUBLIC, "admin:": SETUP}
 POSTS = {name for name in EXPECTED if name.startswith("case_")} | {
     "audit_copy",
+    "bulk_cancel",
+    "bulk_prepare",
+    "bulk_start",
+    "bulk_take_back",
     "connection_switch",
     "mapping_agree",
     "mapping_save",
@@ -138,12 +151,20 @@ def test_every_view_of_the_desk_asks_for_the_listed_verb() -> None:
 
 
 @pytest.fixture
-def arguments(at: datetime, people: dict[str, object]) -> dict[str, list[object]]:
+def arguments(at: datetime, people: dict[str, User]) -> dict[str, list[object]]:
     connection = factories.connection()
     order = factories.order("100482913", at)
     case = factories.case("SYSTEMS_DIFFER", at, order_id=order.pk)
     job = factories.job("restock", at, record=("case", case.pk), state=JobState.DUE)
+    many = factories.bulk(people["fiona"], at, [case])
+    bulks.start(many, data={}, note="", trace=Trace(at=at, actor="user:fiona"))
     return {
+        "bulk": [many.pk],
+        "bulk_cancel": [many.pk],
+        "bulk_prepare": ["cx"],
+        "bulk_rows": [many.pk],
+        "bulk_start": [many.pk],
+        "bulk_take_back": [many.pk],
         "queue": [],
         "case": [case.pk],
         "case_act": [case.pk, "not_an_error"],

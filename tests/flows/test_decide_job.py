@@ -103,3 +103,18 @@ def test_a_late_step_that_waits_for_two_people_is_not_let_past_them(at: datetime
     asked = Case.objects.get(kind="REFUNDED_PAST_US")
     assert said.note is not None
     assert said.note.text == f"Not tried again: the step waits for a decision on C-{asked.pk}"
+
+
+@pytest.mark.django_db
+def test_a_mail_that_does_not_leave_holds_no_decision_up(at: datetime) -> None:
+    """The mail server is down for hours: finance decides about its cases all the same."""
+    job = factories.job("refund", at, record=("return", 1), state=JobState.PARKED)
+    case = factories.case("REFUND_REFUSED", at, record=("return", 1), job_id=job.pk)
+    Worker(ROUTES, threads=0).round(["local"])
+    [mail] = Job.objects.filter(flow="alert", record_kind="case", record_id=case.pk)
+    assert mail.state == JobState.DUE
+
+    decisions.take(case, TRY_AGAIN, data={}, trace=factories.trace(at), by=None)
+
+    with pytest.raises(decisions.UnableToDecide):
+        decisions.take(case, TRY_AGAIN, data={}, trace=factories.trace(at), by=None)

@@ -1,0 +1,191 @@
+"""What a bulk comes to: counts, money and rows of its cases, and how fast it runs. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import urlencode
+
+from django.db.models import Count, Q, Sum
+from django.urls import reverse
+
+from integrator.desk import catalogue, words
+from integrator.models import Bulk, BulkItem, BulkItemState, BulkState, Case, Job, JobState
+from integrator.models.states import JOB_OPEN
+
+PAGE = 50
+# The results by which rows can be listed, as the address names them.
+RESULTS = {
+    "to-do": BulkItemState.READY,
+    "done": BulkItemState.DONE,
+    "skipped": BulkItemState.SKIPPED,
+    "failed": BulkItemState.FAILED,
+    "left-out": BulkItemState.EXCLUDED,
+}
+_NAMES = {state: name for name, state in RESULTS.items()}
+_SYMBOLS = {
+    BulkItemState.READY: "idle",
+    BulkItemState.DONE: "ok",
+    BulkItemState.SKIPPED: "wait",
+    BulkItemState.FAILED: "bad",
+    BulkItemState.EXCLUDED: "pause",
+}
+LEFT_ALONE = "Left alone"  # it was to be done, and the bulk was cancelled before its turn
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How many cases ended in one way, with the list of them."""
+
+    name: str
+    label: str
+    symbol: str
+    count: int
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """A reason and how many cases have it, with the list of them."""
+
+    text: str
+    count: int
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One case of a bulk in words. ``now``: how the case stands at this moment."""
+
+    case: Case
+    title: str
+    symbol: str
+    result: str
+    why: str
+    money_minor: int
+    currency: str
+    now: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """``handled`` of ``total`` cases, how many a minute, and about how long the rest takes."""
+
+    handled: int
+    total: int
+    a_minute: str
+    left: str
+
+
+def counts_of(bulks: Iterable[int]) -> dict[int, dict[str, int]]:
+    """How many cases are in which state, by bulk, in one query."""
+    counts: dict[int, dict[str, int]] = {}
+    rows = BulkItem.objects.filter(bulk_id__in=list(bulks)).values("bulk_id", "state")
+    for row in rows.annotate(count=Count("id")).order_by():
+        counts.setdefault(row["bulk_id"], {})[row["state"]] = row["count"]
+    return counts
+
+
+def results_of(bulk: Bulk, counts: dict[str, int]) -> list[Result]:
+    """Every result that occurred, and "done" always."""
+    return [
+        Result(
+            name=name,
+            label=label_of(bulk, state).lower(),
+            symbol=_SYMBOLS[state],
+            count=counts.get(state, 0),
+            href=rows_href(bulk, name),
+        )
+        for name, state in RESULTS.items()
+        if counts.get(state) or state == BulkItemState.DONE
+    ]
+
+
+def label_of(bulk: Bulk, state: str) -> str:
+    if state == BulkItemState.READY and bulk.state == BulkState.CANCELLED:
+        return LEFT_ALONE
+    return str(BulkItemState(state).label)
+
+
+def rows_href(bulk: Bulk, result: str = "", why: str = "", after: int = 0) -> str:
+    """The list of a bulk's cases with one result, or with one reason."""
+    chosen = {"result": result, "why": why, "after": after}
+    query = urlencode({name: value for name, value in chosen.items() if value})
+    address = reverse("bulk_rows", args=[bulk.pk])
+    return f"{address}?{query}" if query else address
+
+
+def whys_of(bulk: Bulk, state: BulkItemState) -> list[Why]:
+    """Why cases were left out, skipped or failed: the most frequent reason first."""
+    rows = bulk.items.filter(state=state).values("why").annotate(count=Count("id"))
+    return [
+        Why(row["why"], row["count"], rows_href(bulk, _NAMES[state], row["why"]))
+        for row in rows.order_by("-count", "why")
+    ]
+
+
+def money_of(bulk: Bulk) -> list[tuple[int, str]]:
+    """What is at risk in the cases that will be tried, per currency."""
+    ready = bulk.items.filter(state=BulkItemState.READY, money_minor__gt=0)
+    sums = ready.values_list("currency").annotate(sum=Sum("money_minor"))
+    return [(int(total), str(currency)) for currency, total in sums.order_by("currency")]
+
+
+def steps_of(bulk: Bulk) -> list[tuple[catalogue.Tile, str, int]]:
+    """What the stopped steps of these cases do once they are set going, with how many of each."""
+    ready = bulk.items.filter(state=BulkItemState.READY, case__job__isnull=False)
+    rows = ready.values_list("case__job__flow", "case__job__queue").annotate(count=Count("id"))
+    return [
+        (catalogue.tile_of(queue), catalogue.flow_says(flow), count)
+        for flow, queue, count in rows.order_by("-count", "case__job__flow")
+    ]
+
+
+def held_of(bulk: Bulk, *, at: datetime) -> tuple[int, int, int]:
+    """Of the decisions taken: how many have not left yet, are being carried out, were cancelled."""
+    decided = bulk.items.filter(event__isnull=False).values("event_id")
+    found = Job.objects.filter(record_kind="case", fact__in=decided).aggregate(
+        held=Count("id", filter=Q(state=JobState.DUE, not_before__gt=at)),
+        going=Count("id", filter=Q(state__in=JOB_OPEN) & ~Q(state=JobState.DUE, not_before__gt=at)),
+        cancelled=Count("id", filter=Q(state=JobState.CANCELLED)),
+    )
+    return found["held"], found["going"], found["cancelled"]
+
+
+def pace_of(bulk: Bulk, counts: dict[str, int], *, at: datetime) -> Pace:
+    """How far it is. Nothing is foretold before something was done."""
+    total = bulk.count or 0
+    handled = total - counts.get(BulkItemState.READY, 0)
+    assert bulk.started_at is not None, "it runs"
+    passed = ((bulk.ended_at or at) - bulk.started_at) / timedelta(minutes=1)
+    if not handled or passed <= 0:
+        return Pace(handled, total, "", "")
+    rate = handled / max(passed, 1 / 60)
+    left = words.span(timedelta(minutes=(total - handled) / rate)) if handled < total else ""
+    return Pace(handled, total, f"{max(round(rate), 1):,} a minute", left)
+
+
+def page_of(bulk: Bulk, *, result: str, why: str, after: int) -> tuple[list[Line], str]:
+    """One page of its cases in the order in which they are done, and where it goes on."""
+    rows = bulk.items.select_related("case").filter(pk__gt=after).order_by("id")
+    if result in RESULTS:
+        rows = rows.filter(state=RESULTS[result])
+    if why:
+        rows = rows.filter(why=why)
+    found = list(rows[: PAGE + 1])
+    older = rows_href(bulk, result, why, found[PAGE - 1].pk) if len(found) > PAGE else ""
+    return [_line(bulk, one) for one in found[:PAGE]], older
+
+
+def _line(bulk: Bulk, item: BulkItem) -> Line:
+    return Line(
+        case=item.case,
+        title=catalogue.said_of(item.case).title,
+        symbol=_SYMBOLS[BulkItemState(item.state)],
+        result=label_of(bulk, item.state),
+        why=item.why,
+        money_minor=item.money_minor,
+        currency=item.currency,
+        now=str(item.case.get_state_display()).lower(),
+    )
