@@ -328,13 +328,25 @@ class Stage:
     ) -> None:
         """Press a button on the case's page, and let ``second`` agree where two people must.
 
-        PermissionDenied when the page refuses one of them. Without a ``second`` it stays asked.
+        PermissionDenied when the page refuses one of them. Without a ``second`` it stays asked, and
+        what was asked already is not asked again.
         """
-        self.presses(case, key, by=by, **(data or {}))
+        if second is None or not self._is_asked(case, key, by):
+            self.presses(case, key, by=by, **(data or {}))
         if second is not None:
             self.agrees(case, by=second)
         self.work()
         self.passes(minutes=2, step=1)
+
+    @staticmethod
+    def _is_asked(case: Case, key: str, by: User) -> bool:
+        return Approval.objects.filter(
+            record_kind="case",
+            record_id=case.pk,
+            state=ApprovalState.ASKED,
+            asked_by=by,
+            content__action=key,
+        ).exists()
 
     def agrees(self, case: Case, *, by: User) -> None:
         """The second person's word on what was asked last; nothing when nothing is asked."""

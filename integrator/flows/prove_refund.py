@@ -6,10 +6,13 @@ about the refund of the order that was being paid when it happened.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+
+from django.db.models import F
 
 from finance.evidence import proof_of_refund
 from finance.models import Refund
@@ -20,7 +23,7 @@ from finance.services import (
     refund_recorded,
 )
 from finance.states import Executor, RefundStatus
-from fulfilment.models import Order
+from fulfilment.models import Order, OrderItem
 from fulfilment.shapes import InvoiceSeen, OrderSeen
 from integrator.engine.errors import Malformed
 from integrator.engine.work import Work
@@ -74,7 +77,10 @@ def look_for_proof(
         .select_related("order__connection__retailer", "return_record__connection")
         .order_by("authorised_at", "id")
     )
-    about = _by_refund(refunds, heard)
+    about = {
+        refund.pk: _its_own(refund, invoices, words)
+        for refund, words in zip(refunds, _by_refund(refunds, heard), strict=True)
+    }
     failed = [one for one in refunds if _fail(work, one, about[one.pk])]
     for one in refunds:
         _ask_if_paid_besides(work, one, seen, invoices, about[one.pk])
@@ -86,8 +92,8 @@ def look_for_proof(
     return "the payment failed" if failed else said
 
 
-def _by_refund(refunds: Sequence[Refund], heard: Sequence[Heard]) -> Mapping[int, list[Heard]]:
-    """Each outcome with the refund that was being paid then: the last one begun before it."""
+def _by_refund(refunds: Sequence[Refund], heard: Sequence[Heard]) -> list[list[Heard]]:
+    """For each refund the outcomes told while it was being paid: it is the last begun before."""
     found: dict[int, list[Heard]] = {refund.pk: [] for refund in refunds}
     for word in heard:
         at = word.notice.occurred_at
@@ -98,7 +104,46 @@ def _by_refund(refunds: Sequence[Refund], heard: Sequence[Heard]) -> Mapping[int
             found[begun[-1].pk].append(word)
         elif soon:
             found[soon[0].pk].append(word)
-    return found
+    return list(found.values())
+
+
+def _corrections(refund: Refund, invoices: Sequence[InvoiceSeen]) -> list[InvoiceSeen]:
+    """What somebody wrote by hand since the refund began: it moves money and tells of it, too."""
+    return [
+        one for one in invoices if one.is_by_hand and one.external_id not in refund.evidence_before
+    ]
+
+
+def _has_more_to_pay(order: Order) -> bool:
+    return OrderItem.objects.filter(order=order, refunded_minor__lt=F("paid_minor")).exists()
+
+
+def _its_own(
+    refund: Refund, invoices: Sequence[InvoiceSeen], heard: Sequence[Heard]
+) -> list[Heard]:
+    """The outcomes that are this refund's for certain: a success may be a correction's by hand.
+
+    One before the first of those is its own, and where a payment was told to have succeeded more
+    often than somebody wrote a correction, one of them was. What had failed is what was paid by
+    hand, where the order has no other unit that could have been.
+    """
+    by_hand = _corrections(refund, invoices)
+    if not by_hand or (refund.failed_at is not None and not _has_more_to_pay(refund.order)):
+        return list(heard)
+    first = min(one.created_at for one in by_hand).replace(microsecond=0)
+    later = {
+        (one.notice.transaction, one.notice.occurred_at)
+        for one in heard
+        if one.notice.succeeded and one.notice.occurred_at >= first
+    }
+    often = Counter(transaction for transaction, _ in later)
+    return [
+        one
+        for one in heard
+        if not one.notice.succeeded
+        or one.notice.occurred_at < first
+        or often[one.notice.transaction] > len(by_hand)
+    ]
 
 
 def _last_words(heard: Sequence[Heard]) -> list[PaymentNotice]:
@@ -142,8 +187,7 @@ def _ask_if_paid_besides(
     Where somebody wrote a correction since, that may be what moved the money: it proves nothing.
     """
     by_hand = refund.status == RefundStatus.RECORDED and "by_hand" in refund.evidence
-    since = [one for one in invoices if one.external_id not in refund.evidence_before]
-    if not by_hand or refund.failed_at is not None or any(one.is_by_hand for one in since):
+    if not by_hand or refund.failed_at is not None or _corrections(refund, invoices):
         return
     proof = _proof(refund, seen, invoices, payment_succeeded=bool(_last_words(heard)))
     if proof is None:
@@ -199,6 +243,7 @@ def _proof(
         unit_ids=[
             part.order_item.line_id for part in refund.items.select_related("order_item__parent")
         ],
-        billing_before=refund.billing_before,
+        # A correction by hand changes it as well.
+        billing_before=seen.billing if _corrections(refund, invoices) else refund.billing_before,
         payment_succeeded=payment_succeeded,
     )

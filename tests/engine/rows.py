@@ -25,6 +25,7 @@ _numbers = itertools.count(1000)
 # Where any value will not do, because a constraint ties columns together.
 TIED: dict[str, dict[str, Any]] = {
     "integrator.Approval": {"asked_by_id": 1, "decided_by_id": 2},
+    "integrator.RoleChange": {"gives": True},
     "finance.LedgerEntry": {"from_account": "PAYER", "to_account": "REFUNDS_OWED"},
     "fulfilment.StockMovement": {"from_bucket": "RECEIVED", "to_bucket": "SELLABLE"},
 }

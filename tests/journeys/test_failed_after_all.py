@@ -293,3 +293,44 @@ def test_a_lost_answer_is_looked_up_and_nothing_is_said_twice(stage: Stage) -> N
     assert len(said_there(stage, rma)) == 1
     assert stage.open_cases() == ["REFUND_FAILED"]
     assert stage.owed() == []
+
+
+# --- whose payment was it? -----------------------------------------------------------------------
+
+
+@pytest.mark.requirement("R025", "R058")
+@pytest.mark.parametrize("heard", [True, False])
+def test_a_payment_by_hand_for_another_unit_does_not_prove_one_that_failed(
+    stage: Stage, heard: bool
+) -> None:
+    """Its notice names neither unit nor amount: found in storm 1266, where the word of the failure
+    was lost and somebody paid for the other unit in the Panel a minute later.
+    """
+    stage.breaks("scayle", RETURN_ITEMS, "refund_failed", times=1)
+    if not heard:
+        stage.breaks("scayle", "payment-refund", "callback_suppress", times=1)
+    order = stage.sold(SKU, "TEE-BLK-L")
+    rma = stage.comes_back(order, 0)
+    stage.warehouse_checks(rma)
+    stage.clock.shift(61)
+    other = order["items"][1]["id"]
+    stage.act("scayle", "refund_by_hand", order_id=order["id"], item_ids=[other])
+    stage.passes(hours=5, step=10)
+
+    assert stage.unit(rma).money != "RECORDED"
+    assert balance("PAYER") == 0
+    assert ("REFUND_FAILED" if heard else "REFUND_NOT_RECORDED") in stage.open_cases()
+
+
+@pytest.mark.requirement("R025")
+def test_a_success_told_before_somebody_paid_by_hand_is_the_refunds_own(stage: Stage) -> None:
+    order = stage.sold(SKU, "TEE-BLK-L")
+    rma = stage.comes_back(order, 0)
+    stage.breaks("scayle", "payment-refund", "callback_delay", seconds=300, times=1)
+    stage.warehouse_checks(rma)
+    stage.clock.shift(61)
+    other = order["items"][1]["id"]
+    stage.act("scayle", "refund_by_hand", order_id=order["id"], item_ids=[other])
+    stage.passes(minutes=20, step=2)
+
+    assert stage.unit(rma).money == "RECORDED"
