@@ -334,6 +334,21 @@ def case_modules() -> list[ModuleType]:
     return [*kinds, of_finance, of_fulfilment, of_returns, of_exchanges]
 
 
+@pytest.mark.requirement("R081", "R112")
+@pytest.mark.parametrize("code", sorted(CASE_KINDS))
+def test_every_case_kind_says_who_by_when_what_to_do_and_who_is_told_next(code: str) -> None:
+    kind = CASE_KINDS[code]
+
+    assert kind.owner in Role.values
+    assert 0 < kind.due_hours <= 7 * 24
+    assert kind.actions, "nothing can be done about it"
+    assert kind.ladder and set(kind.ladder) <= set(Role.values), "nobody is told when nobody acts"
+    # Above the administrators is nobody: they are told once more.
+    assert kind.ladder[0] != kind.owner or kind.owner == Role.ADMIN, "it stays with who did not act"
+    for line in (kind.title, kind.happened, kind.means, kind.todo, kind.otherwise):
+        assert line.strip()
+
+
 def test_every_case_kind_is_in_the_catalogue() -> None:
     written = {
         value.code

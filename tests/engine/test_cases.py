@@ -241,6 +241,7 @@ def test_a_solved_case_cannot_be_snoozed(trace: Now) -> None:
 # --- overdue -------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("R112")
 def test_an_overdue_case_climbs_its_ladder_step_by_step(trace: Now, clock: Clock) -> None:
     case = open_one(trace)
     told = []
