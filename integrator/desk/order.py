@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, Subquery
+from django.db.models import Exists, OuterRef, Subquery
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
-from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from finance.models import Refund
@@ -18,7 +17,7 @@ from fulfilment.models import Order, OrderItem, Shipment, Sku, StockMovement
 from fulfilment.shapes import OrderKind, ShareBasis
 from fulfilment.shares import RULE
 from fulfilment.states import OrderStatus
-from integrator.desk import buyer, catalogue, directory, rails, stages, timeline, words
+from integrator.desk import buyer, catalogue, directory, paging, rails, stages, timeline, words
 from integrator.desk.auth import DeskRequest, may, needs
 from integrator.desk.lists import number
 from integrator.desk.steps import step_of
@@ -37,7 +36,6 @@ from returns.models import Exchange, Inspection, Return, ReturnItem
 from returns.services.exchanges import waits_for
 from returns.states import Custody, ExchangeStatus
 
-PAGE = 50
 ROWS = 400  # of one order; more than this is an accident, and the newest are shown
 REFUND_SYMBOLS = {
     RefundStatus.AUTHORISED: "wait",
@@ -70,20 +68,16 @@ class Figures:
 @needs("order.see")
 def orders(request: DeskRequest) -> HttpResponse:
     """The newest orders, paged by their key."""
-    found = Order.objects.select_related("connection").order_by("-placed_at", "-id")
+    found = Order.objects.select_related("connection")
     sku = Sku.objects.filter(pk=number(request.GET.get("sku", ""))).first()
     if sku is not None:
         found = found.filter(Exists(OrderItem.objects.filter(order=OuterRef("pk"), sku=sku)))
-    key = _key(request.GET.get("after", ""))
-    if key is not None:
-        placed_at, pk = key
-        found = found.filter(Q(placed_at__lt=placed_at) | Q(placed_at=placed_at, id__lt=pk))
-    rows = list(found[: PAGE + 1])
-    last = rows[PAGE - 1] if len(rows) > PAGE else None
+    after = request.GET.get("after", "")
+    page = paging.page_of(found, "placed_at", after, newest_first=True)
     context = {
-        "orders": [(order, STATUS_SYMBOLS[OrderStatus(order.status)]) for order in rows[:PAGE]],
-        "older": f"{last.placed_at.isoformat()}_{last.pk}" if last else "",
-        "is_first_page": key is None,
+        "orders": [(order, STATUS_SYMBOLS[OrderStatus(order.status)]) for order in page.rows],
+        "older": page.after,
+        "is_first_page": page.is_first,
         "sku": sku,
         "known": directory.current(at=request.at),
     }
@@ -356,13 +350,3 @@ def stands(units: int, arrived: int, open_refund: Refund | None, *, where: str) 
         return said
     money = words.amount_text(open_refund.calculated_minor, open_refund.currency)
     return f"{said} A refund of {money} is {open_refund.get_status_display().lower()}."
-
-
-def _key(text: str) -> tuple[datetime, int] | None:
-    stamp, _, pk = text.replace(" ", "+").partition("_")
-    try:
-        placed_at = datetime.fromisoformat(stamp)
-        last = int(pk)
-    except ValueError:
-        return None
-    return None if timezone.is_naive(placed_at) else (placed_at, last)

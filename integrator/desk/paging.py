@@ -20,6 +20,7 @@ class Page:
 
     rows: list[Any]
     after: str
+    is_first: bool
 
 
 def page_of(rows: QuerySet[Any], field: str, after: str, *, newest_first: bool) -> Page:
@@ -33,9 +34,9 @@ def page_of(rows: QuerySet[Any], field: str, after: str, *, newest_first: bool) 
         )
     found = list(rows.order_by(f"{sign}{field}", f"{sign}pk")[: PAGE + 1])
     if len(found) <= PAGE:
-        return Page(found, "")
+        return Page(found, "", key is None)
     last = found[PAGE - 1]
-    return Page(found[:PAGE], f"{getattr(last, field).isoformat()}_{last.pk}")
+    return Page(found[:PAGE], f"{getattr(last, field).isoformat()}_{last.pk}", key is None)
 
 
 def _key(text: str) -> tuple[datetime, int] | None:

@@ -120,11 +120,9 @@ def _leave_unpaid(case: Case, work: Work) -> None:
     """What somebody settled in another way must not be paid by us when a sibling is ready."""
     trace = work.trace.by(work.job.actor)
     refund = refund_of(case)
-    units = _units_left(case, refund)
     if refund is not None and refund.status == RefundStatus.AUTHORISED:
         refund_refused(refund, trace=trace, reason="Given up before it was sent")
-    for unit in units:
-        unit.refresh_from_db(fields=["money"])
+    for unit in _units_left(case, refund):
         if Money.WAIVED in MONEY_MOVES[unit.money]:
             move(unit, "money", Money.WAIVED, reason="Settled in another way", trace=trace)
 

@@ -193,3 +193,18 @@ def test_a_fault_of_ours_is_a_page_in_plain_words(
     assert response.status_code == 500
     assert "Something broke on our side" in html
     assert "secret detail" not in html
+
+
+@pytest.mark.parametrize(
+    "after",
+    ["9999-12-31T23:59:59-12:00_1", "2026-01-01T00:00:00+00:00_99999999999999999999", "x_y", "_"],
+)
+def test_a_key_that_means_nothing_shows_the_first_page(
+    after: str, at: datetime, as_: Callable[[str], Client]
+) -> None:
+    factories.order("DE-70001", at)
+
+    answer = as_("omar").get("/orders/", {"after": after})
+
+    assert answer.status_code == 200
+    assert "DE-70001" in answer.content.decode()

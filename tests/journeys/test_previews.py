@@ -115,7 +115,7 @@ def test_giving_up_says_that_nobody_of_us_pays_the_unit(stage: Stage) -> None:
     assert said["The step"][1] == "Cancelled"
 
 
-def test_every_button_of_every_case_can_be_opened_before_it_is_pressed(stage: Stage) -> None:
+def test_each_button_of_cases_of_each_sort_can_be_opened_before_it_is_pressed(stage: Stage) -> None:
     """A record that is gone, or a setting that is missing, must not break the page."""
     for code in ("REFUND_IN_DOUBT", "MAPPING_MISSING", "REFUND_EXECUTOR_MISSING", "GOODWILL"):
         CAUSES[code](stage)
