@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from bench import databases, durable, intake, measure, outbound, pages, sides
+from bench import databases, durable, intake, measure, outbound, pages, sides, upkeep
 from bench.measure import Comparison
 from bench.processes import free_port
 
@@ -23,6 +23,7 @@ def main(names: Sequence[str]) -> int:
         "jobs": durable.against_django_q2,
         "celery": durable.against_celery,
         "outbound": partial(outbound.against_the_ideal, echo_port),
+        "counts": upkeep.beside_none,
         "pages": pages.large_beside_small,
     }
     if unknown := set(names) - set(benchmarks):

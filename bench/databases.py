@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg import sql
 
+Connection = psycopg.Connection[tuple]  # type: ignore[type-arg]
 OURS = "bench_ours"
 PEERS = "bench_peers"
 LARGE, SMALL = "bench_large", "bench_small"
@@ -26,7 +27,7 @@ def url(name: str) -> str:
     return urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
 
 
-def connect(name: str) -> psycopg.Connection[tuple]:  # type: ignore[type-arg]
+def connect(name: str) -> Connection:
     return psycopg.connect(url(name), autocommit=True)
 
 
@@ -48,7 +49,7 @@ def made() -> Iterator[None]:
             _drop(server)
 
 
-def _drop(server: psycopg.Connection[tuple]) -> None:  # type: ignore[type-arg]
+def _drop(server: Connection) -> None:
     for name in ALL:
         server.execute(
             sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))

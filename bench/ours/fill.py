@@ -20,7 +20,7 @@ from django.db import connection, models  # noqa: E402
 
 from fulfilment.models import Order, OrderItem, Sku  # noqa: E402
 from fulfilment.shapes import Billing  # noqa: E402
-from integrator.engine import cases  # noqa: E402
+from integrator.engine import case_counts, cases  # noqa: E402
 from integrator.engine.states import Trace, born  # noqa: E402
 from integrator.flows import CASE_KINDS  # noqa: E402
 from integrator.models import Case, CaseEvent, Connection, Retailer, Transition  # noqa: E402
@@ -49,6 +49,8 @@ def main(orders: int, cases_: int) -> None:
             event = CaseEvent.objects.get(case=case)
             _copies(CaseEvent, event.pk, cases_ // 2, {"case_id": number})
         cursor.execute("SET session_replication_role = origin")
+        case_counts.recount(CASE_KINDS)
+        case_counts.fold(above=0)
         cursor.execute("VACUUM ANALYZE")
     assert Order.objects.count() == orders + 1
     assert Case.objects.filter(state="OPEN").count() == cases_ // 2 * 2 + 2

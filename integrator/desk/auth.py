@@ -26,7 +26,7 @@ from integrator.login import lacks_second_factor
 from integrator.roles import Role
 
 if TYPE_CHECKING:
-    from integrator.desk.queue_rows import Figure
+    from integrator.desk.queue_figures import Figure
     from integrator.desk.queue_wanted import Wanted
 
 P = ParamSpec("P")

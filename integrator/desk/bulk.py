@@ -20,6 +20,8 @@ from integrator.desk import (
     bulk_rows,
     lists,
     queue,
+    queue_figures,
+    queue_members,
     queue_rows,
     queue_wanted,
     saved_views,
@@ -262,15 +264,15 @@ def _team(bulk: Bulk) -> str:
 
 def _queue_href(request: DeskRequest, bulk: Bulk) -> str:
     """The list it was chosen from, for whoever may look at that queue."""
-    if bulk.role not in queue_rows.visible_to(request.roles):
+    if bulk.role not in queue_members.visible_to(request.roles):
         return ""
     return f"{reverse('queue', args=[bulk.role.lower()])}?{bulk.query}"
 
 
 def _open(request: DeskRequest, bulk: Bulk) -> tuple[int, str]:
     """How many lines its queue has of cases that are still open, and the view that lists them."""
-    if bulk.role not in queue_rows.visible_to(request.roles):
+    if bulk.role not in queue_members.visible_to(request.roles):
         return 0, ""
     wanted = queue_wanted.Wanted(bulk.role, "needs", request.user.pk, bulk_id=bulk.pk)
-    count = queue_rows.figures_of([wanted], at=request.at)[wanted].count
+    count = queue_figures.figures_of([wanted], at=request.at)[wanted].count
     return count, queue_wanted.href(wanted) if count else ""

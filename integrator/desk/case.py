@@ -16,7 +16,15 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from integrator import policy
-from integrator.desk import case_forms, catalogue, directory, evidence, history, queue_rows, words
+from integrator.desk import (
+    case_forms,
+    catalogue,
+    directory,
+    evidence,
+    history,
+    queue_members,
+    words,
+)
 from integrator.desk.auth import DeskRequest, back_to, may, needs
 from integrator.desk.preview import preview
 from integrator.desk.steps import steps_of
@@ -135,7 +143,7 @@ def _addresses(request: DeskRequest, case: Case) -> dict[str, str]:
     wanted = request.POST.get("next", "")
     same_cause = urlencode({"kind": case.kind, "cause": case.cause})
     queue = ""
-    if case.owner in queue_rows.visible_to(request.roles):
+    if case.owner in queue_members.visible_to(request.roles):
         queue = reverse("queue", args=[case.owner.lower()])
     return {
         "closed": closed,

@@ -59,11 +59,6 @@ def said_of(case: Case) -> Said:
     return say(kind_of(case), case.facts)
 
 
-def shared_codes() -> list[str]:
-    """The kinds of which one fix solves many cases."""
-    return sorted(code for code, kind in CASE_KINDS.items() if kind.shared_cause)
-
-
 def kind_says(kind: str) -> str:
     """What a platform calls a kind of record, in the words used here: rma → return."""
     return "return" if kind == "rma" else kind.replace("_", " ")

@@ -1,4 +1,4 @@
-"""The home page and the queues. Which cases belong where is in ``queue_rows``."""
+"""The home page and the queues. Which cases belong where is in ``queue_members``."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from integrator.desk import (
     catalogue,
     directory,
     lists,
+    queue_figures,
+    queue_members,
     queue_rows,
     queue_tabs,
     saved_views,
@@ -43,10 +45,10 @@ class Tried:
 @needs("queue.see")
 def home(request: DeskRequest) -> HttpResponse:
     """One panel per queue this person works in; for those who only look, every team's figures."""
-    held = queue_rows.held_by(request.roles)
-    shown = [*held, *(role for role in queue_rows.visible_to(request.roles) if role not in held)]
+    held = queue_members.held_by(request.roles)
+    shown = [*held, *(role for role in queue_members.visible_to(request.roles) if role not in held)]
     wanted = {role: {tab: Wanted(role, tab, request.user.pk) for tab in TABS} for role in shown}
-    request.counted = queue_rows.figures_of(
+    request.counted = queue_figures.figures_of(
         [one for tabs in wanted.values() for one in tabs.values()], at=request.at
     )
     panels = []
@@ -103,7 +105,7 @@ def show(
     views = saved_views.views_of(request, at=request.at).get(role, [])
     shown = queue_tabs.shown(wanted, views, lists.number(query.get("view", "")))
     tabs = [*queue_tabs.everybodys(role, user_id), *(one.wanted for one in views), wanted]
-    request.counted = queue_rows.figures_of(tabs, at=request.at)
+    request.counted = queue_figures.figures_of(tabs, at=request.at)
     after = query.get("after", "")
     page = queue_rows.page_of(wanted, at=request.at, after=after)
     chosen = lists.number(query.get("case", ""))
@@ -144,17 +146,17 @@ def show(
 
 def role_of(request: DeskRequest, asked: str) -> str:
     """The role whose queue is asked for, if this person may look at it."""
-    role = asked.upper() or queue_rows.visible_to(request.roles)[0]
+    role = asked.upper() or queue_members.visible_to(request.roles)[0]
     if role not in ROLES:
         raise Http404
-    if role not in queue_rows.visible_to(request.roles):
+    if role not in queue_members.visible_to(request.roles):
         raise PermissionDenied(f"This queue is for {Role(role).label}.")
     return role
 
 
 def _roles_for(request: DeskRequest) -> list[tuple[str, str]]:
     """The queues this person may look at, when there is more than one."""
-    roles = queue_rows.visible_to(request.roles)
+    roles = queue_members.visible_to(request.roles)
     return [(role.lower(), str(Role(role).label)) for role in roles] if len(roles) > 1 else []
 
 

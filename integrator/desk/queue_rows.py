@@ -1,27 +1,26 @@
-"""The rows and counts of a queue, in SQL: grouped by cause, cut into sections, paged by key.
+"""The lines of a queue, in SQL: grouped by cause, cut into sections, paged by key.
 
-One definition of "which cases belong here" serves lists and counts, so they cannot differ.
+Nothing here reads a whole queue: lines are ranges of an index, and what shares a cause is added up
+from counts that are kept (``models.case_counts``).
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db import connection as database
 from django.utils import timezone
 
-from integrator import policy
-from integrator.desk import catalogue, directory
+from integrator.desk import directory
+from integrator.desk.queue_members import Doors, Params, doors_of, is_grouped, narrowed
 from integrator.desk.queue_orders import Key, Order, order_of, read_key, write_key
-from integrator.desk.queue_wanted import ROLES, Wanted
-from integrator.roles import Role
+from integrator.desk.queue_wanted import Wanted
+from integrator.models import case_counts
 
 PAGE = 50
-CAP = 10_000
 ANY_CURRENCY = "EUR"  # where no retailer is set up yet
 
 
@@ -42,69 +41,48 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """How many lines a tab has, and how many of them are overdue. Solved ones up to ``CAP``."""
-
-    count: int = 0
-    overdue: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Page:
     rows: list[Row] = field(default_factory=list)
     older: str = ""
 
 
-class _Params(dict[str, Any]):
-    """The values of a statement. Each is given a name, which is all that the SQL holds."""
-
-    def put(self, value: Any) -> str:
-        name = f"p{len(self)}"
-        self[name] = value
-        return f"%({name})s"
-
-
-def held_by(roles: frozenset[str]) -> list[str]:
-    """The queues these roles work through, in their fixed order."""
-    return [role for role in ROLES if role in roles]
-
-
-def visible_to(roles: frozenset[str]) -> list[str]:
-    """The queues these roles may look at, their own first. Admins and auditors see every team's."""
-    held = held_by(roles)
-    if not {Role.ADMIN, Role.AUDITOR} & roles:
-        return held
-    return [*held, *(role for role in ROLES if role not in held)]
-
-
-# --- One page of lines ----------------------------------------------------------------------------
-
 _SHOWN = "id, severity, due_at, {members}, money_minor, currency, {currencies}, customers_waiting"
 _SINGLE = _SHOWN.format(members="1", currencies="1")
 _GROUP = _SHOWN.format(members="members", currencies="currencies")
+_SUMMED = "kind, cause, severity, currency, number, money_minor, customers_waiting"
+# A cause is one line: its sums, with its first promise and its oldest case, which are looked up.
 _GROUPED = """
+    WITH sums AS (
+      SELECT kind, cause, max(severity) AS severity, sum(number)::bigint AS members,
+             sum(money_minor)::bigint AS money_minor,
+             sum(customers_waiting)::bigint AS customers_waiting,
+             array_remove(array_agg(DISTINCT currency), '') AS currencies
+        FROM (SELECT kind, cause, severity, currency, sum(number) AS number,
+                     sum(money_minor) AS money_minor, sum(customers_waiting) AS customers_waiting
+                FROM ({rows}) each_row GROUP BY kind, cause, severity, currency) each_sort
+       WHERE number > 0 GROUP BY kind, cause),
     grouped AS (
-      SELECT *, CASE WHEN currencies = 1 THEN one_currency ELSE '' END AS currency
-        FROM (SELECT min(id) AS id, max(severity) AS severity, min(due_at) AS due_at,
-                     count(*) AS members, sum(money_minor)::bigint AS money_minor,
-                     max(currency) FILTER (WHERE money_minor > 0) AS one_currency,
-                     count(DISTINCT currency) FILTER (WHERE money_minor > 0) AS currencies,
-                     sum(customers_waiting)::bigint AS customers_waiting,
-                     min(opened_at) AS opened_at, max(solved_at) AS solved_at
-                FROM integrator_case WHERE {where} GROUP BY kind, cause) each_cause)
+      SELECT oldest.id, severity, next.due_at, members, money_minor,
+             CASE WHEN cardinality(currencies) = 1 THEN currencies[1] ELSE '' END AS currency,
+             cardinality(currencies) AS currencies, customers_waiting, oldest.opened_at,
+             NULL::timestamptz AS solved_at
+        FROM sums,
+             LATERAL (SELECT due_at FROM integrator_case c
+                       WHERE {inside} ORDER BY due_at LIMIT 1) next,
+             LATERAL (SELECT id, opened_at FROM integrator_case c
+                       WHERE {inside} ORDER BY opened_at, id LIMIT 1) oldest)
 """
 
 
 def page_of(wanted: Wanted, *, at: datetime, after: str = "", size: int = PAGE) -> Page:
     """One page of lines. ``after`` is the key the previous page ended with.
 
-    Every section of every door is a range of one index, read no further than the page needs; only
-    what shares a cause is added up first.
+    Every section of every door is a range of one index, read no further than the page needs.
     """
     order = order_of(wanted.sorted_by)
     key = read_key(wanted.sorted_by, after)
     at = key.at if key else at
-    params = _Params(
+    params = Params(
         at=at, tonight=_end_of_day(at), home=directory.current(at=at).currency or ANY_CURRENCY
     )
     with database.cursor() as cursor:
@@ -119,20 +97,20 @@ def page_of(wanted: Wanted, *, at: datetime, after: str = "", size: int = PAGE) 
     return Page(rows, older)
 
 
-def _statement(wanted: Wanted, order: Order, key: Key | None, limit: int, params: _Params) -> str:
-    shared = [] if wanted.cause else catalogue.shared_codes()
-    kinds = params.put(shared)
+def _statement(wanted: Wanted, order: Order, key: Key | None, limit: int, params: Params) -> str:
     newest = params.put(key.newest) if key else "(SELECT max(id) FROM integrator_case)"
-    here = f"id <= {newest} AND {_narrowed(wanted, params)}"
-    doors = _doors(wanted.role, params)
+    here = f"id <= {newest} AND {narrowed(wanted, params)}"
+    doors = doors_of(wanted.role, params)
+    alone = "NOT shares_cause" if is_grouped(wanted) else "true"
     sources = [
-        (_SINGLE, "integrator_case", f"{here} AND {door} AND kind <> ALL({kinds})")
-        for door in doors
+        (_SINGLE, "integrator_case", f"{here} AND {door} AND {alone}") for door in doors.every
     ]
     grouped = ""
-    if shared:
-        where = f"{here} AND ({' OR '.join(doors)}) AND kind = ANY({kinds})"
-        grouped = f"WITH {_GROUPED.format(where=where)}"
+    if is_grouped(wanted):
+        rows = _summed(wanted, doors, f"id > {newest}" if key else "", params)
+        inside = f"""c.kind = sums.kind AND c.cause = sums.cause AND shares_cause AND id <= {newest}
+                     AND {narrowed(_of_any_kind(wanted), params)} AND ({doors.any})"""
+        grouped = _GROUPED.format(rows=rows, inside=inside)
         sources.append((_GROUP, "grouped", "true"))
     columns = [column.sql for column in order.columns]
     way = " DESC" if order.descending else ""
@@ -152,8 +130,36 @@ def _statement(wanted: Wanted, order: Order, key: Key | None, limit: int, params
                 ORDER BY section, {outer}, id{way} LIMIT {most}"""  # noqa: S608
 
 
+def _of_any_kind(wanted: Wanted) -> Wanted:
+    """The same list with no word about kinds: said twice, it leads PostgreSQL off the index."""
+    return replace(wanted, kind="", tab="needs" if wanted.system else wanted.tab)
+
+
+def _summed(wanted: Wanted, doors: Doors, came_since: str, params: Params) -> str:
+    """The rows that add up to the causes of a list: kept ones, where the list asks for no more.
+
+    ``came_since``: which cases are too new for the list; they are taken off again.
+    """
+    asked = narrowed(wanted, params)
+    kept = f"SELECT {_SUMMED} FROM integrator_casecount WHERE shares_cause AND {asked}"  # noqa: S608
+    looked = f"""SELECT {_SUMMED} FROM ({case_counts.rows_of("integrator_case")} AND {{}}) looked
+                  WHERE shares_cause"""  # noqa: S608
+    if wanted.bulk_id:
+        return looked.format(f"({doors.any}) AND {asked}")
+    parts = [f"{kept} AND ({doors.own})"]
+    if doors.asked:
+        parts.append(looked.format(f"{doors.asked} AND {asked}"))
+    if came_since:
+        newer = case_counts.rows_of("integrator_case", times=-1)
+        parts.append(
+            f"""SELECT {_SUMMED} FROM ({newer} AND shares_cause AND {came_since} AND {asked}
+                                          AND ({doors.any})) newer"""  # noqa: S608
+        )
+    return " UNION ALL ".join(parts)
+
+
 def _ahead(
-    order: Order, columns: list[str], key: Key | None, params: _Params
+    order: Order, columns: list[str], key: Key | None, params: Params
 ) -> Iterator[tuple[int, Any, str]]:
     """The sections that are still to come, and from where on the first of them is."""
     for number, cut in enumerate(order.cuts):
@@ -170,15 +176,14 @@ def cases_of(wanted: Wanted, *, lines: Sequence[int] | None, limit: int) -> list
 
     A line of a cause stands for every case of the cause that the list holds.
     """
-    params = _Params()
-    parts = [f"({' OR '.join(_doors(wanted.role, params))})", _narrowed(wanted, params)]
+    params = Params()
+    parts = [f"({doors_of(wanted.role, params).any})", narrowed(wanted, params)]
     if lines is not None:
         ids = params.put(list(lines))
         chosen = f"id = ANY({ids})"
-        if not wanted.cause:
-            chosen = f"""({chosen} OR (kind = ANY({params.put(catalogue.shared_codes())})
-                 AND (kind, cause) IN (SELECT kind, cause FROM integrator_case
-                                        WHERE id = ANY({ids}))))"""  # noqa: S608
+        if is_grouped(wanted):
+            chosen = f"""({chosen} OR (shares_cause AND (kind, cause) IN (SELECT kind, cause
+                 FROM integrator_case WHERE id = ANY({ids}))))"""  # noqa: S608
         parts.append(chosen)
     with database.cursor() as cursor:
         cursor.execute(
@@ -187,125 +192,6 @@ def cases_of(wanted: Wanted, *, lines: Sequence[int] | None, limit: int) -> list
             params,
         )
         return [row[0] for row in cursor.fetchall()]
-
-
-# --- Counts ---------------------------------------------------------------------------------------
-
-
-def figures_of(wanted: Sequence[Wanted], *, at: datetime) -> dict[Wanted, Figure]:
-    """The figures of any number of tabs, in one statement that reads each role's queue once."""
-    asked = list(dict.fromkeys(wanted))
-    if not asked:
-        return {}
-    params = _Params(at=at)
-    shared = params.put(catalogue.shared_codes())
-    together: dict[str, list[Wanted]] = defaultdict(list)
-    for one in asked:
-        # Solved ones are many: each such tab is counted alone, and no further than the cap.
-        together[f"{one.role} {asked.index(one) if one.state == 'SOLVED' else ''}"].append(one)
-    parts = []
-    for group in together.values():
-        is_solved = group[0].state == "SOLVED"
-        doors = " OR ".join(_doors(group[0].role, params))
-        where = f"({doors}) AND state IN ('OPEN', 'SNOOZED')"
-        if is_solved:
-            where = f"({doors}) AND {_narrowed(group[0], params)}"
-        columns = ", ".join(
-            text for one in group for text in _counted("true" if is_solved else "", one, params)
-        )
-        parts.append(
-            f"""(SELECT ARRAY[{columns}]::bigint[]
-                   FROM (SELECT *, kind = ANY({shared}) AS shared FROM integrator_case
-                          WHERE {where} LIMIT {params.put(CAP if is_solved else None)}) c)"""  # noqa: S608
-        )
-    with database.cursor() as cursor:
-        cursor.execute(" UNION ALL ".join(parts), params)
-        arrays = [row[0] for row in cursor.fetchall()]
-    return {
-        one: Figure(array[2 * place], array[2 * place + 1])
-        for group, array in zip(together.values(), arrays, strict=True)
-        for place, one in enumerate(group)
-    }
-
-
-def _counted(condition: str, one: Wanted, params: _Params) -> Iterator[str]:
-    """How many lines, and how many overdue ones: a cause counts once, unless it is looked into."""
-    condition = condition or _narrowed(one, params)
-    late = "due_at <= %(at)s" if one.state == "OPEN" else "false"
-    for also in (condition, f"{condition} AND {late}"):
-        if one.cause:
-            yield f"count(*) FILTER (WHERE {also})"
-        else:
-            yield (
-                f"count(*) FILTER (WHERE NOT shared AND {also})"
-                f" + count(DISTINCT (kind, cause)) FILTER (WHERE shared AND {also})"
-            )
-
-
-# --- Which cases belong here ----------------------------------------------------------------------
-
-
-def _narrowed(wanted: Wanted, params: _Params) -> str:
-    """What the tab and its filters ask of a case, whoever's it is."""
-    parts = [f"state = '{wanted.state}'"]
-    if wanted.system is not None:
-        parts.append(f"kind = ANY({params.put(wanted.system.codes)})")
-    if wanted.kind:
-        parts.append(f"kind = {params.put(wanted.kind)}")
-    if wanted.cause:
-        parts.append(f"cause = {params.put(wanted.cause)}")
-    if wanted.bulk_id:
-        parts.append(
-            f"""id = ANY(ARRAY(SELECT case_id FROM integrator_bulkitem
-                                WHERE bulk_id = {params.put(wanted.bulk_id)}
-                                  AND state <> 'EXCLUDED'))"""  # noqa: S608
-        )
-    if wanted.connection_id:
-        parts.append(f"connection_id = {params.put(wanted.connection_id)}")
-    if wanted.tab == "mine" or wanted.who == "me":
-        parts.append(f"assignee_id = {params.put(wanted.user_id)}")
-    elif wanted.who == "nobody":
-        parts.append("assignee_id IS NULL")
-    return " AND ".join(parts)
-
-
-def _doors(role: str, params: _Params) -> list[str]:
-    """How a case comes into a role's queue: it owns it, it was lifted to it, or is asked to agree.
-
-    No case comes in by two doors.
-    """
-    lifted = [
-        f"(owner = {params.put(owner)} AND ({' OR '.join(steps)}))"
-        for owner, steps in _lifted_to(role, params).items()
-    ]
-    doors = [f"owner = {params.put(role)}", *lifted]
-    if role in policy.VERBS["approval.decide"]:
-        elsewhere = " OR ".join(doors)
-        # An array: they are few, and are looked up one by one.
-        doors.append(
-            f"""(NOT ({elsewhere}) AND kind = ANY({params.put(_answerable(role))})
-                 AND id = ANY(ARRAY(SELECT record_id FROM integrator_approval
-                                     WHERE record_kind = 'case' AND state = 'ASKED')))"""  # noqa: S608
-        )
-    return doors
-
-
-def _lifted_to(role: str, params: _Params) -> dict[str, list[str]]:
-    """The kinds that reach a role when nobody acts, by owner, with the step at which they do."""
-    steps: dict[tuple[str, int], list[str]] = defaultdict(list)
-    for code, kind in sorted(catalogue.kinds().items()):
-        if role in kind.ladder and role != kind.owner:
-            steps[kind.owner, kind.ladder.index(role) + 1].append(code)
-    found: dict[str, list[str]] = defaultdict(list)
-    for (owner, step), codes in steps.items():
-        found[owner].append(f"(escalation >= {step} AND kind = ANY({params.put(codes)}))")
-    return found
-
-
-def _answerable(role: str) -> list[str]:
-    return sorted(
-        code for code, kind in catalogue.kinds().items() if role in (kind.owner, *kind.ladder)
-    )
 
 
 def _end_of_day(at: datetime) -> datetime:

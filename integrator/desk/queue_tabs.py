@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from integrator.desk import queue_wanted
-from integrator.desk.queue_rows import CAP, Figure
+from integrator.desk.queue_figures import CAP, Figure
 from integrator.desk.queue_wanted import SYSTEM_VIEWS, TABS, Wanted
 from integrator.desk.saved_views import View, is_built_in
 

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from integrator import policy
-from integrator.desk import directory, queue_rows, saved_views, words
+from integrator.desk import directory, queue_figures, queue_members, saved_views, words
 from integrator.desk.auth import back_to
 from integrator.desk.queue_wanted import Wanted
 from integrator.engine import clock
@@ -63,14 +63,14 @@ def side_of(request: HttpRequest) -> dict[str, Any]:
 
 def _queues(request: HttpRequest, roles: frozenset[str]) -> list[Entry]:
     """The person's own queues, each with the number of the tab it opens with."""
-    held = queue_rows.held_by(roles)
+    held = queue_members.held_by(roles)
     if not held and roles & policy.VERBS["queue.see"]:
         here = request.path.startswith("/queue/")
         return [Entry(reverse("own_queue"), "Queues", "queue", here)]
     at = getattr(request, "at", None) or clock.now()
     opened = [saved_views.opened_with(request, role, at=at) for role in held]
-    counted: dict[Wanted, queue_rows.Figure] = dict(getattr(request, "counted", {}))
-    counted |= queue_rows.figures_of([one for one in opened if one not in counted], at=at)
+    counted: dict[Wanted, queue_figures.Figure] = dict(getattr(request, "counted", {}))
+    counted |= queue_figures.figures_of([one for one in opened if one not in counted], at=at)
     several = len(held) > 1
     entries = []
     for one in opened:

@@ -80,6 +80,7 @@ def open_case(
             "connection_id": about.connection_id,
             "job_id": about.job_id,
             "facts": dict(facts or {}),
+            "shares_cause": kind.shared_cause,
             "severity": kind.severity,
             "opened_at": trace.at,
             "due_at": trace.at + timedelta(hours=kind.due_hours),
@@ -102,7 +103,14 @@ def open_case(
 
 
 def _seen_again(case: Case, values: dict[str, Any], trace: Trace) -> None:
-    told = ("facts", "job_id", "money_minor", "currency", "customers_waiting")
+    told = (
+        "facts",
+        "job_id",
+        "shares_cause",
+        "money_minor",
+        "currency",
+        "customers_waiting",
+    )
     fresh = {key: values[key] for key in told}
     if case.state == CaseState.SOLVED:
         move(

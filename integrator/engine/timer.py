@@ -29,7 +29,8 @@ def fire(schedule: Sequence[Every], *, at: datetime) -> int:
     connections = list(Connection.objects.order_by("id"))
     for every in schedule:
         for connection in connections:
-            if connection.platform == every.platform and _is_due(every, connection, at):
+            name = f"{connection.pk}:{every.topic}"
+            if connection.platform == every.platform and strikes(name, every.minutes, at=at):
                 fired += 1
                 nudge(
                     connection_id=connection.pk,
@@ -42,11 +43,11 @@ def fire(schedule: Sequence[Every], *, at: datetime) -> int:
     return fired
 
 
-def _is_due(every: Every, connection: Connection, at: datetime) -> bool:
-    """Move the hand of this clock, if its interval has passed; only one caller can."""
-    name = f"{CLOCK}{connection.pk}:{every.topic}"
-    _, created = Heartbeat.objects.get_or_create(name=name, defaults={"at": at, "worker": "clock"})
+def strikes(name: str, minutes: int, *, at: datetime) -> bool:
+    """Whether this clock's interval has passed, which moves its hand: only one caller hears it."""
+    hand = f"{CLOCK}{name}"
+    _, created = Heartbeat.objects.get_or_create(name=hand, defaults={"at": at, "worker": "clock"})
     if created:
         return True
-    before = at - timedelta(minutes=every.minutes) + timedelta(seconds=5)
-    return bool(Heartbeat.objects.filter(name=name, at__lte=before).update(at=at))
+    before = at - timedelta(minutes=minutes) + timedelta(seconds=5)
+    return bool(Heartbeat.objects.filter(name=hand, at__lte=before).update(at=at))

@@ -19,6 +19,7 @@ from integrator.engine import (
     batches,
     bulks,
     by_hand,
+    case_counts,
     clock,
     jobs,
     quota,
@@ -70,6 +71,7 @@ def minute(*, at: datetime) -> int:
     bulks.forget(at=at)
     quota.watch(DAILY_SETTINGS, at=at)
     by_hand.watch(CASE_KINDS, at=at)
+    case_counts.keep(CASE_KINDS, at=at)
     escalate(CASE_KINDS, trace=Trace(at=at, actor="clock"))
     worker.close_ended(at=at)
     worker.report_late(ROUTES, at=at)

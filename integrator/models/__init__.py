@@ -4,6 +4,7 @@ from integrator.models.alerts import AlertChoice, AlertReceiver, Digest
 from integrator.models.audit import Export, Seal, SealCheck
 from integrator.models.batches import Batch, BatchItem
 from integrator.models.bulks import Bulk, BulkItem
+from integrator.models.case_counts import CaseCount
 from integrator.models.cases import Case, CaseEvent, Note
 from integrator.models.configuration import Approval, Mapping, MappingKind, PolicyVersion
 from integrator.models.connections import Connection, Cursor, RateWindow, Retailer
@@ -38,6 +39,7 @@ __all__ = [
     "BulkItemState",
     "BulkState",
     "Case",
+    "CaseCount",
     "CaseEvent",
     "CaseState",
     "Connection",

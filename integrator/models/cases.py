@@ -11,18 +11,22 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from integrator.models.case_counts import counted
 from integrator.models.connections import Connection
 from integrator.models.jobs import Job
 from integrator.models.protection import append_only, guarded_moves, next_fact_id
 from integrator.models.states import CASE_MOVES, CaseState
 
 IN_QUEUE = Q(state__in=["OPEN", "SNOOZED"])
+ALONE, TOGETHER = IN_QUEUE & Q(shares_cause=False), IN_QUEUE & Q(shares_cause=True)
 
 
 class Case(models.Model):
     """One thing that went wrong for one record. The words are in its ``CaseKind``.
 
-    ``cause`` groups what one fix solves. ``facts`` fills the sentences and holds no personal data.
+    ``cause`` groups what one fix solves; ``shares_cause`` says that its kind has such groups (kept
+    here because the database counts them). ``facts`` fills the sentences and holds no personal
+    data.
     One row per (kind, record, cause) for ever: what returns is reopened with its history.
     """
 
@@ -46,6 +50,7 @@ class Case(models.Model):
     connection = models.ForeignKey(Connection, null=True, on_delete=models.PROTECT)
     job = models.ForeignKey(Job, null=True, on_delete=models.PROTECT, related_name="cases")
     cause = models.CharField(max_length=200)
+    shares_cause = models.BooleanField(default=False)
     facts = models.JSONField(default=dict)
     severity = models.PositiveSmallIntegerField()
     opened_at = models.DateTimeField()
@@ -65,7 +70,7 @@ class Case(models.Model):
     solved_at = models.DateTimeField(null=True)
 
     class Meta:
-        triggers: ClassVar = guarded_moves("state", CASE_MOVES)
+        triggers: ClassVar = [*guarded_moves("state", CASE_MOVES), *counted()]
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["kind", "record_kind", "record_id", "cause"], name="case_once"
@@ -77,14 +82,14 @@ class Case(models.Model):
         ]
         indexes: ClassVar = [
             # One per order of a queue (desk.queue_orders): counted backwards, so that a page goes
-            # on from a key by one comparison.
+            # on from a key by one comparison. Cases of one cause are one line, and few.
             models.Index(
                 "owner",
                 "state",
                 F("severity") * -1,
                 "due_at",
                 "id",
-                condition=IN_QUEUE,
+                condition=ALONE,
                 name="case_queue_promise",
             ),
             models.Index(
@@ -93,7 +98,7 @@ class Case(models.Model):
                 "currency",
                 F("money_minor") * -1,
                 "id",
-                condition=IN_QUEUE,
+                condition=ALONE,
                 name="case_queue_money",
             ),
             models.Index(
@@ -102,12 +107,17 @@ class Case(models.Model):
                 F("customers_waiting") * -1,
                 "due_at",
                 "id",
-                condition=IN_QUEUE,
+                condition=ALONE,
                 name="case_queue_customers",
             ),
             models.Index(
-                "owner", "state", "opened_at", "id", condition=IN_QUEUE, name="case_queue_oldest"
+                "owner", "state", "opened_at", "id", condition=ALONE, name="case_queue_oldest"
             ),
+            models.Index("kind", "cause", "due_at", condition=TOGETHER, name="case_together_due"),
+            models.Index(
+                "kind", "cause", "opened_at", "id", condition=TOGETHER, name="case_together_oldest"
+            ),
+            models.Index(fields=["owner", "due_at"], condition=IN_QUEUE, name="case_queue_day"),
             models.Index(
                 fields=["owner", "solved_at", "id"],
                 condition=Q(state="SOLVED"),

@@ -15,7 +15,7 @@ from django.db import connection as database
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from integrator.desk import queue_rows
+from integrator.desk import queue_figures
 from integrator.desk.queue_wanted import Wanted
 from integrator.engine import approvals, cases, secrets
 from integrator.flows import CASE_KINDS, send_digest
@@ -147,6 +147,6 @@ def test_a_summary_counts_what_the_queue_counts(
     summary = send_digest.summary_of(role, since=at, at=at)
 
     wanted = Wanted(role, "needs", 0)
-    figure = queue_rows.figures_of([wanted], at=at)[wanted]
+    figure = queue_figures.figures_of([wanted], at=at)[wanted]
     assert (summary.needs, summary.overdue) == (figure.count, figure.overdue)
     assert summary.needs > 0

@@ -14,7 +14,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils.html import strip_tags
 
-from integrator.desk import queue_rows
+from integrator.desk import queue_figures, queue_rows
 from integrator.desk.queue_wanted import TABS, Wanted
 from integrator.engine import approvals, cases
 from integrator.flows import CASE_KINDS
@@ -182,7 +182,7 @@ def test_every_count_equals_its_list_and_paging_shows_each_line_once(
             )
     wanted = Wanted("FINANCE", tab, fiona.pk)
 
-    figure = queue_rows.figures_of([wanted], at=at)[wanted]
+    figure = queue_figures.figures_of([wanted], at=at)[wanted]
     found = ids(wanted, at, size=3)
 
     assert len(found) > 3
@@ -203,7 +203,7 @@ def test_grouped_lines_are_paged_like_the_others(db: None, at: datetime) -> None
     found = ids(wanted, at, size=7)
 
     assert len(found) == len(set(found)) == 40
-    assert queue_rows.figures_of([wanted], at=at)[wanted].count == 40
+    assert queue_figures.figures_of([wanted], at=at)[wanted].count == 40
 
 
 def test_a_page_key_that_somebody_changed_shows_the_first_page(

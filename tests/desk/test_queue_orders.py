@@ -14,10 +14,10 @@ from django.db import connection as database
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from integrator.desk import queue_rows
+from integrator.desk import queue_figures, queue_rows
 from integrator.desk.queue_orders import ORDERS
 from integrator.desk.queue_wanted import ROLES, SYSTEM_VIEWS, TABS, Wanted
-from integrator.engine import cases
+from integrator.engine import case_counts, cases
 from integrator.flows import CASE_KINDS
 from integrator.models import Connection
 from tests.desk import factories
@@ -101,7 +101,7 @@ def test_every_count_equals_its_list_whatever_the_tab_and_order(
         for who, connection in (("", 0), ("me", 0), ("nobody", 0), ("", returngo.pk))
     ]
 
-    figures = queue_rows.figures_of(wanted, at=at)
+    figures = queue_figures.figures_of(wanted, at=at)
 
     for one in wanted:
         found = walked(one, at, 3, lambda _: None)
@@ -209,28 +209,36 @@ def test_what_somebody_typed_into_the_address_is_never_an_error(
 
 @pytest.fixture
 def many(db: None, at: datetime) -> None:
-    """A bad day: 6,000 open cases of operations, a tenth of them lifted, and as many solved."""
+    """A bad day: 6,000 open cases of operations, a tenth of them lifted, as many solved, and as
+    many more that wait for one of twenty words.
+    """
     row = """
-        SELECT %s, 'OPERATIONS', 'OPEN', 'return_item', %s + n, 'c' || n, '{}'::jsonb, 1 + n %% 3,
+        SELECT %s, 'OPERATIONS', 'OPEN', 'return_item', %s + n, 'c' || n %% %s, %s, '{}'::jsonb,
+               1 + n %% 3,
                %s::timestamptz - n * interval '1 second',
-               %s::timestamptz + (n %% 977 - 400) * interval '3 minutes',
+               %s::timestamptz + (n %% 977 - 400) * interval '30 minutes',
                (n * 7919) %% 100000, CASE n %% 3 WHEN 0 THEN 'CHF' ELSE 'EUR' END, n %% 20, 1, 0,
                CASE n %% 10 WHEN 0 THEN 1 ELSE 0 END, '', ''
           FROM generate_series(1, %s) n"""
-    columns = """kind, owner, state, record_kind, record_id, cause, facts, severity, opened_at,
-        due_at, money_minor, currency, customers_waiting, seen, regressions, escalation,
-        snoozed_for, resolution"""
+    columns = """kind, owner, state, record_kind, record_id, cause, shares_cause, facts,
+        severity, opened_at, due_at, money_minor, currency, customers_waiting, seen, regressions,
+        escalation, snoozed_for, resolution"""
     with database.cursor() as cursor:
-        for kind, first in (("RESTOCK_FAILED", 0), ("RESTOCK_IN_DOUBT", 10**6)):
+        for kind, first, causes in (
+            ("RESTOCK_FAILED", 0, MANY),
+            ("RESTOCK_IN_DOUBT", 10**6, MANY),
+            ("MAPPING_MISSING", 2 * 10**6, 20),
+        ):
             cursor.execute(
                 f"INSERT INTO integrator_case ({columns}) {row}",
-                [kind, first, at, at, MANY],
+                [kind, first, causes, causes < MANY, at, at, MANY],
             )
         cursor.execute(
             """UPDATE integrator_case SET state = 'SOLVED', resolution = 'FIXED_HERE',
                       solved_at = opened_at + interval '1 hour' WHERE kind = 'RESTOCK_IN_DOUBT'"""
         )
         cursor.execute("ANALYZE integrator_case")
+    case_counts.fold(above=0)
 
 
 def read(plan: dict[str, Any]) -> Iterator[tuple[float, str]]:
@@ -257,10 +265,25 @@ def test_a_page_reads_little_more_than_it_shows(many: None, at: datetime) -> Non
             assert sum(count for count, _ in touched) < 1_000, (tab, order, touched[0])
 
 
+def test_counts_are_not_made_by_reading_the_queue(many: None, at: datetime) -> None:
+    """But for what is due on this very day, which the minute decides."""
+    wanted = [Wanted("OPERATIONS", tab, 0) for tab in ("needs", "mine", "snoozed", "oversold")]
+    with CaptureQueriesContext(database) as queries:
+        needs = queue_figures.figures_of(wanted, at=at)[wanted[0]]
+
+    assert needs.count == MANY + 20
+    touched = sorted(read(explained(queries[0]["sql"])), reverse=True)
+    assert sum(count for count, _ in touched) < 2 * MANY / 20 * 1.2, touched
+
+
 def plan_of(wanted: Wanted, at: datetime, after: str) -> dict[str, Any]:
     with CaptureQueriesContext(database) as queries:
         queue_rows.page_of(wanted, at=at, after=after)
     (statement,) = [one["sql"] for one in queries if "integrator_case" in one["sql"]]
+    return explained(statement)
+
+
+def explained(statement: str) -> dict[str, Any]:
     with database.cursor() as cursor:
         cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}")
         (answer,) = cursor.fetchone()

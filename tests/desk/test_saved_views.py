@@ -305,4 +305,4 @@ def test_the_page_asks_no_more_often_for_more_views(
             assert client.get(path).status_code == 200
         assert len(queries) <= QUERIES_ALLOWED
         counts = [one for one in queries if "count(DISTINCT" in one["sql"]]
-        assert len([one for one in counts if "FILTER (WHERE NOT shared" in one["sql"]]) == 1
+        assert len([one for one in counts if "FILTER (WHERE NOT shares_cause" in one["sql"]]) == 1

@@ -1,0 +1,129 @@
+"""Which cases belong in a queue, in SQL: by whose they are, and by what a tab asks for.
+
+One definition serves lists and counts (``queue_rows``, ``queue_figures``), so they cannot differ.
+The columns it names are those of the cases and of what is kept about them
+(``models.case_counts``).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from integrator import policy
+from integrator.desk import catalogue
+from integrator.desk.queue_wanted import ROLES, Wanted
+from integrator.roles import Role
+
+
+class Params(dict[str, Any]):
+    """The values of a statement. Each is given a name, which is all that the SQL holds."""
+
+    def put(self, value: Any) -> str:
+        name = f"p{len(self)}"
+        self[name] = value
+        return f"%({name})s"
+
+
+def held_by(roles: frozenset[str]) -> list[str]:
+    """The queues these roles work through, in their fixed order."""
+    return [role for role in ROLES if role in roles]
+
+
+def visible_to(roles: frozenset[str]) -> list[str]:
+    """The queues these roles may look at, their own first. Admins and auditors see every team's."""
+    held = held_by(roles)
+    if not {Role.ADMIN, Role.AUDITOR} & roles:
+        return held
+    return [*held, *(role for role in ROLES if role not in held)]
+
+
+def narrowed(wanted: Wanted, params: Params) -> str:
+    """What the tab and its filters ask of a case, whoever's it is."""
+    parts = [f"state = '{wanted.state}'"]
+    if wanted.system is not None:
+        parts.append(f"kind = ANY({params.put(wanted.system.codes)})")
+    if wanted.kind:
+        parts.append(f"kind = {params.put(wanted.kind)}")
+    if wanted.cause:
+        parts.append(f"cause = {params.put(wanted.cause)}")
+    if wanted.bulk_id:
+        parts.append(
+            f"""id = ANY(ARRAY(SELECT case_id FROM integrator_bulkitem
+                                WHERE bulk_id = {params.put(wanted.bulk_id)}
+                                  AND state <> 'EXCLUDED'))"""  # noqa: S608
+        )
+    if wanted.connection_id:
+        parts.append(f"connection_id = {params.put(wanted.connection_id)}")
+    if wanted.tab == "mine" or wanted.who == "me":
+        parts.append(f"assignee_id = {params.put(wanted.user_id)}")
+    elif wanted.who == "nobody":
+        parts.append("assignee_id IS NULL")
+    return " AND ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """How a case comes into a role's queue, as conditions. No case comes in by two of them.
+
+    ``owns``: the role owns it; ``lifted``: it was lifted to it; ``asked``: it is asked to agree,
+    which only the case itself tells. Empty where nothing comes in so.
+    """
+
+    owns: str
+    lifted: tuple[str, ...]
+    asked: str
+
+    @property
+    def every(self) -> list[str]:
+        return [self.owns, *self.lifted, *([self.asked] if self.asked else [])]
+
+    @property
+    def own(self) -> str:
+        return " OR ".join([self.owns, *self.lifted])
+
+    @property
+    def any(self) -> str:
+        return " OR ".join(self.every)
+
+
+def doors_of(role: str, params: Params) -> Doors:
+    owns = f"owner = {params.put(role)}"
+    lifted = tuple(
+        f"(owner = {params.put(owner)} AND ({' OR '.join(steps)}))"
+        for owner, steps in _lifted_to(role, params).items()
+    )
+    asked = ""
+    if role in policy.VERBS["approval.decide"]:
+        elsewhere = " OR ".join([owns, *lifted])
+        # An array: they are few, and are looked up one by one.
+        asked = f"""(NOT ({elsewhere}) AND kind = ANY({params.put(_answerable(role))})
+                     AND id = ANY(ARRAY(SELECT record_id FROM integrator_approval
+                                         WHERE record_kind = 'case' AND state = 'ASKED')))"""  # noqa: S608
+    return Doors(owns, lifted, asked)
+
+
+def _lifted_to(role: str, params: Params) -> dict[str, list[str]]:
+    """The kinds that reach a role when nobody acts, by owner, with the step at which they do."""
+    steps: dict[tuple[str, int], list[str]] = defaultdict(list)
+    for code, kind in sorted(catalogue.kinds().items()):
+        if role in kind.ladder and role != kind.owner:
+            steps[kind.owner, kind.ladder.index(role) + 1].append(code)
+    found: dict[str, list[str]] = defaultdict(list)
+    for (owner, step), codes in steps.items():
+        found[owner].append(f"(escalation >= {step} AND kind = ANY({params.put(codes)}))")
+    return found
+
+
+def _answerable(role: str) -> list[str]:
+    return sorted(
+        code for code, kind in catalogue.kinds().items() if role in (kind.owner, *kind.ladder)
+    )
+
+
+def is_grouped(wanted: Wanted) -> bool:
+    """Whether cases of one cause are one line: not where the cause is looked into, nor among what
+    is solved, where nothing is left to do once for all of them.
+    """
+    return not wanted.cause and wanted.state != "SOLVED"
