@@ -15,37 +15,17 @@ from fulfilment.models import StockMovement
 from fulfilment.states import Bucket
 from integrator.models import BatchItem, Transition
 from integrator.models.states import BATCH_ITEM_OPEN
-from integrator.roles import Role
 from returns.models import Exchange, Inspection, Return, ReturnItem
 from returns.shapes import Resolution
-from returns.states import Custody, Disposition, ExchangeStatus, Money, ReturnStatus
+from returns.stages import ENDED
+from returns.states import Custody, Disposition, ExchangeStatus, Money
 
-ENDED = (ReturnStatus.COMPLETED, ReturnStatus.CLOSED)
 PROMISES: Mapping[str, str] = {
     "owes_refund": "refund recorded",
     "owes_stock": "stock posted",
     "owes_exchange": "replacement shipped",
     "owes_completion": "return completed",
     "owes_telling": "shop told",
-}
-# Whose step is next while nothing is wrong. An open case has an owner of its own.
-NEXT: Mapping[str, str] = {
-    ReturnStatus.REQUESTED: str(Role.CX.label),
-    ReturnStatus.AUTHORISED: "the customer",
-    ReturnStatus.IN_TRANSIT: "the carrier",
-    ReturnStatus.RECEIVED: str(Role.OPERATIONS.label),
-}
-
-
-# Which team answers for each stage, whoever's step is next.
-OWNER: Mapping[str, Role] = {
-    ReturnStatus.REQUESTED: Role.CX,
-    ReturnStatus.AUTHORISED: Role.CX,
-    ReturnStatus.IN_TRANSIT: Role.CX,
-    ReturnStatus.RECEIVED: Role.OPERATIONS,
-    ReturnStatus.INSPECTED: Role.FINANCE,
-    ReturnStatus.COMPLETED: Role.CX,
-    ReturnStatus.CLOSED: Role.CX,
 }
 
 

@@ -14,6 +14,7 @@ from integrator.engine.cases import (
     Field,
 )
 from returns.exchange_cases import KINDS as EXCHANGE_KINDS
+from returns.stage_cases import KINDS as STAGE_KINDS
 
 ACCEPT_UNIT = Action(
     key="accept_unit",
@@ -272,4 +273,5 @@ KINDS = (
     RESOLUTION_BY_HAND,
     COMPLETE_FAILED,
     *EXCHANGE_KINDS,
+    *STAGE_KINDS,
 )

@@ -16,13 +16,13 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from finance.owed import NEXT
 from integrator.desk import paging, words
 from integrator.desk.auth import DeskRequest, needs
 from integrator.desk.copies import copy_of
 from integrator.desk.figure_rows import Sums
 from integrator.desk.figures import Cell, money_of, printed, tabs
 from returns.queries import units_inbound
+from returns.stages import NEXT
 from returns.states import Custody
 
 STAGES = {

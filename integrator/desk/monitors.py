@@ -15,7 +15,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from finance.cases import SYSTEMS_DIFFER
-from finance.owed import NEXT, missing, returns_owed, returns_stalled
+from finance.owed import missing, returns_owed, returns_stalled
 from integrator.desk import catalogue, directory, words
 from integrator.desk.auth import DeskRequest, needs
 from integrator.desk.directory import Directory
@@ -24,6 +24,7 @@ from integrator.engine import choices
 from integrator.models import Case, CaseState, Job, JobState, Message, PolicyVersion
 from integrator.roles import Role
 from returns.models import Return
+from returns.stages import NEXT
 from returns.states import ReturnStatus
 
 PAGE = 50

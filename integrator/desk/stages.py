@@ -15,7 +15,6 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from finance.owed import ENDED, NEXT, OWNER
 from finance.states import Executor
 from fulfilment.models import Location
 from integrator.desk import directory
@@ -26,6 +25,7 @@ from integrator.desk.directory import Directory, Known
 from integrator.desk.figures import printed, tabs
 from integrator.roles import Role
 from returns.models import Return
+from returns.stages import ENDED, NEXT, OWNER
 from returns.states import ReturnStatus
 
 # The platforms a return is kept in, and the shops that pay and reserve.

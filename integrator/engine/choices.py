@@ -55,8 +55,15 @@ CHOICES: Mapping[str, Any] = {
     # When the shop is told what became of returned units: "at once", "every 15 minutes",
     # "daily at 18:00" (the retailer's clock).
     "status_posting": "every 15 minutes",
-    # Age in hours after which a return without a change counts as stalled, per stage.
-    "stage_hours": {"AUTHORISED": 336, "IN_TRANSIT": 168, "RECEIVED": 48, "INSPECTED": 24},
+    # Age in hours after which a return without a change stands still and its team is told, per
+    # stage.
+    "stage_hours": {
+        "REQUESTED": 48,
+        "AUTHORISED": 336,
+        "IN_TRANSIT": 168,
+        "RECEIVED": 48,
+        "INSPECTED": 24,
+    },
     # How often a week one kind of step may be done by hand before operations are told.
     "by_hand_per_week": 20,
     # When people get their daily summary, on working days by the retailer's clock. None for never.
@@ -120,6 +127,15 @@ def _check_hours(full: Mapping[str, Any]) -> None:
     """A time nobody waits for, or one that is not named, would never tell anybody."""
     if full["digest_at"] is not None and not re.fullmatch(CLOCK_TIME, str(full["digest_at"])):
         raise UnableToSetPolicy('policy.digest_at must be a time as "08:00"')
+    stages = full["stage_hours"]
+    known = CHOICES["stage_hours"].keys()
+    if not isinstance(stages, Mapping) or set(stages) - set(known):
+        raise UnableToSetPolicy(f"policy.stage_hours may state {', '.join(known)}")
+    for name, value in stages.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise UnableToSetPolicy(
+                f"policy.stage_hours.{name} must be a whole number above nothing"
+            )
     hours = full["exchange_hours"]
     named = CHOICES["exchange_hours"].keys()
     if not isinstance(hours, Mapping) or set(hours) != set(named):

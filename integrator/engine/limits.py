@@ -65,14 +65,19 @@ def told(connection: Connection, limit: Limit) -> None:
         _written[key] = moment
         if limit.remaining <= 0:
             _blocked.pop(key, None)
-    RateWindow.objects.update_or_create(
-        connection=connection,
-        scope=limit.scope,
-        defaults={
-            "limit": limit.limit,
-            "remaining": limit.remaining,
-            "resets_at": now() + timedelta(seconds=limit.reset_seconds),
-        },
+    RateWindow.objects.bulk_create(
+        [
+            RateWindow(
+                connection=connection,
+                scope=limit.scope,
+                limit=limit.limit,
+                remaining=limit.remaining,
+                resets_at=now() + timedelta(seconds=limit.reset_seconds),
+            )
+        ],
+        update_conflicts=True,
+        unique_fields=["connection", "scope"],
+        update_fields=["limit", "remaining", "resets_at"],
     )
 
 

@@ -36,6 +36,7 @@ LINGER_SECONDS = 2.0
 POLL_SECONDS = 0.2
 BEAT_SECONDS = 5.0
 RENEW_SECONDS = 20.0
+LOOK_FOR_LOST_EVERY = timedelta(seconds=1)  # a lease lasts a minute
 
 
 @dataclass
@@ -63,6 +64,7 @@ class Worker:
         self._beat_at = 0.0
         self._renew_at = 0.0
         self._kept_up_at = 0.0
+        self._looked_for_lost_at: datetime | None = None
 
     # --- draining ----------------------------------------------------------------------------
 
@@ -129,10 +131,16 @@ class Worker:
             found += 1
             for queue in routed - set(queues):
                 self.nudge(queue)
-        claims.take_back_lost(at=self.clock(), set_aside=self.outcomes.set_aside)
+        self._take_back_lost()
         for queue in queues:
             found += self._look_up_doubtful(queue) if queue != LOCAL else 0
         return found
+
+    def _take_back_lost(self) -> None:
+        at, before = self.clock(), self._looked_for_lost_at
+        if before is None or abs(at - before) >= LOOK_FOR_LOST_EVERY:
+            self._looked_for_lost_at = at
+            claims.take_back_lost(at=at, set_aside=self.outcomes.set_aside)
 
     def close(self) -> None:
         """Wait for the threads and end them, each with the database connection that is its own."""

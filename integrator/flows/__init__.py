@@ -51,6 +51,7 @@ from integrator.flows import (
     tell_failed_refund,
     tell_receiver,
     watch_exchanges,
+    watch_returns,
 )
 from integrator.flows.kinds import CASE_KINDS
 
@@ -67,6 +68,7 @@ ROUTES: Routes = {
     "heard:returngo:sweep-due": [sweep_returngo.FLOW],
     "heard:returngo:compare-due": [compare_scayle_returngo.FLOW],
     "heard:returngo:exchanges-due": [watch_exchanges.FLOW],
+    "heard:returngo:returns-due": [watch_returns.FLOW],
     # What changed
     "order.status:CAPTURED": [retake_returns.FLOW, check_oversell.FLOW],
     "order.status:SHIPPED": [retake_returns.FLOW],
@@ -179,6 +181,7 @@ SCHEDULE = (
     Every("sweep-due", "returngo", minutes=sweep_returngo.EVERY_MINUTES),
     Every("compare-due", "returngo", minutes=60),
     Every("exchanges-due", "returngo", minutes=5),
+    Every("returns-due", "returngo", minutes=15),
 )
 
 FLOWS = flows_of(ROUTES)

@@ -124,6 +124,9 @@ def test_nobody_pays_until_somebody_said_who() -> None:
     ("values", "named"),
     [
         ({"refund_executer": "scayle"}, "policy.refund_executer"),
+        ({"stage_hours": {"ARRIVED": 4}}, "policy.stage_hours"),
+        ({"stage_hours": {"RECEIVED": 0}}, "policy.stage_hours.RECEIVED"),
+        ({"stage_hours": {"RECEIVED": "4"}}, "policy.stage_hours.RECEIVED"),
         ({"refund_executor": "anybody"}, "policy.refund_executor"),
         ({"refund_amount_owner": None}, "policy.refund_amount_owner"),
         ({"stock_evidence": "hope"}, "policy.stock_evidence"),

@@ -263,6 +263,42 @@ def resolution_by_hand(stage: Stage) -> Story:
     return _inspected(stage, stage.sold(SKU), resolution="InstantVariantExchange")
 
 
+def _stands(stage: Stage, status: str, *steps: str) -> Story:
+    """A return that came so far and no further, for longer than it may."""
+    stage.configure(stage_hours={status: 1})
+    order = stage.sold(SKU)
+    rma = stage.shopper_returns(order)
+    for step in steps:
+        getattr(stage, step)(rma)
+    stage.passes(minutes=80, step=20)
+    return Story(order, rma)
+
+
+def return_not_answered(stage: Stage) -> Story:
+    return _stands(stage, "REQUESTED")
+
+
+def return_not_sent(stage: Stage) -> Story:
+    return _stands(stage, "AUTHORISED", "approves")
+
+
+def return_not_arrived(stage: Stage) -> Story:
+    return _stands(stage, "IN_TRANSIT", "approves", "hands_in")
+
+
+def return_not_checked(stage: Stage) -> Story:
+    return _stands(stage, "RECEIVED", "approves", "hands_in", "arrives")
+
+
+def return_not_finished(stage: Stage) -> Story:
+    """Somebody stopped its refund: nothing else says that it does not end."""
+    stage.configure(stage_hours={"INSPECTED": 1})
+    story = refund_refused(stage)
+    stage.decide(stage.case("REFUND_REFUSED"), "give_up", by=stage.fiona)
+    stage.passes(minutes=80, step=20)
+    return story
+
+
 def complete_failed(stage: Stage) -> Story:
     stage.breaks("returngo", RMA_DONE, "error", status=422, times=1)
     return _inspected(stage, stage.sold(SKU))
@@ -551,6 +587,11 @@ CAUSES: Mapping[str, Callable[[Stage], Story]] = {
         exchange_changed_late,
         exchange_order_cancelled,
         exchange_returned,
+        return_not_answered,
+        return_not_sent,
+        return_not_arrived,
+        return_not_checked,
+        return_not_finished,
         complete_failed,
         refund_refused,
         refund_in_doubt,

