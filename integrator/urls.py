@@ -44,6 +44,7 @@ urlpatterns = [
     path("many/", bulk.all_bulks, name="bulks"),
     path("many/<int:bulk_id>/", bulk.page, name="bulk"),
     path("many/<int:bulk_id>/rows/", bulk.rows, name="bulk_rows"),
+    path("many/<int:bulk_id>/file/", bulk.bulk_file, name="bulk_file"),
     path("many/<int:bulk_id>/start/", bulk.start, name="bulk_start"),
     path("many/<int:bulk_id>/cancel/", bulk.cancel, name="bulk_cancel"),
     path("many/<int:bulk_id>/take-back/", bulk.take_back, name="bulk_take_back"),

@@ -10,6 +10,7 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
@@ -30,6 +31,7 @@ from integrator.desk import (
 from integrator.desk.auth import DeskRequest, back_to, may, needs, trace_of
 from integrator.desk.bulk_choice import UnableToChoose
 from integrator.desk.case_forms import Filled
+from integrator.desk.copies import copy_of
 from integrator.engine import bulks
 from integrator.engine.bulks import UnableToCancel, UnableToStart
 from integrator.engine.decisions import HOLD_SECONDS
@@ -103,9 +105,7 @@ def page(request: DeskRequest, bulk_id: int) -> HttpResponse:
 def rows(request: DeskRequest, bulk_id: int) -> HttpResponse:
     """Its cases one by one: all of them, those with one result, or those with one reason."""
     found = _get(request, bulk_id)
-    result = request.GET.get("result", "")
-    result = result if result in bulk_rows.RESULTS else ""
-    why = words.typed(request.GET.get("why", ""))[:300] if result else ""
+    result, why = _asked(request)
     after = lists.number(request.GET.get("after", ""))
     lines, older = bulk_rows.page_of(found, result=result, why=why, after=after)
     counts = bulk_rows.counts_of([found.pk]).get(found.pk, {})
@@ -117,11 +117,36 @@ def rows(request: DeskRequest, bulk_id: int) -> HttpResponse:
         "all": sum(counts.values()),
         "all_href": bulk_rows.rows_href(found),
         "results": bulk_rows.results_of(found, counts),
+        "file": bulk_rows.rows_href(found, result, why, to="bulk_file"),
         "next_page": older,
         "is_first_page": not after,
         "first_page": bulk_rows.rows_href(found, result, why),
     }
     return render(request, "desk/bulk_rows.html", context)
+
+
+@require_safe
+@needs("case.see")
+def bulk_file(request: DeskRequest, bulk_id: int) -> HttpResponseBase:
+    """The same cases as a file, with the result of each."""
+    found = _get(request, bulk_id)
+    result, why = _asked(request)
+    chosen = {"many at once": f"B-{found.pk}", "result": result, "why": why}
+    return copy_of(
+        request,
+        "the results of many at once",
+        {name: value for name, value in chosen.items() if value},
+        name=f"B-{found.pk}",
+        heads=bulk_rows.FILE_HEADS,
+        rows=bulk_rows.file_rows(found, result=result, why=why),
+    )
+
+
+def _asked(request: DeskRequest) -> tuple[str, str]:
+    """The result and the reason that the list is narrowed to."""
+    result = request.GET.get("result", "")
+    result = result if result in bulk_rows.RESULTS else ""
+    return result, words.typed(request.GET.get("why", ""))[:300] if result else ""
 
 
 @require_safe

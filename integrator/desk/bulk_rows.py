@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django.urls import reverse
 
 from integrator.desk import catalogue, words
@@ -108,11 +108,13 @@ def label_of(bulk: Bulk, state: str) -> str:
     return str(BulkItemState(state).label)
 
 
-def rows_href(bulk: Bulk, result: str = "", why: str = "", after: int = 0) -> str:
+def rows_href(
+    bulk: Bulk, result: str = "", why: str = "", after: int = 0, *, to: str = "bulk_rows"
+) -> str:
     """The list of a bulk's cases with one result, or with one reason."""
     chosen = {"result": result, "why": why, "after": after}
     query = urlencode({name: value for name, value in chosen.items() if value})
-    address = reverse("bulk_rows", args=[bulk.pk])
+    address = reverse(to, args=[bulk.pk])
     return f"{address}?{query}" if query else address
 
 
@@ -168,14 +170,29 @@ def pace_of(bulk: Bulk, counts: dict[str, int], *, at: datetime) -> Pace:
 
 def page_of(bulk: Bulk, *, result: str, why: str, after: int) -> tuple[list[Line], str]:
     """One page of its cases in the order in which they are done, and where it goes on."""
-    rows = bulk.items.select_related("case").filter(pk__gt=after).order_by("id")
-    if result in RESULTS:
-        rows = rows.filter(state=RESULTS[result])
-    if why:
-        rows = rows.filter(why=why)
-    found = list(rows[: PAGE + 1])
+    rows = _items(bulk, result, why)
+    found = list(rows.filter(pk__gt=after)[: PAGE + 1])
     older = rows_href(bulk, result, why, found[PAGE - 1].pk) if len(found) > PAGE else ""
     return [_line(bulk, one) for one in found[:PAGE]], older
+
+
+def file_rows(bulk: Bulk, *, result: str, why: str) -> Iterator[list[object]]:
+    """All cases of the same list, as the lines of a file; read while it is sent."""
+    for item in _items(bulk, result, why).iterator(chunk_size=500):
+        line = _line(bulk, item)
+        money = words.plain_number(line.money_minor, line.currency) if line.money_minor else ""
+        case = line.case
+        yield [f"C-{case.pk}", line.title, line.result, line.why, line.now, money, line.currency]
+
+
+FILE_HEADS = ("Case", "Title", "Result", "Why", "Now", "Money at risk", "Currency")
+
+
+def _items(bulk: Bulk, result: str, why: str) -> QuerySet[BulkItem]:
+    rows = bulk.items.select_related("case").order_by("id")
+    if result in RESULTS:
+        rows = rows.filter(state=RESULTS[result])
+    return rows.filter(why=why) if why else rows
 
 
 def _line(bulk: Bulk, item: BulkItem) -> Line:

@@ -14,6 +14,7 @@ from typing import Any
 from integrator import policy
 from integrator.desk import catalogue
 from integrator.desk.queue_wanted import ROLES, Wanted
+from integrator.engine.case_kinds import reach_of
 from integrator.roles import Role
 
 
@@ -89,37 +90,22 @@ class Doors:
 
 
 def doors_of(role: str, params: Params) -> Doors:
+    reach = reach_of(role, catalogue.kinds())
     owns = f"owner = {params.put(role)}"
+    steps: dict[str, list[str]] = defaultdict(list)
+    for (owner, step), codes in reach.lifted.items():
+        steps[owner].append(f"(escalation >= {step} AND kind = ANY({params.put(codes)}))")
     lifted = tuple(
-        f"(owner = {params.put(owner)} AND ({' OR '.join(steps)}))"
-        for owner, steps in _lifted_to(role, params).items()
+        f"(owner = {params.put(owner)} AND ({' OR '.join(each)}))" for owner, each in steps.items()
     )
     asked = ""
     if role in policy.VERBS["approval.decide"]:
         elsewhere = " OR ".join([owns, *lifted])
         # An array: they are few, and are looked up one by one.
-        asked = f"""(NOT ({elsewhere}) AND kind = ANY({params.put(_answerable(role))})
+        asked = f"""(NOT ({elsewhere}) AND kind = ANY({params.put(reach.answerable)})
                      AND id = ANY(ARRAY(SELECT record_id FROM integrator_approval
                                          WHERE record_kind = 'case' AND state = 'ASKED')))"""  # noqa: S608
     return Doors(owns, lifted, asked)
-
-
-def _lifted_to(role: str, params: Params) -> dict[str, list[str]]:
-    """The kinds that reach a role when nobody acts, by owner, with the step at which they do."""
-    steps: dict[tuple[str, int], list[str]] = defaultdict(list)
-    for code, kind in sorted(catalogue.kinds().items()):
-        if role in kind.ladder and role != kind.owner:
-            steps[kind.owner, kind.ladder.index(role) + 1].append(code)
-    found: dict[str, list[str]] = defaultdict(list)
-    for (owner, step), codes in steps.items():
-        found[owner].append(f"(escalation >= {step} AND kind = ANY({params.put(codes)}))")
-    return found
-
-
-def _answerable(role: str) -> list[str]:
-    return sorted(
-        code for code, kind in catalogue.kinds().items() if role in (kind.owner, *kind.ladder)
-    )
 
 
 def is_grouped(wanted: Wanted) -> bool:

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from integrator import policy
 from integrator.engine import cases, choices
+from integrator.engine.case_kinds import reach_of
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, each, only_reads
 from integrator.engine.money import money_text
 from integrator.engine.states import Trace, born, move
@@ -118,24 +119,22 @@ def summary_of(role: Role, *, since: datetime, at: datetime) -> Summary:
 
 def _of(role: Role) -> Q:
     """The cases a role owns, those lifted to it, and those it is asked to agree to."""
+    reach = reach_of(role, CASE_KINDS)
     lifted = [
-        Q(kind=code, owner=kind.owner, escalation__gt=kind.ladder.index(role))
-        for code, kind in CASE_KINDS.items()
-        if role in kind.ladder and role != kind.owner
+        Q(owner=owner, kind__in=codes, escalation__gte=step)
+        for (owner, step), codes in reach.lifted.items()
     ]
     doors = reduce(or_, lifted, Q(owner=role))
     if role in policy.VERBS["approval.decide"]:
-        codes = [code for code, one in CASE_KINDS.items() if role in (one.owner, *one.ladder)]
         asked = Approval.objects.filter(record_kind="case", state=ApprovalState.ASKED)
-        doors |= Q(kind__in=codes, pk__in=asked.values("record_id"))
+        doors |= Q(kind__in=reach.answerable, pk__in=asked.values("record_id"))
     return doors
 
 
 def _lines(rows: QuerySet[Case]) -> int:
     """A cause that several cases share is one line, as it is one thing to do."""
-    shared = [code for code, kind in CASE_KINDS.items() if kind.shared_cause]
-    alone = rows.exclude(kind__in=shared).aggregate(n=Count("pk"))["n"]
-    together = rows.filter(kind__in=shared).order_by().values("kind", "cause").distinct().count()
+    alone = rows.filter(shares_cause=False).aggregate(n=Count("pk"))["n"]
+    together = rows.filter(shares_cause=True).order_by().values("kind", "cause").distinct().count()
     return int(alone) + together
 
 
