@@ -20,6 +20,7 @@ from integrator.desk import case_forms, catalogue, directory, evidence, history,
 from integrator.desk.auth import DeskRequest, back_to, may, needs
 from integrator.desk.preview import preview
 from integrator.desk.steps import steps_of
+from integrator.desk.trust import Id, Trust, ids_of, trust_of
 from integrator.engine import decisions
 from integrator.engine.case_kinds import Action, CaseKind
 from integrator.models import (
@@ -97,6 +98,7 @@ def detail_of(
     said = catalogue.said_of(case)
     steps = steps_of(request, case)
     group = _group(case, kind)
+    shown = evidence.of(case, kind, known, at=request.at)
     return {
         "case": case,
         "kind": kind,
@@ -115,9 +117,9 @@ def detail_of(
         "asked": _asked(request, case, kind, events),
         "steps": steps,
         "tries": evidence.tries_of(case.job),
-        "evidence": evidence.of(case, kind, known, at=request.at),
+        "evidence": shown,
         "history": [history.told(event, at=request.at) for event in events],
-        "links": [(known.tile(link.connection_id), link) for link in _links(case)],
+        "trust": _trust(case, shown, known, history=len(events)),
         "version": version_of(events),
         "closes_when": say_when(kind, case),
         **_addresses(request, case),
@@ -294,6 +296,23 @@ def who_agrees(request: DeskRequest, kind: CaseKind, approval: Approval) -> str:
         return ""
     names = [str(Role(role).label) for role in Role.values if role in able]
     return f"Only {' or '.join(names)} can agree to this." if names else "Nobody may agree to this."
+
+
+def _trust(
+    case: Case, shown: evidence.Evidence, known: directory.Directory, *, history: int
+) -> Trust:
+    """What every platform calls the records of this case."""
+    ids = []
+    if shown.order is not None:
+        order = shown.order
+        ids.append(Id(order.connection_id, "order", order.external_id, order.read_at))
+    if shown.rma is not None:
+        rma = shown.rma
+        ids.append(Id(rma.connection_id, "rma", rma.external_id, rma.read_at))
+    used = case.job.policy_version if case.job is not None else None
+    return trust_of(
+        [*ids, *ids_of(_links(case))], known, history=history, history_href="#history", used=used
+    )
 
 
 def _links(case: Case) -> Any:

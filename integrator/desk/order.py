@@ -21,6 +21,7 @@ from integrator.desk import buyer, catalogue, directory, paging, rails, stages, 
 from integrator.desk.auth import DeskRequest, may, needs
 from integrator.desk.lists import number
 from integrator.desk.steps import step_of
+from integrator.desk.trust import Id, Trust, ids_of, trust_of
 from integrator.models import (
     Case,
     CaseEvent,
@@ -36,6 +37,7 @@ from returns.models import Exchange, Inspection, Return, ReturnItem
 from returns.services.exchanges import waits_for
 from returns.states import Custody, ExchangeStatus
 
+LINKS = 20
 ROWS = 400  # of one order; more than this is an accident, and the newest are shown
 REFUND_SYMBOLS = {
     RefundStatus.AUTHORISED: "wait",
@@ -157,15 +159,27 @@ def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
         "repeats": sum(len(one.repeats) for one in events),
         "missed": sum(one.missed for one in events),
         "lanes": _lanes(known),
-        "links": [
-            (known.tile(link.connection_id), link)
-            for link in Link.objects.filter(order_id=order.pk).order_by("id")[:20]
-        ],
+        "trust": _trust(order, units, known, history=len(events)),
+        "there": known.page(order.connection_id, "order", order.external_id),
         "shipments": list(Shipment.objects.filter(order=order).order_by("id")),
         "head": _head(order, units, refunds),
         "may_ask_goodwill": may(request, "goodwill.ask"),
         "known": known,
     }
+
+
+def _trust(
+    order: Order, units: list[ReturnItem], known: directory.Directory, *, history: int
+) -> Trust:
+    """What every platform calls this order, its buyer and its returns."""
+    ids = [Id(order.connection_id, "order", order.external_id, order.read_at)]
+    if order.customer is not None:
+        ids.append(Id(order.connection_id, "customer", order.customer.external_id or ""))
+    for unit in units:
+        rma = unit.return_record
+        ids.append(Id(rma.connection_id, "rma", rma.external_id, rma.read_at))
+    ids += ids_of(Link.objects.filter(order_id=order.pk).order_by("id")[:LINKS])
+    return trust_of(ids, known, history=history, history_href="#timeline")
 
 
 def _customer_title(request: DeskRequest, order: Order) -> str:
