@@ -31,6 +31,7 @@ VERBS: Mapping[str, frozenset[str]] = {
     "case.solve": frozenset({*_TEAMS, Role.CONTROLLER, Role.ADMIN}),
     "job.retry": frozenset({*_TEAMS, Role.ADMIN}),
     "job.cancel": frozenset({*_TEAMS, Role.ADMIN}),
+    "record.read_again": frozenset({*_TEAMS, Role.ADMIN}),
     # What changes stock or money
     "mapping.change": frozenset({Role.OPERATIONS, Role.ADMIN}),
     "disposition.record": frozenset({Role.OPERATIONS}),
@@ -64,6 +65,7 @@ SAYS: Mapping[str, str] = {
     "case.solve": "Close cases of the own team",
     "job.retry": "Try a step again that has stopped",
     "job.cancel": "Stop a step for good",
+    "record.read_again": "Have an order or a return read again from its platform",
     "mapping.change": "Say what a platform's word means, and agree to another meaning",
     "disposition.record": "Decide what becomes of returned goods",
     "return.match": "Say to which order a return belongs, or let a held unit pass",

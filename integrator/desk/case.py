@@ -16,7 +16,16 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from integrator import policy
-from integrator.desk import case_forms, catalogue, directory, evidence, history, queue_rows, words
+from integrator.desk import (
+    case_forms,
+    catalogue,
+    directory,
+    evidence,
+    history,
+    queue_rows,
+    read_again,
+    words,
+)
 from integrator.desk.auth import DeskRequest, back_to, may, needs
 from integrator.desk.preview import preview
 from integrator.desk.steps import steps_of
@@ -119,6 +128,7 @@ def detail_of(
         "tries": evidence.tries_of(case.job),
         "evidence": shown,
         "history": [history.told(event, at=request.at) for event in events],
+        "readings": read_again.of_case(request, shown.order, shown.rma, known),
         "trust": _trust(case, shown, known, history=len(events)),
         "version": version_of(events),
         "closes_when": say_when(kind, case),
