@@ -44,6 +44,7 @@ VERBS: Mapping[str, frozenset[str]] = {
     "goodwill.ask": frozenset({Role.CX, Role.FINANCE}),
     "loss.accept": frozenset({Role.FINANCE}),
     # Setting up
+    "connection.try": frozenset({Role.OPERATIONS, Role.ADMIN}),
     "connection.change": frozenset({Role.ADMIN}),
     "configuration.change": frozenset({Role.ADMIN}),
     "people.change": frozenset({Role.ADMIN}),
@@ -76,6 +77,7 @@ SAYS: Mapping[str, str] = {
     "approval.decide": "Agree as the second person",
     "goodwill.ask": "Ask for goodwill",
     "loss.accept": "Accept a loss",
+    "connection.try": "Try whether a connection works",
     "connection.change": "Pause a connection and start it again",
     "configuration.change": "Change connections, rules and settings",
     "people.change": "Ask for people's roles, and let people leave",

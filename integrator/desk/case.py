@@ -128,7 +128,9 @@ def detail_of(
         "tries": evidence.tries_of(case.job),
         "evidence": shown,
         "history": [history.told(event, at=request.at) for event in events],
-        "readings": read_again.of_case(request, shown.order, shown.rma, known),
+        "readings": read_again.of_case(
+            request, shown.order, shown.rma, known, is_own_page=_is_own(request, case)
+        ),
         "trust": _trust(case, shown, known, history=len(events)),
         "version": version_of(events),
         "closes_when": say_when(kind, case),
@@ -140,7 +142,7 @@ def detail_of(
 def _addresses(request: DeskRequest, case: Case) -> dict[str, str]:
     """Where the forms open, close and return to: this page, whether alone or beside its list."""
     own = reverse("case", args=[case.pk])
-    is_own = request.method != "GET" or request.path == own
+    is_own = _is_own(request, case)
     query = request.GET.copy()
     query.pop("do", None)
     closed = f"{own if is_own else request.path}?{query.urlencode()}".rstrip("?")
@@ -151,6 +153,7 @@ def _addresses(request: DeskRequest, case: Case) -> dict[str, str]:
         queue = reverse("queue", args=[case.owner.lower()])
     return {
         "closed": closed,
+        "own": own,
         "next": wanted or closed,
         "open_snooze": case_forms.opening(request, case, "snooze"),
         "open_solve": case_forms.opening(request, case, "solve"),
@@ -158,6 +161,11 @@ def _addresses(request: DeskRequest, case: Case) -> dict[str, str]:
         "queue_href": queue,
         "members_href": f"{queue}?{same_cause}" if queue else "",
     }
+
+
+def _is_own(request: DeskRequest, case: Case) -> bool:
+    """Whether the case stands on its page alone, not beside a list."""
+    return request.method != "GET" or request.path == reverse("case", args=[case.pk])
 
 
 def _own_inputs(request: DeskRequest, form: case_forms.Filled | None) -> dict[str, Any]:

@@ -21,7 +21,6 @@ from fulfilment.models import Order
 from integrator.desk import directory, words
 from integrator.desk.auth import DeskRequest, back_to, may, needs
 from integrator.desk.catalogue import Tile
-from integrator.desk.lists import number
 from integrator.engine.errors import OutOfCalls
 from integrator.flows import read_again, tasks
 from integrator.flows.differences import CHANGED
@@ -64,7 +63,6 @@ class Reading:
     about: str
     tile: Tile
     name: str
-    seen: int
     symbol: str = ""
     says: str = ""
     is_under_way: bool = False
@@ -89,14 +87,22 @@ def of_return(
 
 
 def of_case(
-    request: DeskRequest, order: Order | None, rma: Return | None, known: directory.Directory
+    request: DeskRequest,
+    order: Order | None,
+    rma: Return | None,
+    known: directory.Directory,
+    *,
+    is_own_page: bool,
 ) -> list[Reading]:
-    """For the records a case is about; nothing for who may not press."""
+    """For the records a case is about; nothing for who may not press.
+
+    Beside a list the buttons lead to the case's own page, which alone says how it goes.
+    """
     if not may(request, "record.read_again"):
         return []
     keys = [key_of_order(order)] if order is not None else []
     keys += [key_of_return(rma)] if rma is not None else []
-    asked = read_again.last_asked(keys) if keys else {}
+    asked = read_again.last_asked(keys) if keys and is_own_page else {}
     found = [of_order(order, asked, known, at=request.at)] if order is not None else []
     return found + ([of_return(rma, asked, known, at=request.at)] if rma is not None else [])
 
@@ -115,7 +121,7 @@ def order(request: DeskRequest, order_id: int) -> HttpResponse:
     """Have an order read again from its shop."""
     with transaction.atomic():
         found = get_object_or_404(Order.objects.select_for_update(no_key=True), pk=order_id)
-        _ask(request, key_of_order(found))
+        ask(request, key_of_order(found))
     return _back(request, reverse("order", args=[found.pk]), f"read-order-{found.pk}")
 
 
@@ -125,20 +131,29 @@ def return_(request: DeskRequest, return_id: int) -> HttpResponse:
     """Have a return read again from its returns platform."""
     with transaction.atomic():
         found = get_object_or_404(Return.objects.select_for_update(no_key=True), pk=return_id)
-        _ask(request, key_of_return(found))
+        ask(request, key_of_return(found))
     home = reverse("order", args=[found.order_id]) if found.order_id else reverse("home")
     return _back(request, home, f"read-return-{found.pk}")
 
 
-def _ask(request: DeskRequest, key: Key) -> None:
+def ask(request: DeskRequest, key: Key) -> None:
     """The record's row is held: of two who press at once, one asks and the other is told."""
-    last = read_again.ask(key, seen=number(request.POST.get("seen", "")), at=request.at)
+    shown_at = _moment(request.POST.get("shown", ""), otherwise=request.at)
+    last = read_again.ask(key, shown_at=shown_at, at=request.at)
     if last is None:
         tasks.nudge()
     elif last.is_under_way:
         messages.info(request, "It is being read already")
     else:
         messages.info(request, "It was read since you opened the page: nothing was asked again")
+
+
+def _moment(text: str, *, otherwise: datetime) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return otherwise
+    return found if found.tzinfo is not None else otherwise
 
 
 def _back(request: DeskRequest, otherwise: str, anchor: str) -> HttpResponse:
@@ -161,18 +176,17 @@ def _reading(
         "about": about,
         "tile": known.tile(key[0]),
         "name": known.name(key[0]),
-        "seen": asked.message.pk if asked is not None else 0,
     }
     if asked is None or _is_history(asked, at=at):
         return Reading(**frame)
     rows = _rows(asked.job)
-    symbol, says = _says(asked, rows, known.connections.get(key[0]), frame["name"], at=at)
+    symbol, said = says(asked, rows, known.connections.get(key[0]), frame["name"], at=at)
     return Reading(
         **frame,
         symbol=symbol,
-        says=says,
+        says=said,
         is_under_way=asked.is_under_way,
-        soon=_is_soon(asked, known.connections.get(key[0]), at=at),
+        soon=is_soon(asked, known.connections.get(key[0]), at=at),
         rows=rows,
     )
 
@@ -182,7 +196,7 @@ def _is_history(asked: Asked, *, at: datetime) -> bool:
     return ended is not None and ended < at - TOLD_FOR
 
 
-def _is_soon(asked: Asked, there: directory.Known | None, *, at: datetime) -> bool:
+def is_soon(asked: Asked, there: directory.Known | None, *, at: datetime) -> bool:
     if there is not None and there.state != ConnectionState.ACTIVE:
         return False
     job = asked.job
@@ -194,7 +208,7 @@ def _rows(job: Job | None) -> list[Row]:
     return [Row(one["field"], Side(*one["theirs"]), Side(*one["ours"])) for one in changed]
 
 
-def _says(
+def says(
     asked: Asked, rows: list[Row], there: directory.Known | None, name: str, *, at: datetime
 ) -> tuple[str, str]:
     """Symbol and words for how far the reading is, or how it ended."""

@@ -1,4 +1,4 @@
-"""A person asks for a record to be read afresh from its platform, and hears what came of it.
+"""A person asks for a record to be read afresh from its platform, or whether that works at all.
 
 The reading itself is the flow that reads such records anyway, in its lane and with its calls.
 """
@@ -21,6 +21,7 @@ ASKED = "asked-again"  # the kind of such a message: nobody says that anything w
 READ_BY: Mapping[str, tuple[str, str]] = {
     "order": ("order", "capture_order"),
     "rma": ("rma", "take_return"),
+    "connection": ("try-asked", "try_connection"),
 }
 Key = tuple[int, str, str]  # connection, kind of record, its number there
 
@@ -37,14 +38,14 @@ class Asked:
         return self.job is None or self.job.state in JOB_OPEN
 
 
-def ask(key: Key, *, seen: int, at: datetime) -> Asked | None:
+def ask(key: Key, *, shown_at: datetime, at: datetime) -> Asked | None:
     """Ask once for a record to be read. The caller holds its row.
 
-    ``seen`` is the last asking that the person knew of. When there is another, or one is still
-    under way, nothing is asked anew: that one is returned.
+    ``shown_at`` is when the person's page was made. When somebody has asked since, or a reading is
+    still under way, nothing is asked anew: that one is returned.
     """
     last = last_asked([key]).get(key)
-    if last is not None and (last.message.pk != seen or last.is_under_way):
+    if last is not None and (last.message.received_at >= shown_at or last.is_under_way):
         return last
     connection_id, kind, number = key
     nudge(

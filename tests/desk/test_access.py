@@ -80,6 +80,7 @@ EXPECTED = {
     "mapping_save": "mapping.see",  # who may answer which word, its own view decides
     "mapping_agree": "mapping.change",
     "connection_switch": "connection.change",
+    "connection_try": "connection.try",
     "steps": "connection.see",
     "theme": OWN,
     "keys": OWN,
@@ -97,6 +98,7 @@ POSTS = {name for name in EXPECTED if name.startswith("case_")} | {
     "bulk_start",
     "bulk_take_back",
     "connection_switch",
+    "connection_try",
     "mapping_agree",
     "mapping_save",
     "my_alerts_save",
@@ -180,6 +182,7 @@ def arguments(at: datetime, people: dict[str, User]) -> dict[str, list[object]]:
         "order_read": [order.pk],
         "return_read": [factories.return_of(order, "RMA1", at).pk],
         "connection_switch": [connection.pk],
+        "connection_try": [connection.pk],
         "figure": ["orders-placed"],
         "figures_file": ["orders"],
         "mapping_agree": [1],

@@ -13,6 +13,8 @@ from django.urls import reverse
 
 from integrator.desk import directory
 from integrator.engine import connections, limits
+from integrator.flows import ROUTES
+from integrator.flows.read_again import READ_BY
 from integrator.models import Case, Connection, Job, Message, RateWindow
 from tests.journeys.causes import CAUSES, ORDER, SKU, not_in_parcel
 from tests.story import Row, Stage
@@ -46,16 +48,16 @@ def of_return(stage: Stage, rma: Row) -> str:
     return reading(stage, f"read-return-{found.pk}", f"/orders/{found.order_id}/")
 
 
-def seen_by(html: str, action: str) -> str:
-    """What the form of a page carries of the last asking."""
-    found = re.search(rf'action="{action}".*?name="seen" value="(\d+)"', html, re.DOTALL)
+def made_at(html: str, action: str) -> str:
+    """What the form of a page carries of its own age."""
+    found = re.search(rf'action="{action}".*?name="shown" value="([^"]+)"', html, re.DOTALL)
     assert found is not None, action
     return found[1]
 
 
-def presses(stage: Stage, name: str, pk: int, by: User, *, seen: str = "0") -> str:
+def presses(stage: Stage, name: str, pk: int, by: User, *, shown: str = "") -> str:
     """Press the button, and where the browser is sent."""
-    answer = stage.posts(by, name, pk, seen=seen)
+    answer = stage.posts(by, name, pk, shown=shown)
     assert answer.status_code == 302
     return str(answer["Location"])
 
@@ -125,20 +127,20 @@ def test_pressing_twice_makes_one_reading(kind: str, stage: Stage) -> None:
         else f"/rma/{rma['id']}"
     )
     action = reverse(f"{kind}_read", args=[pk])
-    seen = seen_by(page(stage, f"/orders/{stage.order(order).pk}/"), action)
+    shown = made_at(page(stage, f"/orders/{stage.order(order).pk}/"), action)
     before = reads(stage, path)
 
-    presses(stage, f"{kind}_read", pk, stage.carla, seen=seen)
-    presses(stage, f"{kind}_read", pk, stage.omar, seen=seen)
+    presses(stage, f"{kind}_read", pk, stage.carla, shown=shown)
+    presses(stage, f"{kind}_read", pk, stage.omar, shown=shown)
     stage.work()
-    presses(stage, f"{kind}_read", pk, stage.carla, seen=seen)  # a page that is old by now
+    presses(stage, f"{kind}_read", pk, stage.carla, shown=shown)  # a page that is old by now
     stage.work()
 
     assert reads(stage, path) == before + 1
     assert Message.objects.filter(kind="asked-again").count() == 1
 
-    seen = seen_by(page(stage, f"/orders/{stage.order(order).pk}/"), action)
-    presses(stage, f"{kind}_read", pk, stage.carla, seen=seen)
+    shown = made_at(page(stage, f"/orders/{stage.order(order).pk}/"), action)
+    presses(stage, f"{kind}_read", pk, stage.carla, shown=shown)
     stage.work()
     assert reads(stage, path) == before + 2, "who saw the answer may ask again"
 
@@ -149,9 +151,9 @@ def test_a_second_press_while_it_waits_is_told_so(stage: Stage) -> None:
     stage.breaks("scayle", ORDER, "error", status=503)
     presses(stage, "order_read", pk, stage.carla)
     stage.work()
-    last = Message.objects.get(kind="asked-again").pk
+    stage.clock.shift(1)
 
-    presses(stage, "order_read", pk, stage.carla, seen=str(last))
+    presses(stage, "order_read", pk, stage.carla)
 
     browser = stage.browsers[stage.carla.pk]
     assert "It is being read already" in browser.get(f"/orders/{pk}/").content.decode()
@@ -215,7 +217,7 @@ def test_a_case_about_a_return_has_the_button_and_keeps_its_page(stage: Stage) -
     html = page(stage, f"/cases/{case.pk}/")
     pk = int(re.findall(r'action="/returns/(\d+)/read/"', html)[0])
 
-    answer = stage.posts(stage.carla, "return_read", pk, seen="0", next=f"/cases/{case.pk}/")
+    answer = stage.posts(stage.carla, "return_read", pk, next=f"/cases/{case.pk}/")
 
     assert answer["Location"] == f"/cases/{case.pk}/#read-return-{pk}"
     stage.work()
@@ -234,6 +236,14 @@ def test_looking_again_is_not_saying_that_something_was_mended(stage: Stage) -> 
     stage.work()
 
     assert Case.objects.get(pk=case.pk).state == "SOLVED"
+
+
+def test_every_kind_of_record_that_is_asked_for_is_read_by_a_flow() -> None:
+    for kind, (topic, flow) in READ_BY.items():
+        routes = [key for key in ROUTES if key.startswith("heard:") and key.endswith(f":{topic}")]
+        assert routes, kind
+        for key in routes:
+            assert flow in [one.name for one in ROUTES[key]], key
 
 
 def test_who_only_looks_has_no_button(stage: Stage) -> None:
