@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, cast
 
+from django.conf import settings
 from django.contrib.admin import AdminSite, ModelAdmin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm
 from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import ValidationError
+from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -23,6 +26,7 @@ from fulfilment.models import Location
 from integrator import policy
 from integrator.login import lacks_second_factor
 from integrator.models import Connection, Mapping, PolicyVersion, Retailer
+from integrator.platforms import PLATFORMS, pages
 from integrator.roles import Role
 
 
@@ -90,9 +94,24 @@ class RetailerAdmin(Guarded):
     readonly_fields = ("slug", "currency")
 
 
+class ConnectionForm(ModelForm):
+    """Refuses an address of the platform's own screens that nobody may be sent to."""
+
+    def clean_settings(self) -> Any:
+        wanted = self.cleaned_data["settings"] or {}
+        kinds = PLATFORMS[self.instance.platform].pages
+        try:
+            named = wanted.get(pages.SETTING, {})
+            pages.check(named, kinds, demo=settings.DEMO, where=pages.SETTING)
+        except pages.UnableToOpen as error:
+            raise ValidationError(str(error)) from error
+        return wanted
+
+
 class ConnectionAdmin(Guarded):
     """Address and settings. Secrets are never shown, and the state is switched on its own page."""
 
+    form = ConnectionForm
     list_display = ("name", "platform", "base_url", "state")
     fields = ("name", "base_url", "settings", "retailer", "platform", "slug", "state", "version")
     readonly_fields = ("retailer", "platform", "slug", "state", "version")

@@ -25,7 +25,7 @@ from integrator.flows.kinds import CASE_KINDS
 from integrator.flows.tell_receiver import key_of
 from integrator.models import AlertReceiver, Connection, Cursor, MappingKind, Retailer
 from integrator.models import Mapping as MappingRow
-from integrator.platforms import PLATFORMS
+from integrator.platforms import PLATFORMS, pages
 from integrator.roles import Role
 
 
@@ -132,7 +132,7 @@ def _connections(
         wanted = {
             "name": _take(table, "name", where),
             "base_url": _base_url(_take(table, "base_url", where), where),
-            "settings": dict(table.get("settings", {})),
+            "settings": _settings(table, platform, where),
         }
         row, created = Connection.objects.get_or_create(
             slug=slug,
@@ -154,11 +154,33 @@ def _connections(
     return connections
 
 
-def _base_url(url: str, where: str) -> str:
+def _settings(table: Mapping[str, Any], platform: str, where: str) -> dict[str, Any]:
+    """The settings as they are kept, with the addresses of the platform's own screens."""
+    wanted = dict(table.get("settings", {}))
+    named = table.get(pages.SETTING, wanted.get(pages.SETTING))
+    if named is None:
+        return wanted
+    if isinstance(named, Mapping):
+        named = {name: _with_port(pattern) for name, pattern in named.items()}
+    kinds, field = PLATFORMS[platform].pages, f"{where}.{pages.SETTING}"
+    try:
+        checked = pages.check(named, kinds, demo=settings.DEMO, where=field)
+    except pages.UnableToOpen as error:
+        raise UnableToConfigure(str(error)) from error
+    return {**wanted, pages.SETTING: checked}
+
+
+def _with_port(address: Any) -> Any:
     """The port of the sandbox is the installation's, so the file may leave it to the settings."""
-    url = url.replace("{SANDBOX_PORT}", str(settings.SANDBOX_PORT))
+    if not isinstance(address, str):
+        return address
+    return address.replace("{SANDBOX_PORT}", str(settings.SANDBOX_PORT))
+
+
+def _base_url(url: str, where: str) -> str:
+    url = _with_port(url)
     parts = urlsplit(url)
-    loopback = parts.hostname in ("127.0.0.1", "localhost", "::1")
+    loopback = parts.hostname in pages.LOOPBACK
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UnableToConfigure(f"{where}.base_url must be an https address")
     if settings.DEMO and not loopback:

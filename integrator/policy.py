@@ -31,6 +31,7 @@ VERBS: Mapping[str, frozenset[str]] = {
     "case.solve": frozenset({*_TEAMS, Role.CONTROLLER, Role.ADMIN}),
     "job.retry": frozenset({*_TEAMS, Role.ADMIN}),
     "job.cancel": frozenset({*_TEAMS, Role.ADMIN}),
+    "record.read_again": frozenset({*_TEAMS, Role.ADMIN}),
     # What changes stock or money
     "mapping.change": frozenset({Role.OPERATIONS, Role.ADMIN}),
     "disposition.record": frozenset({Role.OPERATIONS}),
@@ -43,6 +44,7 @@ VERBS: Mapping[str, frozenset[str]] = {
     "goodwill.ask": frozenset({Role.CX, Role.FINANCE}),
     "loss.accept": frozenset({Role.FINANCE}),
     # Setting up
+    "connection.try": frozenset({Role.OPERATIONS, Role.ADMIN}),
     "connection.change": frozenset({Role.ADMIN}),
     "configuration.change": frozenset({Role.ADMIN}),
     "people.change": frozenset({Role.ADMIN}),
@@ -64,6 +66,7 @@ SAYS: Mapping[str, str] = {
     "case.solve": "Close cases of the own team",
     "job.retry": "Try a step again that has stopped",
     "job.cancel": "Stop a step for good",
+    "record.read_again": "Have an order or a return read again from its platform",
     "mapping.change": "Say what a platform's word means, and agree to another meaning",
     "disposition.record": "Decide what becomes of returned goods",
     "return.match": "Say to which order a return belongs, or let a held unit pass",
@@ -74,6 +77,7 @@ SAYS: Mapping[str, str] = {
     "approval.decide": "Agree as the second person",
     "goodwill.ask": "Ask for goodwill",
     "loss.accept": "Accept a loss",
+    "connection.try": "Try whether a connection works",
     "connection.change": "Pause a connection and start it again",
     "configuration.change": "Change connections, rules and settings",
     "people.change": "Ask for people's roles, and let people leave",

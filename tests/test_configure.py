@@ -47,3 +47,39 @@ def test_a_currency_nobody_knows_is_refused(content: dict[str, Any]) -> None:
 
     with pytest.raises(UnableToConfigure, match="EURO"):
         configuration.apply(content, trace=TRACE)
+
+
+def test_addresses_of_a_platforms_own_pages_are_kept_with_its_settings(
+    content: dict[str, Any],
+) -> None:
+    kept = Connection.objects.get(slug="scayle").settings
+    assert kept["shop_key"] == "nb"
+    assert kept["pages"]["order"].endswith("/_page/scayle/order/{id}")
+    assert "{SANDBOX_PORT}" not in kept["pages"]["order"]
+    assert configuration.apply(content, trace=TRACE) == [], "the second time nothing changes"
+
+    content["connection"][0]["pages"] = {"order": "https://panel.example/{id}"}
+    said = configuration.apply(content, trace=TRACE)
+
+    assert [line for line in said if line.startswith("connection scayle: settings")]
+    kept = Connection.objects.get(slug="scayle").settings
+    assert kept["pages"] == {"order": "https://panel.example/{id}"}
+
+
+@pytest.mark.parametrize(
+    ("pages", "said"),
+    [
+        ({"order": "https://panel.example/"}, r"connection\[0\]\.pages\.order must hold {id} once"),
+        ({"rma": "https://panel.example/{id}"}, r"connection\[0\]\.pages\.rma is not known here"),
+        ("https://panel.example/{id}", r"connection\[0\]\.pages must hold an address for each"),
+    ],
+)
+def test_a_wrong_address_is_refused_by_the_name_of_its_field(
+    pages: object, said: str, content: dict[str, Any]
+) -> None:
+    before = Connection.objects.get(slug="scayle").settings
+    content["connection"][0]["pages"] = pages
+
+    with pytest.raises(UnableToConfigure, match=said):
+        configuration.apply(content, trace=TRACE)
+    assert Connection.objects.get(slug="scayle").settings == before

@@ -60,6 +60,7 @@ class Wire(BaseAdapter):
     pass_seconds: Callable[[float], None]
     calls: list[Called] = field(default_factory=list)
     traps: list[Trap] = field(default_factory=list)
+    extra_headers: dict[str, str] = field(default_factory=dict)  # of every answer
     # What else happens in the house while a call is on its way, and while its answer is.
     meanwhile: Callable[[], None] = lambda: None
 
@@ -120,7 +121,7 @@ class Wire(BaseAdapter):
         chunks, status, headers = run_wsgi_app(self.sandbox, environ)
         response = requests.Response()
         response.status_code = int(status.split()[0])
-        response.headers = CaseInsensitiveDict(headers)
+        response.headers = CaseInsensitiveDict([*headers, *self.extra_headers.items()])
         response._content = b"".join(chunks)
         response.request = request
         response.url = str(request.url)

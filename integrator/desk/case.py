@@ -23,11 +23,13 @@ from integrator.desk import (
     evidence,
     history,
     queue_members,
+    read_again,
     words,
 )
 from integrator.desk.auth import DeskRequest, back_to, may, needs
 from integrator.desk.preview import preview
 from integrator.desk.steps import steps_of
+from integrator.desk.trust import Id, Trust, ids_of, trust_of
 from integrator.engine import decisions
 from integrator.engine.case_kinds import Action, CaseKind
 from integrator.models import (
@@ -105,6 +107,7 @@ def detail_of(
     said = catalogue.said_of(case)
     steps = steps_of(request, case)
     group = _group(case, kind)
+    shown = evidence.of(case, kind, known, at=request.at)
     return {
         "case": case,
         "kind": kind,
@@ -123,9 +126,12 @@ def detail_of(
         "asked": _asked(request, case, kind, events),
         "steps": steps,
         "tries": evidence.tries_of(case.job),
-        "evidence": evidence.of(case, kind, known, at=request.at),
+        "evidence": shown,
         "history": [history.told(event, at=request.at) for event in events],
-        "links": [(known.tile(link.connection_id), link) for link in _links(case)],
+        "readings": read_again.of_case(
+            request, shown.order, shown.rma, known, is_own_page=_is_own(request, case)
+        ),
+        "trust": _trust(case, shown, known, history=len(events)),
         "version": version_of(events),
         "closes_when": say_when(kind, case),
         **_addresses(request, case),
@@ -136,7 +142,7 @@ def detail_of(
 def _addresses(request: DeskRequest, case: Case) -> dict[str, str]:
     """Where the forms open, close and return to: this page, whether alone or beside its list."""
     own = reverse("case", args=[case.pk])
-    is_own = request.method != "GET" or request.path == own
+    is_own = _is_own(request, case)
     query = request.GET.copy()
     query.pop("do", None)
     closed = f"{own if is_own else request.path}?{query.urlencode()}".rstrip("?")
@@ -147,6 +153,7 @@ def _addresses(request: DeskRequest, case: Case) -> dict[str, str]:
         queue = reverse("queue", args=[case.owner.lower()])
     return {
         "closed": closed,
+        "own": own,
         "next": wanted or closed,
         "open_snooze": case_forms.opening(request, case, "snooze"),
         "open_solve": case_forms.opening(request, case, "solve"),
@@ -154,6 +161,11 @@ def _addresses(request: DeskRequest, case: Case) -> dict[str, str]:
         "queue_href": queue,
         "members_href": f"{queue}?{same_cause}" if queue else "",
     }
+
+
+def _is_own(request: DeskRequest, case: Case) -> bool:
+    """Whether the case stands on its page alone, not beside a list."""
+    return request.method != "GET" or request.path == reverse("case", args=[case.pk])
 
 
 def _own_inputs(request: DeskRequest, form: case_forms.Filled | None) -> dict[str, Any]:
@@ -302,6 +314,23 @@ def who_agrees(request: DeskRequest, kind: CaseKind, approval: Approval) -> str:
         return ""
     names = [str(Role(role).label) for role in Role.values if role in able]
     return f"Only {' or '.join(names)} can agree to this." if names else "Nobody may agree to this."
+
+
+def _trust(
+    case: Case, shown: evidence.Evidence, known: directory.Directory, *, history: int
+) -> Trust:
+    """What every platform calls the records of this case."""
+    ids = []
+    if shown.order is not None:
+        order = shown.order
+        ids.append(Id(order.connection_id, "order", order.external_id, order.read_at))
+    if shown.rma is not None:
+        rma = shown.rma
+        ids.append(Id(rma.connection_id, "rma", rma.external_id, rma.read_at))
+    used = case.job.policy_version if case.job is not None else None
+    return trust_of(
+        [*ids, *ids_of(_links(case))], known, history=history, history_href="#history", used=used
+    )
 
 
 def _links(case: Case) -> Any:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import NamedTuple
 
 from django.contrib import messages
-from django.db.models import Count, Max, Min, Q
+from django.db.models import Count, Max
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from integrator.desk import directory, words
+from integrator.desk import connection_tries, directory, effects, words
 from integrator.desk.auth import DeskRequest, may, needs, trace_of
 from integrator.desk.catalogue import Tile
-from integrator.desk.lists import WAITING
 from integrator.engine import connections as switch
 from integrator.engine.flow import LOCAL
 from integrator.engine.lag import Lag, all_lags
@@ -29,8 +31,6 @@ from integrator.models import (
     ConnectionState,
     Cursor,
     Heartbeat,
-    Job,
-    JobState,
     Message,
     RateWindow,
 )
@@ -75,6 +75,18 @@ class Panel:
     cases: int
     holds: bool
     is_open: bool
+    effects: list[effects.Effect]
+    flowing: str
+    calls: tuple[str, str]
+    trial: connection_tries.Trial
+
+
+class _About(NamedTuple):
+    """What is known of the connections' business, by connection."""
+
+    waiting: Mapping[int, Counter[str]]
+    owed: Mapping[int, list[tuple[int, str]]]
+    trials: Mapping[int, connection_tries.Trial]
 
 
 @require_safe
@@ -83,11 +95,11 @@ def connections(request: DeskRequest) -> HttpResponse:
     """Every connection and stream, the one furthest behind first."""
     at = request.at
     known = directory.current(at=at)
-    lags = all_lags(at=at)
     found = list(
         Connection.objects.order_by("id").defer("secrets").prefetch_related("cursors", "rates")
     )
     cursors = {(c.pk, cursor.stream): cursor for c in found for cursor in c.cursors.all()}
+    lags = all_lags(at=at, cursors=cursors.values())
     by_id = {one.pk: one for one in found}
     streams = sorted(
         (_stream(lag, by_id[lag.connection_id], cursors, known, at=at) for lag in lags),
@@ -95,21 +107,25 @@ def connections(request: DeskRequest) -> HttpResponse:
         reverse=True,
     )
     opened = request.GET.get("switch", "")
-    work, calls, cases = _work(), _callbacks(at), _cases()
+    by_flow, calls, cases = effects.open_steps(), _callbacks(at), _cases()
+    work, waiting = effects.totals(by_flow), effects.waiting(by_flow)
+    about = _About(waiting, effects.owed(), connection_tries.trials(found, at=at))
     context = {
         "streams": streams,
         "panels": [
-            _panel(one, lags, known, work, calls, cases, opened=opened, at=at) for one in found
+            _panel(one, lags, known, work, calls, cases, about, opened=opened, at=at)
+            for one in found
         ],
         "beats": _beats(at=at),
         "worst": streams[0] if streams and streams[0].symbol != "ok" else None,
         "totals": {
-            "waiting": sum(row["waiting"] for row in work.values()),
-            "in_doubt": sum(row["in_doubt"] for row in work.values()),
-            "stopped": sum(row["stopped"] for row in work.values()),
+            "waiting": sum(row.waiting for row in work.values()),
+            "in_doubt": sum(row.in_doubt for row in work.values()),
+            "stopped": sum(row.stopped for row in work.values()),
             "missed": sum(one.missed for one in streams),
         },
         "may_change": may(request, "connection.change"),
+        "may_try": may(request, "connection.try"),
     }
     return render(request, "desk/connections.html", context)
 
@@ -178,17 +194,18 @@ def _panel(
     connection: Connection,
     lags: list[Lag],
     known: directory.Directory,
-    work: dict[int, dict[str, Any]],
+    work: Mapping[int, effects.Total],
     calls: dict[int, datetime],
     cases: dict[int, int],
+    about: _About,
     *,
     opened: str,
     at: datetime,
 ) -> Panel:
+    counts = about.waiting.get(connection.pk, Counter())
     mine = [lag for lag in lags if lag.connection_id == connection.pk]
     symbol, state = _state(connection, mine)
-    row = work.get(connection.pk, {})
-    oldest = row.get("oldest")
+    row = work.get(connection.pk, effects.Total())
     called = calls.get(connection.pk)
     return Panel(
         connection=connection,
@@ -196,10 +213,10 @@ def _panel(
         symbol=symbol,
         state=state,
         reason=connection.state_reason,
-        waiting=row.get("waiting", 0),
-        in_doubt=row.get("in_doubt", 0),
-        stopped=row.get("stopped", 0),
-        oldest=words.ago_text(oldest, at=at) if oldest else "",
+        waiting=row.waiting,
+        in_doubt=row.in_doubt,
+        stopped=row.stopped,
+        oldest=words.ago_text(row.oldest, at=at) if row.oldest else "",
         rates=sorted(
             (one for one in connection.rates.all() if one.resets_at > at),
             key=lambda one: (one.remaining / max(one.limit, 1), one.scope),
@@ -208,7 +225,27 @@ def _panel(
         cases=cases.get(connection.pk, 0),
         holds=connection.holds_work,
         is_open=opened == str(connection.pk),
+        effects=effects.effects_of(connection, counts, about.owed.get(connection.pk, [])),
+        flowing=effects.flowing(connection, counts),
+        calls=_calls(connection, at=at),
+        trial=about.trials[connection.pk],
     )
+
+
+def _calls(connection: Connection, *, at: datetime) -> tuple[str, str]:
+    """Whether calls go there, and what holds them back."""
+    if connection.holds_work:
+        return "none", "until it is switched on"
+    if connection.state != ConnectionState.DEGRADED:
+        return "as they come", ""
+    failed = words.plural(connection.failures, "call") + " in a row got no answer"
+    if connection.open_until is None or connection.open_until <= at:
+        return "one at a time", f"{failed}; the next goes now"
+    return "one at a time", f"{failed}; the next goes at {_to_the_second(connection.open_until)}"
+
+
+def _to_the_second(moment: datetime) -> str:
+    return timezone.localtime(moment).strftime("%H:%M:%S")
 
 
 def _state(connection: Connection, lags: list[Lag]) -> tuple[str, str]:
@@ -222,21 +259,6 @@ def _state(connection: Connection, lags: list[Lag]) -> tuple[str, str]:
     if any(lag.is_behind for lag in lags):
         return "wait", "Answers, but is behind"
     return "ok", "In time"
-
-
-def _work() -> dict[int, dict[str, Any]]:
-    """Open jobs per connection, in one query."""
-    rows = (
-        Job.objects.filter(connection__isnull=False, state__in=[*WAITING, JobState.PARKED])
-        .values("connection_id")
-        .annotate(
-            waiting=Count("id", filter=Q(state__in=WAITING)),
-            in_doubt=Count("id", filter=Q(state=JobState.IN_DOUBT)),
-            stopped=Count("id", filter=Q(state=JobState.PARKED)),
-            oldest=Min("created_at", filter=Q(state__in=WAITING)),
-        )
-    )
-    return {row["connection_id"]: dict(row) for row in rows}
 
 
 def _callbacks(at: datetime) -> dict[int, datetime]:

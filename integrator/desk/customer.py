@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
@@ -15,13 +15,17 @@ from integrator.desk import buyer, directory
 from integrator.desk.auth import DeskRequest, may, needs
 from integrator.desk.customer_rows import KINDS, key_of, story
 from integrator.desk.open_cases import CASES, open_cases, told
+from integrator.desk.trust import Id, trust_of
 
 
 @require_safe
 @needs("order.see")
 def customer(request: DeskRequest, customer_id: int) -> HttpResponse:
     """The customer's story, newest first, the sums per currency, and what is open."""
-    found = buyer.with_privacy().filter(pk=customer_id).first()
+    newest = Order.objects.filter(customer=OuterRef("pk")).order_by("-read_at").values("read_at")
+    # The shop tells of its customers with their orders.
+    told_by = buyer.with_privacy().annotate(read_at=Subquery(newest[:1]))
+    found = told_by.filter(pk=customer_id).first()
     if found is None:
         raise Http404
     show = request.GET.get("show", "all")
@@ -38,7 +42,6 @@ def customer(request: DeskRequest, customer_id: int) -> HttpResponse:
         "number": buyer.number_of(found),
         "personal": personal,
         "privacy": buyer.privacy_of(found),
-        "tile": known.tile(found.connection_id),
         "connection_name": known.name(found.connection_id),
         "sums": account.sums,
         "chips": _chips(account.counts),
@@ -47,6 +50,12 @@ def customer(request: DeskRequest, customer_id: int) -> HttpResponse:
         "older": older,
         "is_first_page": after is None,
         "cases": told(request, cases[:CASES]),
+        "trust": trust_of(
+            [Id(found.connection_id, "customer", found.external_id or "", found.read_at)],
+            known,
+            history=sum(account.counts.values()),
+            history_href="?show=all#story",
+        ),
         "more_cases": len(cases) > CASES,
     }
     return render(request, "fulfilment/customer.html", context)

@@ -6,15 +6,17 @@ Read at most every 15 seconds per process; never for numbers that stand for rows
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.core.cache import caches
 
 from integrator.desk.catalogue import Tile, tile_of
-from integrator.engine.choices import choice
+from integrator.engine.choices import choice, current_versions
 from integrator.engine.lag import Lag, all_lags
 from integrator.models import Connection, ConnectionState, Retailer
+from integrator.platforms import PLATFORMS, pages
 
 FRESH_FOR_SECONDS = 15
 _KEY = "desk-directory"
@@ -31,8 +33,17 @@ class Known:
     state: str
     age: timedelta | None
     is_behind: bool
-    screen_url: str = ""  # where people work in the platform itself
-    return_url: str = ""  # a return's own page there, with {id} for its number
+    pages: Mapping[str, str] = field(default_factory=dict)  # by kind of record, with {id}
+    policy_version: int | None = None  # the configuration in force
+
+    @property
+    def start(self) -> str:
+        """Where people work in the platform itself; empty when nobody said so."""
+        return self.pages.get(pages.START, "")
+
+    def page(self, kind: str, number: str) -> str:
+        pattern = self.pages.get(kind, "")
+        return pages.address(pattern, number) if pattern and number else ""
 
     @property
     def is_fine(self) -> bool:
@@ -54,6 +65,11 @@ class Directory:
     def name(self, connection_id: int | None) -> str:
         known = self.connections.get(connection_id or 0)
         return known.name if known else "Us"
+
+    def page(self, connection_id: int, kind: str, number: str) -> str:
+        """A record's own page in the platform; empty when the way there is not known."""
+        known = self.connections.get(connection_id)
+        return known.page(kind, number) if known else ""
 
 
 def current(*, at: datetime) -> Directory:
@@ -77,19 +93,24 @@ def _read(at: datetime) -> Directory:
     lags: dict[int, list[Lag]] = {}
     for lag in all_lags(at=at):
         lags.setdefault(lag.connection_id, []).append(lag)
+    versions = current_versions()
     return Directory(
         retailer=retailer.name if retailer else "",
         timezone=retailer.timezone if retailer else "UTC",
         currency=retailer.currency if retailer else "",
         executor=str(choice(policy, "refund_executor") or "") if policy else "",
         connections={
-            connection.pk: _known(connection, lags.get(connection.pk, []))
+            connection.pk: _known(
+                connection, lags.get(connection.pk, []), versions.get(connection.pk)
+            )
             for connection in Connection.objects.order_by("id").defer("secrets")
         },
     )
 
 
-def _known(connection: Connection, lags: list[Lag]) -> Known:
+def _known(connection: Connection, lags: list[Lag], policy_version: int | None) -> Known:
+    platform = PLATFORMS.get(connection.platform)
+    kinds = platform.pages if platform is not None else ()
     ages = [lag.age for lag in lags]
     known_ages = [age for age in ages if age is not None]
     return Known(
@@ -100,12 +121,6 @@ def _known(connection: Connection, lags: list[Lag]) -> Known:
         state=connection.state,
         age=max(known_ages) if known_ages and len(known_ages) == len(ages) else None,
         is_behind=any(lag.is_behind for lag in lags),
-        screen_url=_address(connection.settings.get("screen_url")),
-        return_url=_address(connection.settings.get("return_url")),
+        pages=pages.of(connection.settings, kinds, demo=settings.DEMO),
+        policy_version=policy_version,
     )
-
-
-def _address(value: object) -> str:
-    """An address from a connection's settings, if a browser may be sent there."""
-    text = str(value or "")
-    return text if text.startswith(("https://", "http://127.0.0.1")) else ""

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from fulfilment.models import Order
-from integrator.desk import catalogue, directory, words
+from integrator.desk import catalogue, directory, effects, words
 from integrator.desk.auth import DeskRequest, needs
 from integrator.desk.steps import step_of
 from integrator.models import Case, CaseState, Job, JobState
@@ -34,7 +34,8 @@ def steps(request: DeskRequest) -> HttpResponse:
     chosen = request.GET.get("show", "waiting")
     chosen = chosen if chosen in SHOWN else "waiting"
     found = Job.objects.filter(connection__isnull=False, state__in=SHOWN[chosen][1])
-    found = _narrowed(request, found).order_by("id")
+    about = request.GET.get("about", "")
+    found = effects.narrowed(_narrowed(request, found), about).order_by("id")
     after = number(request.GET.get("after", ""))
     rows = list(found.filter(pk__gt=after)[: PAGE + 1])
     known = directory.current(at=request.at)
@@ -42,6 +43,8 @@ def steps(request: DeskRequest) -> HttpResponse:
     context = {
         "steps": [(step_of(job, request), numbers.get(job.order_id or 0)) for job in rows[:PAGE]],
         "chosen": chosen,
+        "about": about if about in effects.GROUPS else "",
+        "only": effects.GROUPS[about].many if about in effects.GROUPS else "",
         "shown": {key: title for key, (title, _) in SHOWN.items()},
         **_frame(request, known, rows, after),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,10 +18,22 @@ from fulfilment.models import Order, OrderItem, Shipment, Sku, StockMovement
 from fulfilment.shapes import OrderKind, ShareBasis
 from fulfilment.shares import RULE
 from fulfilment.states import OrderStatus
-from integrator.desk import buyer, catalogue, directory, paging, rails, stages, timeline, words
+from integrator.desk import (
+    buyer,
+    catalogue,
+    directory,
+    paging,
+    rails,
+    read_again,
+    stages,
+    timeline,
+    words,
+)
 from integrator.desk.auth import DeskRequest, may, needs
 from integrator.desk.lists import number
 from integrator.desk.steps import step_of
+from integrator.desk.trust import Id, Trust, ids_of, trust_of
+from integrator.flows.read_again import Asked, Key, among
 from integrator.models import (
     Case,
     CaseEvent,
@@ -36,6 +49,7 @@ from returns.models import Exchange, Inspection, Return, ReturnItem
 from returns.services.exchanges import waits_for
 from returns.states import Custody, ExchangeStatus
 
+LINKS = 20
 ROWS = 400  # of one order; more than this is an accident, and the newest are shown
 REFUND_SYMBOLS = {
     RefundStatus.AUTHORISED: "wait",
@@ -132,6 +146,8 @@ def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
     open_cases = _open_cases(case_events)
     steps = [step_of(job, request) for job in jobs]
     times = rails.reached(transitions)
+    may_read = may(request, "record.read_again")
+    asked = among(messages, jobs) if may_read else {}
     return {
         "order": order,
         "tile": known.tile(order.connection_id),
@@ -141,7 +157,8 @@ def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
         "personal": may(request, "personal.see"),
         "items": _items(order, items, units),
         "split": {item.parent_id for item in items},
-        "returns": _returns(units, times, movements, known, at),
+        "returns": _returns(units, times, movements, known, asked if may_read else None, at),
+        "reading": read_again.of_order(order, asked, known, at=at) if may_read else None,
         "exchanges": _exchanges(order) if any(unit.goes_out for unit in units) else [],
         "made_for": _made_for(order),
         "refunds": [_figures(refund) for refund in refunds],
@@ -157,15 +174,27 @@ def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
         "repeats": sum(len(one.repeats) for one in events),
         "missed": sum(one.missed for one in events),
         "lanes": _lanes(known),
-        "links": [
-            (known.tile(link.connection_id), link)
-            for link in Link.objects.filter(order_id=order.pk).order_by("id")[:20]
-        ],
+        "trust": _trust(order, units, known, history=len(events)),
+        "there": known.page(order.connection_id, "order", order.external_id),
         "shipments": list(Shipment.objects.filter(order=order).order_by("id")),
         "head": _head(order, units, refunds),
         "may_ask_goodwill": may(request, "goodwill.ask"),
         "known": known,
     }
+
+
+def _trust(
+    order: Order, units: list[ReturnItem], known: directory.Directory, *, history: int
+) -> Trust:
+    """What every platform calls this order, its buyer and its returns."""
+    ids = [Id(order.connection_id, "order", order.external_id, order.read_at)]
+    if order.customer is not None:
+        ids.append(Id(order.connection_id, "customer", order.customer.external_id or ""))
+    for unit in units:
+        rma = unit.return_record
+        ids.append(Id(rma.connection_id, "rma", rma.external_id, rma.read_at))
+    ids += ids_of(Link.objects.filter(order_id=order.pk).order_by("id")[:LINKS])
+    return trust_of(ids, known, history=history, history_href="#timeline")
 
 
 def _customer_title(request: DeskRequest, order: Order) -> str:
@@ -212,9 +241,13 @@ def _returns(
     times: rails.Reached,
     movements: list[StockMovement],
     known: directory.Directory,
+    asked: Mapping[Key, Asked] | None,
     at: datetime,
 ) -> list[dict[str, Any]]:
-    """The returns with their units, each unit with its two rails."""
+    """The returns with their units, each unit with its two rails.
+
+    ``asked`` is None for who may not have them read again.
+    """
     found: dict[int, dict[str, Any]] = {}
     for unit in units:
         rma: Return = unit.return_record
@@ -225,6 +258,9 @@ def _returns(
                 "tile": known.tile(rma.connection_id),
                 "name": known.name(rma.connection_id),
                 "stage": stages.stage_of(rma, known),
+                "reading": None
+                if asked is None
+                else read_again.of_return(rma, asked, known, at=at),
                 "units": [],
             },
         )

@@ -57,7 +57,7 @@ def _hits(request: DeskRequest, text: str) -> list[Hit]:
     found += _skus(text)
     once: dict[str, Hit] = {}
     for hit in found:
-        once.setdefault(hit.href, hit)
+        once.setdefault(hit.href.partition("#")[0], hit)
     return list(once.values())
 
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
@@ -24,12 +25,14 @@ from integrator.desk.auth import DeskRequest, needs
 from integrator.desk.lists import number
 from integrator.desk.open_cases import CASES, open_cases, told
 from integrator.desk.sku_figures import counted_at, places_of
+from integrator.desk.trust import Id, Trust, trust_of
 from integrator.models import Case, CaseState
 from returns.models import ReturnItem
 from returns.queries import Counted, off_sale_among, unit_counts
 
 PAGE = 50
 CHANGES = 10
+VARIANTS = 12
 OFF_SALE = 10  # the oldest; the list behind the count has all
 # The lists behind the numbers, by what the address says.
 UNITS: Mapping[str, tuple[str, Bucket]] = {
@@ -63,7 +66,7 @@ class Listed:
 @needs("order.see")
 def sku(request: DeskRequest, sku_id: int) -> HttpResponse:
     """The article's figures with their equations, its units, its cases and its movements."""
-    found = Sku.objects.select_related("retailer").filter(pk=sku_id).first()
+    found = _with_movements(sku_id)
     if found is None:
         raise Http404
     known = directory.current(at=request.at)
@@ -97,12 +100,26 @@ def sku(request: DeskRequest, sku_id: int) -> HttpResponse:
         "moved": [(one, units.get(one.return_item_id)) for one in listed.moved],
         "cases": told(request, cases[:CASES]),
         "more_cases": len(cases) > CASES,
-        "variants": [
-            (known.tile(one.connection_id), one)
-            for one in Variant.objects.filter(sku=found).order_by("connection_id", "id")[:12]
-        ],
+        "trust": _trust(found, known),
     }
     return render(request, "fulfilment/sku.html", context)
+
+
+def _with_movements(sku_id: int) -> Any:
+    """The article, with how many movements its history has as ``told``."""
+    rows = StockMovement.objects.filter(sku=OuterRef("pk")).order_by().values("sku")
+    told = Coalesce(Subquery(rows.annotate(count=Count("pk")).values("count")), 0)
+    found = Sku.objects.select_related("retailer").annotate(told=told)
+    return found.filter(pk=sku_id).first()
+
+
+def _trust(sku: Any, known: directory.Directory) -> Trust:
+    """What each shop's catalogue calls the article."""
+    ids = []
+    for one in Variant.objects.filter(sku=sku).order_by("connection_id", "id")[:VARIANTS]:
+        ids.append(Id(one.connection_id, "product", one.product_id, one.read_at))
+        ids.append(Id(one.connection_id, "variant", one.external_id, one.read_at))
+    return trust_of(ids, known, history=sku.told, history_href="?#list")
 
 
 def _name(change: Any, known: directory.Directory) -> str:

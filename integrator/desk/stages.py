@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from urllib.parse import quote
 
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
@@ -37,11 +36,12 @@ NOTHING = "nothing is left to do"
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """Whose word counts. ``href`` opens it where its address is known."""
+    """Whose word counts. ``href`` opens what we know of it, ``there`` its own screens."""
 
     name: str
     tile: Tile | None = None
     href: str = ""
+    there: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def _on_sale(known: Directory, locations: Iterable[Location]) -> Stage:
     for one in locations:
         counts = by_platform.get(one.authority)
         name = f"{one.get_authority_display()} for {one.name}"
-        systems.append(System(name, counts.tile if counts else None, _href(counts)))
+        systems.append(_system(counts, name=name) if counts else System(name))
     return Stage(
         label="Back on sale",
         says="Beside the money: good units can be bought again where they are.",
@@ -152,18 +152,11 @@ def _of(known: Directory, platforms: frozenset[str]) -> list[System]:
     return [_system(one) for one in known.connections.values() if one.platform in platforms]
 
 
-def _system(one: Known, number: str = "") -> System:
+def _system(one: Known, number: str = "", *, name: str = "") -> System:
     """A platform; a return's own page there when its number and the way to it are known."""
-    if number and one.return_url:
-        return System(one.name, one.tile, one.return_url.replace("{id}", quote(number, safe="")))
-    return System(one.name, one.tile, _href(one))
-
-
-def _href(one: Known | None) -> str:
-    """The platform's own screens where their address is set, else what we know of it."""
-    if one is None:
-        return ""
-    return one.screen_url or f"{reverse('connections')}#c-{one.id}"
+    there = one.page("rma", number) or one.start
+    ours = "" if there else f"{reverse('connections')}#c-{one.id}"
+    return System(name or one.name, one.tile, ours, there)
 
 
 def _missing(what: str) -> System:

@@ -124,12 +124,13 @@ def _heard(message: Message, known: directory.Directory) -> Event:
     name = known.name(message.connection_id)
     small = {
         Message.Origin.SWEEP: "Missed by callback; our own look found it.",
-        Message.Origin.PERSON: "A person asked to read it again.",
         Message.Origin.FILE: "From an imported file.",
     }.get(Message.Origin(message.origin), "")
     if message.verdict == Message.Verdict.QUARANTINED:
         small = "Known before with other content: kept aside, nothing was changed."
     occurred = message.occurred_at or message.received_at
+    if message.origin == Message.Origin.PERSON:
+        return _asked(message, name)
     return Event(
         happened=min(occurred, message.received_at),
         learnt=message.received_at,
@@ -141,6 +142,19 @@ def _heard(message: Message, known: directory.Directory) -> Event:
         else "",
         small=small,
         missed=message.origin == Message.Origin.SWEEP,
+    )
+
+
+def _asked(message: Message, name: str) -> Event:
+    """The platform said nothing: somebody here wanted to know."""
+    about = catalogue.kind_says(message.resource_kind)
+    return Event(
+        happened=message.received_at,
+        learnt=message.received_at,
+        tile=PERSON,
+        says=f"A person asked to read it again from {name} ({about} {message.resource_id})",
+        themes=frozenset({"people"}),
+        key="",
     )
 
 

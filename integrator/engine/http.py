@@ -87,7 +87,9 @@ class Http:
     """Calls to one connection. ``log`` collects method, path, status and milliseconds of each.
 
     ``answers`` counts those that the platform answered, a refusal included. ``for_write`` says that
-    its readings belong to a write: they may use what is kept of a day's calls for writes.
+    its readings belong to a write: they may use what is kept of a day's calls for writes. Without
+    ``again`` not even a blip of a reading is tried once more. ``clock_seconds`` is how far the
+    platform's clock was ahead of ours at its last answer; None when an answer does not tell.
     """
 
     def __init__(
@@ -98,8 +100,11 @@ class Http:
         log: list[dict[str, Any]] | None = None,
         on_send: Callable[[], None] | None = None,
         for_write: bool = False,
+        again: bool = True,
     ) -> None:
         self.for_write = for_write
+        self.again = again
+        self.clock_seconds: float | None = None
         self.connection = connection
         self.dialect = dialect
         self.log = log if log is not None else []
@@ -117,7 +122,7 @@ class Http:
         try:
             return self._call("GET", path, params, None, scope, is_write=False)
         except Transient as blip:
-            if blip.retry_after is not None or not blip.platform_down:
+            if blip.retry_after is not None or not blip.platform_down or not self.again:
                 raise
             return self._call("GET", path, params, None, scope, is_write=False)
 
@@ -220,6 +225,7 @@ class Http:
         data, readable = _parse(response)
         status = response.status_code
         self.answers += status < 500
+        self.clock_seconds = _seconds_to(headers.get("date", ""))
         if 200 <= status < 300:
             if readable:
                 return Reply(status, data, headers, request_id)
@@ -369,21 +375,24 @@ def _parse(response: requests.Response) -> tuple[Any, bool]:
         return None, False
 
 
+def _seconds_to(date: str) -> float | None:
+    """From now to the moment that a header names; None when it names none."""
+    try:
+        return (parsedate_to_datetime(date) - now()) / timedelta(seconds=1)
+    except (TypeError, ValueError):
+        return None
+
+
 def _retry_after(headers: Mapping[str, str], default: float | None = 30.0) -> float | None:
     """Seconds the platform asks us to wait: a number, a date, or nothing.
 
     Absurd values are capped.
     """
-    asked = headers.get("retry-after") or headers.get("x-ratelimit-reset")
-    if not asked:
-        return default
+    asked = headers.get("retry-after") or headers.get("x-ratelimit-reset") or ""
     try:
-        seconds = float(asked)
+        seconds: float | None = float(asked)
     except ValueError:
-        try:
-            seconds = (parsedate_to_datetime(asked) - now()) / timedelta(seconds=1)
-        except (TypeError, ValueError):
-            return default
-    if math.isnan(seconds):
+        seconds = _seconds_to(asked)
+    if seconds is None or math.isnan(seconds):
         return default
     return min(max(seconds, 1.0), RETRY_AFTER_MAX_SECONDS)

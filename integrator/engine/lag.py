@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -36,8 +36,13 @@ class Lag:
         return self.age is None or self.age > self.budget
 
 
-def all_lags(*, at: datetime) -> list[Lag]:
-    """Every stream's lag: age of the oldest fact not processed yet, plus age of the last sweep."""
+def all_lags(*, at: datetime, cursors: Iterable[Cursor] | None = None) -> list[Lag]:
+    """Every stream's lag: age of the oldest fact not processed yet, plus age of the last sweep.
+
+    ``cursors`` are all there are, where somebody has read them already.
+    """
+    if cursors is None:
+        cursors = Cursor.objects.order_by("connection_id", "stream")
     waiting = _oldest_unprocessed(at)
     return [
         Lag(
@@ -47,7 +52,7 @@ def all_lags(*, at: datetime) -> list[Lag]:
             since_sweep=None if cursor.swept_at is None else at - cursor.swept_at,
             budget=timedelta(seconds=cursor.lag_budget_seconds),
         )
-        for cursor in Cursor.objects.order_by("connection_id", "stream")
+        for cursor in cursors
     ]
 
 

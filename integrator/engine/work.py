@@ -62,7 +62,7 @@ class Work:
             raise Transient("there is no policy yet", retry_after=60)
         return choices.version(retailer_id, self.job.policy_version)
 
-    def http(self, connection: Connection, dialect: Dialect) -> Http:
+    def http(self, connection: Connection, dialect: Dialect, *, again: bool = True) -> Http:
         """A way to call one platform, bound to this job's fence and call log."""
         if connection.holds_work:
             raise Transient(
@@ -74,6 +74,7 @@ class Work:
             log=self.calls,
             on_send=self._sending,
             for_write=not self.flow.gives_way,
+            again=again,
         )
         self.clients.append(client)
         return client

@@ -50,10 +50,12 @@ from integrator.flows import (
     tell_exchange,
     tell_failed_refund,
     tell_receiver,
+    try_connection,
     watch_exchanges,
     watch_returns,
 )
 from integrator.flows.kinds import CASE_KINDS
+from integrator.platforms import PLATFORMS
 
 ROUTES: Routes = {
     # What platforms tell us
@@ -69,6 +71,9 @@ ROUTES: Routes = {
     "heard:returngo:compare-due": [compare_scayle_returngo.FLOW],
     "heard:returngo:exchanges-due": [watch_exchanges.FLOW],
     "heard:returngo:returns-due": [watch_returns.FLOW],
+    # What people want to know
+    "heard:scayle:try-asked": [try_connection.FLOW],
+    "heard:returngo:try-asked": [try_connection.FLOW],
     # What changed
     "order.status:CAPTURED": [retake_returns.FLOW, check_oversell.FLOW],
     "order.status:SHIPPED": [retake_returns.FLOW],
@@ -174,8 +179,14 @@ ROUTES: Routes = {
     "digest.state:DUE": [send_digest.FLOW],
 }
 
-# Facts of our own: a flow says that something is to be looked at, no platform and no clock does.
-OWN_TOPICS = frozenset({"heard:returngo:money"})
+# Facts of our own: a flow or a person says that something is to be looked at, no platform and no
+# clock does.
+OWN_TOPICS = frozenset(
+    {
+        "heard:returngo:money",
+        *(f"heard:{slug}:{try_connection.TOPIC}" for slug in PLATFORMS),
+    }
+)
 SCHEDULE = (
     Every("sweep-due", "scayle", minutes=5),
     Every("sweep-due", "returngo", minutes=sweep_returngo.EVERY_MINUTES),

@@ -14,7 +14,8 @@ from fulfilment.shapes import BundleSeen, InvoiceSeen, OrderSeen
 from integrator.engine import jobs
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, each, only_reads
 from integrator.engine.work import Work
-from integrator.flows import platforms
+from integrator.flows import platforms, read_again
+from integrator.flows.differences import CHANGED, changed, order_now
 from integrator.flows.past_us import look, needs_invoices
 from integrator.flows.prove_refund import PROVED, Heard, look_for_proof, notices_of
 from integrator.flows.read_bundles import read_bundles
@@ -60,6 +61,8 @@ def call(work: Work) -> Reading:
 
 def record(work: Work, reading: Reading) -> Evidence:
     message = Message.objects.select_related("connection__retailer").get(pk=work.job.record_id)
+    asked = read_again.is_asked(work)
+    before = order_now(message.connection_id, message.resource_id) if asked else {}
     order = order_capture(
         connection=message.connection,
         seen=reading.order,
@@ -85,6 +88,8 @@ def record(work: Work, reading: Reading) -> Evidence:
         exchange_ordered(exchange, order, trace=work.trace)
         exchange_follow(exchange, order, trace=work.trace)
         said["exchange"] = exchange.key
+    if asked:
+        said[CHANGED] = changed(before, order_now(order.connection_id, order.external_id))
     return said
 
 

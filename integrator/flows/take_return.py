@@ -18,7 +18,8 @@ from integrator.engine import limits
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, Nothing, only_reads
 from integrator.engine.inbox import nudge
 from integrator.engine.work import Work
-from integrator.flows import platforms
+from integrator.flows import platforms, read_again
+from integrator.flows.differences import CHANGED, changed, return_now
 from integrator.flows.refund_listed import TOPIC, is_news
 from integrator.models import Connection, Message
 from returns.cases import RETURN_NOT_READ
@@ -95,9 +96,13 @@ def _was_read_since(work: Work, message: Message) -> bool:
 def record(work: Work, seen: ReturnSeen) -> Evidence:
     message = Message.objects.get(pk=work.job.record_id)
     connection = Connection.objects.select_related("retailer").get(pk=message.connection_id)
-    asked = Message.objects.filter(pk__in=work.facts, origin=Message.Origin.PERSON)
+    mended = Message.objects.filter(pk__in=work.facts, origin=Message.Origin.PERSON).exclude(
+        kind=read_again.ASKED
+    )
+    asked = read_again.is_asked(work)
+    before = return_now(connection.pk, seen.external_id) if asked else {}
     taken = return_take(
-        connection=connection, seen=seen, trace=work.trace, look_again=asked.exists()
+        connection=connection, seen=seen, trace=work.trace, look_again=mended.exists()
     )
     if taken.is_new_version:
         return_review(taken.return_record, trace=work.trace)
@@ -110,13 +115,16 @@ def record(work: Work, seen: ReturnSeen) -> Evidence:
             origin=Message.Origin.SWEEP,
             at=work.at,
         )
-    return {
+    said: Evidence = {
         "return": seen.external_id,
         "status": seen.raw_status,
         "version": seen.digest[:12],
         "new_version": taken.is_new_version,
         "steps": taken.units_changed,
     }
+    if asked:
+        said[CHANGED] = changed(before, return_now(connection.pk, seen.external_id))
+    return said
 
 
 def about(message: Message) -> Mapping[str, Any]:

@@ -33,7 +33,10 @@ class Webhook(Protocol):
 
 @dataclass(frozen=True)
 class Platform:
-    """``tile`` is the platform's two letters on screen."""
+    """``tile`` is the platform's two letters on screen.
+
+    ``pages`` are the kinds of records it has screens of.
+    """
 
     slug: str
     name: str
@@ -42,6 +45,7 @@ class Platform:
     client: Callable[[Http, Mapping[str, str]], Any]
     webhook: Webhook
     contract: Contract
+    pages: tuple[str, ...]
 
     @property
     def events(self) -> tuple[str, ...]:
@@ -57,6 +61,7 @@ PLATFORMS: dict[str, Platform] = {
         scayle_client.Scayle,
         scayle_webhook,
         scayle.CONTRACT,
+        ("order", "customer", "product"),
     ),
     "returngo": Platform(
         "returngo",
@@ -66,5 +71,6 @@ PLATFORMS: dict[str, Platform] = {
         returngo_client.ReturnGO,
         returngo_webhook,
         returngo.CONTRACT,
+        ("rma",),
     ),
 }

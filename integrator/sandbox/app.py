@@ -118,7 +118,7 @@ class Sandbox:
         data = reply.data()
         # Half of the JSON under the length of the half: the receiver sees a complete, broken text.
         data = data[: len(data) // 2] if truncated else data
-        response = Response(data, status=reply.status, content_type="application/json")
+        response = Response(data, status=reply.status, content_type=reply.content_type)
         response.headers.update(reply.headers)
         return response(environ, start_response)
 

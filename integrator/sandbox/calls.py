@@ -68,11 +68,20 @@ class Call:
 
 @dataclass
 class Reply:
+    """An answer for a program; ``page`` instead is one for a person's browser."""
+
     status: int = 200
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
+    page: str = ""
+
+    @property
+    def content_type(self) -> str:
+        return "text/html; charset=utf-8" if self.page else "application/json"
 
     def data(self) -> bytes:
+        if self.page:
+            return self.page.encode()
         return b"" if self.body is None else json.dumps(self.body).encode()
 
 

@@ -1,9 +1,10 @@
-"""The sandbox's own routes: switchboard, books, acts. No platform has these."""
+"""The sandbox's own routes: switchboard, books, acts, pages. No platform has these."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from integrator.sandbox import pages
 from integrator.sandbox.acting import Wish
 from integrator.sandbox.calls import Call, Refusal, Reply, Route, Table
 from integrator.sandbox.returngo import acts as returngo_acts
@@ -117,6 +118,7 @@ TABLE = Table(
         Route("POST", "/_faults", set_faults),
         Route("POST", "/_limits", set_limits),
         Route("GET", "/_books/<platform>", show_books),
+        Route("GET", "/_page/<platform>/<kind>/<number>", pages.show),
         Route("POST", "/_act/<platform>/<action>", act),
         Route("POST", "/_reset", reset),
         Route("POST", "/_settle", settle),

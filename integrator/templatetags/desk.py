@@ -125,6 +125,34 @@ def platform(tile: Tile | str, lane: bool = False) -> SafeString:
     return format_html('<abbr class="{}" title="{}">{}</abbr>', css, shown.name, shown.letters)
 
 
+@register.simple_tag
+def there(
+    href: str, name: str, kind: str = "", number: str = "", says: str = "Open in "
+) -> SafeString:
+    """A link into the platform itself: it says where it goes, and opens beside this page."""
+    return format_html(
+        '<a class="there" href="{}" target="_blank" rel="noopener noreferrer">{}{}'
+        '<span class="visually-hidden">{}, in a new tab</span>'
+        '<svg class="ic" aria-hidden="true"><use href="#i-out"/></svg></a>',
+        href,
+        says,
+        name,
+        f": {kind} {number}" if number else "",
+    )
+
+
+@register.simple_tag
+def copy(kind: str, number: str) -> SafeString:
+    """A button that copies an id. It stays away where no script could do it."""
+    return format_html(
+        '<button class="btn btn-quiet btn-icon copy" type="button" hidden data-copy="{1}"'
+        ' aria-label="Copy {0} {1}"><svg class="ic" aria-hidden="true"><use href="#i-copy"/></svg>'
+        "</button>",
+        kind,
+        number,
+    )
+
+
 @register.simple_tag(takes_context=True)
 def moment(context: dict[str, Any], value: datetime | None) -> SafeString:
     """A time as people say it; the full time with its zone on hover."""

@@ -128,9 +128,25 @@ def many_at_once(stage: Stage) -> Iterator[str]:
     yield "/many/"
 
 
+def read_again(stage: Stage) -> Iterator[str]:
+    """An order that left without a word of the shop: read again, it shows what changed."""
+    order = stage.shop_sells()
+    stage.settle()
+    stage.ships(order)
+    pk = stage.order(order).pk
+    stage.posts(stage.omar, "order_read", pk)
+    stage.work()
+    yield f"/orders/{pk}/"
+
+
 SCREENS: dict[str, Callable[[Stage], Iterable[str]]] = {
     "carla": lambda stage: [*OWN, *cases_of("CX")],
-    "omar": lambda stage: [*of_everybody(stage), *cases_of("OPERATIONS"), *many_at_once(stage)],
+    "omar": lambda stage: [
+        *of_everybody(stage),
+        *read_again(stage),
+        *cases_of("OPERATIONS"),
+        *many_at_once(stage),
+    ],
     "fiona": lambda stage: [*OWN, *views_of(stage), *cases_of("FINANCE")],
     "conrad": lambda stage: [*OWN, "/people/", f"/cases/{stage.case('REFUND_BY_HAND').pk}/"],
     "ada": lambda stage: [

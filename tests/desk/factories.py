@@ -175,6 +175,14 @@ def return_of(of: Order, rma: str, at: datetime, *, reached: Custody = Custody.I
         requested_at=at - timedelta(days=4),
         read_at=at - timedelta(minutes=2),
     )
+    links.bind(
+        connection=portal,
+        external_kind="rma",
+        external_id=rma,
+        record_kind="return",
+        record_id=made.pk,
+        order_id=of.pk,
+    )
     item = of.items.select_related("sku").order_by("id").first()
     assert item is not None
     unit = ReturnItem.objects.create(

@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 
 from fulfilment.models import Customer, Order
+from integrator.models import Link
 from tests.desk import factories
 
 
@@ -116,6 +117,7 @@ def test_a_return_without_an_order_leads_to_its_case(
 ) -> None:
     rma = order.returns.get()
     type(rma).objects.filter(pk=rma.pk).update(order=None)
+    Link.objects.filter(record_kind="return", record_id=rma.pk).update(order_id=None)
     case = factories.case("RETURN_ORDER_UNKNOWN", at, record=("return", rma.pk))
 
     assert as_("carla").get("/find/", {"q": "RMA3271840"}).url == f"/cases/{case.pk}/"

@@ -147,6 +147,24 @@ def test_a_changed_address_raises_the_version_that_caches_watch(
     assert bytes(scayle.secrets) == b"kept"
 
 
+def test_a_wrong_address_of_the_platforms_pages_is_refused_and_kept_as_typed(
+    scayle: Connection, as_: Callable[[str], Client]
+) -> None:
+    typed = '{"pages": {"order": "https://panel.example/orders"}}'
+
+    answer = as_("ada").post(
+        f"/admin/integrator/connection/{scayle.pk}/change/",
+        {"name": "SCAYLE", "base_url": "http://127.0.0.1:8101/", "settings": typed},
+    )
+
+    html = answer.content.decode()
+    assert answer.status_code == 200
+    assert "pages.order must hold {id} once" in html
+    assert "https://panel.example/orders" in html
+    scayle.refresh_from_db()
+    assert scayle.settings == {}
+
+
 def test_history_cannot_be_edited_or_deleted_here(
     scayle: Connection, at: Any, as_: Callable[[str], Client]
 ) -> None:

@@ -82,14 +82,14 @@ def test_a_return_shows_the_system_and_team_of_its_stage_with_a_way_in(
     at: datetime, returngo: Connection, as_: Callable[[str], Client]
 ) -> None:
     address = "https://app.example/returns/{id}"
-    Connection.objects.filter(pk=returngo.pk).update(settings={"return_url": address})
+    Connection.objects.filter(pk=returngo.pk).update(settings={"pages": {"rma": address}})
     order = factories.order("1", at)
     factories.return_of(order, "RMA/1", at, reached=Custody.RECEIVED)
 
     html = as_("carla").get(f"/orders/{order.pk}/").content.decode()
 
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
-    assert "Stage Received Look in ReturnGO Answers for it Operations" in text
+    assert "Stage Received Look in ReturnGO , in a new tab Answers for it Operations" in text
     assert 'href="https://app.example/returns/RMA%2F1"' in html
 
 
@@ -97,7 +97,7 @@ def test_an_address_that_is_no_web_page_is_no_link(
     at: datetime, returngo: Connection, as_: Callable[[str], Client]
 ) -> None:
     Connection.objects.filter(pk=returngo.pk).update(
-        settings={"screen_url": "javascript:alert(1)", "return_url": "javascript:alert(2)"}
+        settings={"pages": {"start": "javascript:alert(1)", "rma": "javascript:alert('{id}')"}}
     )
     order = factories.order("1", at)
     factories.return_of(order, "RMA1", at, reached=Custody.RECEIVED)
