@@ -20,7 +20,7 @@ from integrator.engine.flow import Flow
 from integrator.engine.http import Dialect, Http
 from integrator.engine.records import find
 from integrator.engine.states import Trace
-from integrator.models import Connection, Job, PolicyVersion
+from integrator.models import Connection, Job, Message, PolicyVersion
 
 
 class Work:
@@ -51,6 +51,12 @@ class Work:
     def facts(self) -> list[int]:
         """The facts this job answers: the one that made it and those that joined."""
         return [self.job.fact, *self.job.joined]
+
+    @cached_property
+    def heard(self) -> list[Message]:
+        """The messages this job answers, oldest first. Only for flows that answer messages."""
+        messages = Message.objects.select_related("connection__retailer")
+        return list(messages.filter(pk__in=self.facts).order_by("id"))
 
     @cached_property
     def record(self) -> Any:

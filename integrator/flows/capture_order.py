@@ -45,7 +45,7 @@ def _aim(fact: Fact) -> Aim:
 
 def call(work: Work) -> Reading:
     """Read the order, what its bundles consist of, and its invoices where something went back."""
-    message = Message.objects.select_related("connection").get(pk=work.job.record_id)
+    message = work.heard[0]
     client = platforms.scayle(work, message.connection)
     seen = client.order(message.resource_id)
     known = Order.objects.filter(
@@ -60,7 +60,7 @@ def call(work: Work) -> Reading:
 
 
 def record(work: Work, reading: Reading) -> Evidence:
-    message = Message.objects.select_related("connection__retailer").get(pk=work.job.record_id)
+    message = work.heard[0]
     asked = read_again.is_asked(work)
     before = order_now(message.connection_id, message.resource_id) if asked else {}
     order = order_capture(

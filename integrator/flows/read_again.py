@@ -101,6 +101,4 @@ def among(messages: Iterable[Message], jobs: Iterable[Job]) -> dict[Key, Asked]:
 
 def is_asked(work: Work) -> bool:
     """Whether this reading answers a person, who wants to know what it changed."""
-    return Message.objects.filter(
-        pk__in=work.facts, origin=Message.Origin.PERSON, kind=ASKED
-    ).exists()
+    return any(one.origin == Message.Origin.PERSON and one.kind == ASKED for one in work.heard)

@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Max
-
 from finance.services import return_review
 from integrator.engine import limits
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, Nothing, only_reads
@@ -71,7 +69,7 @@ def _has_ample_calls(connection: Connection, at: datetime) -> bool:
 
 
 def call(work: Work) -> ReturnSeen | Nothing:
-    message = Message.objects.select_related("connection").get(pk=work.job.record_id)
+    message = work.heard[0]
     if _was_read_since(work, message):
         return Nothing("the return was read after this was heard")
     return platforms.returngo(work, message.connection).rma(message.resource_id)
@@ -82,10 +80,9 @@ def _was_read_since(work: Work, message: Message) -> bool:
 
     Who asked in person gets a reading of their own.
     """
-    heard = Message.objects.filter(pk__in=work.facts)
-    if heard.filter(origin=Message.Origin.PERSON).exists():
+    if any(one.origin == Message.Origin.PERSON for one in work.heard):
         return False
-    newest = heard.aggregate(at=Max("received_at"))["at"]
+    newest = max(one.received_at for one in work.heard)
     return Return.objects.filter(
         connection=message.connection,
         external_id=message.resource_id,
@@ -94,16 +91,13 @@ def _was_read_since(work: Work, message: Message) -> bool:
 
 
 def record(work: Work, seen: ReturnSeen) -> Evidence:
-    message = Message.objects.get(pk=work.job.record_id)
-    connection = Connection.objects.select_related("retailer").get(pk=message.connection_id)
-    mended = Message.objects.filter(pk__in=work.facts, origin=Message.Origin.PERSON).exclude(
-        kind=read_again.ASKED
+    connection = work.heard[0].connection
+    mended = any(
+        one.origin == Message.Origin.PERSON and one.kind != read_again.ASKED for one in work.heard
     )
     asked = read_again.is_asked(work)
     before = return_now(connection.pk, seen.external_id) if asked else {}
-    taken = return_take(
-        connection=connection, seen=seen, trace=work.trace, look_again=mended.exists()
-    )
+    taken = return_take(connection=connection, seen=seen, trace=work.trace, look_again=mended)
     if taken.is_new_version:
         return_review(taken.return_record, trace=work.trace)
     if taken.is_new_version and is_news(taken.return_record, seen):
