@@ -19,16 +19,15 @@ from django.views.decorators.http import require_POST, require_safe
 
 from fulfilment.models import Sku
 from integrator import policy
-from integrator.desk import catalogue, directory, history, mapping_rows, words
+from integrator.desk import catalogue, directory, mapping_rows, words
 from integrator.desk.auth import DeskRequest, may, needs, trace_of
-from integrator.desk.mapping_rows import Waiting, Word
+from integrator.desk.mapping_rows import LONGEST, Waiting, Word
 from integrator.engine import approvals, decisions, mappings
 from integrator.engine.decisions import UnableToDecide
 from integrator.engine.mappings import UnableToChange, cause_of
 from integrator.models import Approval, ApprovalState, Case, Connection, Mapping, MappingKind
 
 WAITING, ALL = "waiting", "all"
-LONGEST = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +70,7 @@ def _show(
         "tabs": _tabs(tab, len(waits)),
         "waits": [(one, known.tile(one.word.connection_id), _href(one.word, tab)) for one in waits],
         "rules": [_rule(rule, met, tab, word) for rule in rules],
+        "questions": mapping_rows.questions() if tab == WAITING else [],
         "held": sum(one.records for one in waits),
         "coverage": [
             (one, known.name(one.connection_id), one.kind.label)
@@ -147,7 +147,9 @@ def _detail(
         "tile": catalogue.tile_of(connection.platform),
         "current": current,
         "current_label": labels.get(current.ours, current.ours) if current is not None else "",
-        "versions": [(one, labels.get(one.ours, one.ours), _by(one)) for one in versions],
+        "versions": [
+            (one, labels.get(one.ours, one.ours), mapping_rows.said_by(one)) for one in versions
+        ],
         "waits": waits,
         "offered": offered,
         "value": value,
@@ -164,11 +166,6 @@ def _detail(
         "asked": _asked(request, current, labels),
         "error": error,
     }
-
-
-def _by(rule: Mapping) -> str:
-    """A person by their name; what came with the set-up file says so."""
-    return history.who(rule.made_by) if rule.made_by.startswith("user:") else "the set-up file"
 
 
 def _others(word: Word, ours: str, connection: Connection) -> list[str]:
@@ -304,4 +301,4 @@ def agree(request: DeskRequest, approval_id: int) -> HttpResponse:
     except (UnableToChange, approvals.UnableToApprove) as why:
         messages.warning(request, str(why))
     word = Word(rule.connection_id, MappingKind(rule.kind), rule.theirs)
-    return HttpResponseRedirect(_href(word, word.kind.value.lower()))
+    return HttpResponseRedirect(word.href)

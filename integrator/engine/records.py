@@ -22,6 +22,7 @@ RECORDS: Mapping[str, str] = {
     "digest": "integrator.Digest",
     "job": "integrator.Job",
     "mapping": "integrator.Mapping",
+    "mapping_file": "integrator.MappingFile",
     "message": "integrator.Message",
     "retailer": "integrator.Retailer",
     "role_change": "integrator.RoleChange",

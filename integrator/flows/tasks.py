@@ -21,6 +21,7 @@ from integrator.engine import (
     by_hand,
     clock,
     jobs,
+    mapping_files,
     quota,
     router,
     seal_checks,
@@ -68,6 +69,7 @@ def minute(*, at: datetime) -> int:
     fired = timer.fire(SCHEDULE, at=at)
     batches.close_due(at=at)
     bulks.forget(at=at)
+    mapping_files.forget(at=at)
     quota.watch(DAILY_SETTINGS, at=at)
     by_hand.watch(CASE_KINDS, at=at)
     escalate(CASE_KINDS, trace=Trace(at=at, actor="clock"))

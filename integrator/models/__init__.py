@@ -9,6 +9,7 @@ from integrator.models.configuration import Approval, Mapping, MappingKind, Poli
 from integrator.models.connections import Connection, Cursor, RateWindow, Retailer
 from integrator.models.facts import Link, Message, Payload, Stranger, Transition
 from integrator.models.jobs import Attempt, Heartbeat, Job
+from integrator.models.mapping_files import MappingFile
 from integrator.models.people import RoleChange, RoleGrant
 from integrator.models.states import (
     ApprovalState,
@@ -20,6 +21,7 @@ from integrator.models.states import (
     ConnectionState,
     DigestState,
     JobState,
+    MappingFileState,
 )
 from integrator.models.views import SavedView
 
@@ -51,6 +53,8 @@ __all__ = [
     "JobState",
     "Link",
     "Mapping",
+    "MappingFile",
+    "MappingFileState",
     "MappingKind",
     "Message",
     "Note",

@@ -179,3 +179,19 @@ BULK_ITEM_MOVES: Moves = {
     BulkItemState.SKIPPED: (),
     BulkItemState.FAILED: (),
 }
+
+
+class MappingFileState(TextChoices):
+    PREPARED = "PREPARED", "Being looked at"  # shown to who brought it; nothing has been saved
+    ASKED = "ASKED", "Waits for a second person"  # its new words hold; other meanings do not yet
+    DONE = "DONE", "Saved"  # all of it that could be taken holds
+    REFUSED = "REFUSED", "Refused"  # the second person said no: other meanings stay as they were
+
+
+MAPPING_FILE_MOVES: Moves = {
+    BORN: (MappingFileState.PREPARED,),
+    MappingFileState.PREPARED: (MappingFileState.ASKED, MappingFileState.DONE),
+    MappingFileState.ASKED: (MappingFileState.DONE, MappingFileState.REFUSED),
+    MappingFileState.DONE: (),
+    MappingFileState.REFUSED: (),
+}

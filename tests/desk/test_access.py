@@ -11,8 +11,8 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from integrator import policy
-from integrator.engine import bulks
-from integrator.engine.states import Trace
+from integrator.engine import bulks, mapping_files
+from integrator.engine.states import Trace, move
 from integrator.models import JobState
 from integrator.roles import Role
 from tests.desk import factories
@@ -77,6 +77,14 @@ EXPECTED = {
     "audit_copy": "audit.see",
     "mapping_save": "mapping.see",  # who may answer which word, its own view decides
     "mapping_agree": "mapping.change",
+    "mapping_try": "mapping.see",
+    "mapping_files": "mapping.see",
+    "mapping_take": "mapping.see",
+    "mapping_bring": "mapping.change",
+    "mapping_file": "mapping.see",
+    "mapping_confirm": "mapping.change",
+    "mapping_cancel": "mapping.change",
+    "mapping_answer": "mapping.change",
     "connection_switch": "connection.change",
     "steps": "connection.see",
     "theme": OWN,
@@ -96,6 +104,10 @@ POSTS = {name for name in EXPECTED if name.startswith("case_")} | {
     "bulk_take_back",
     "connection_switch",
     "mapping_agree",
+    "mapping_answer",
+    "mapping_bring",
+    "mapping_cancel",
+    "mapping_confirm",
     "mapping_save",
     "my_alerts_save",
     "order_goodwill",
@@ -156,6 +168,8 @@ def arguments(at: datetime, people: dict[str, User]) -> dict[str, list[object]]:
     order = factories.order("100482913", at)
     case = factories.case("SYSTEMS_DIFFER", at, order_id=order.pk)
     job = factories.job("restock", at, record=("case", case.pk), state=JobState.DUE)
+    file = mapping_files.prepare([], name="words.csv", by=people["omar"], trace=factories.trace(at))
+    move(file, "state", "DONE", reason="", trace=factories.trace(at), confirmed_at=at)
     many = factories.bulk(people["fiona"], at, [case])
     bulks.start(many, data={}, note="", trace=Trace(at=at, actor="user:fiona"))
     return {
@@ -177,6 +191,10 @@ def arguments(at: datetime, people: dict[str, User]) -> dict[str, list[object]]:
         "figure": ["orders-placed"],
         "figures_file": ["orders"],
         "mapping_agree": [1],
+        "mapping_answer": [file.pk],
+        "mapping_cancel": [file.pk],
+        "mapping_confirm": [file.pk],
+        "mapping_file": [file.pk],
         "person": [User.objects.get(username="carla").pk],
         "person_answer": [1],
         "person_ask": [User.objects.get(username="carla").pk],
