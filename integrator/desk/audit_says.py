@@ -144,6 +144,19 @@ def _second(row: Row, data: dict[str, Any], did: str, known: Known, **more: Any)
             two=True,
             **more,
         )
+    if data["record_kind"] == "mapping_plan":
+        return _entry(
+            row,
+            f"{did} to another meaning of “{content.get('theirs', '')}” from a later moment on",
+            about="Mappings",
+            href=f"{reverse('mappings')}?tab=waiting",
+            changes=(
+                Change("means", "", str(content.get("to", ""))),
+                Change("starts", "", str(content.get("starts_at", ""))),
+            ),
+            two=True,
+            **more,
+        )
     if data["record_kind"] == "mapping_file":
         count = words.plural(int(content.get("changes", 0)), "other meaning")
         return _entry(
@@ -196,6 +209,15 @@ def _moved(row: Row, known: Known) -> Entry:
             f"{verbs.get(data['new'], 'changed')} many at once",
             about=f"B-{data['record_id']}",
             href=reverse("bulk", args=[data["record_id"]]),
+            changes=(change,),
+            why=data["reason"],
+        )
+    if kind == "mapping_plan":
+        return _entry(
+            row,
+            "changed a planned meaning",
+            about="Mappings",
+            href=f"{reverse('mappings')}?tab=waiting",
             changes=(change,),
             why=data["reason"],
         )

@@ -16,9 +16,17 @@ from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet, Sum, Val
 from django.urls import reverse
 
 from fulfilment.models import Location
-from integrator.desk import history
+from integrator.desk import history, words
 from integrator.engine import mappings
-from integrator.models import Approval, ApprovalState, Case, CaseState, Mapping, MappingKind
+from integrator.models import (
+    Approval,
+    ApprovalState,
+    Case,
+    CaseState,
+    Mapping,
+    MappingKind,
+    MappingPlan,
+)
 from integrator.platforms import PLATFORMS
 from returns.models import Inspection, ReturnItem
 from returns.shapes import Method, Resolution
@@ -126,8 +134,8 @@ class Question:
     href: str
 
 
-def questions() -> list[Question]:
-    """What waits for a second person, the oldest first."""
+def questions(plans: Sequence[MappingPlan], *, at: datetime) -> list[Question]:
+    """What waits for a second person, the oldest first; some of it are open ``plans``."""
     asked = list(
         Approval.objects.filter(verb=mappings.CHANGE, state=ApprovalState.ASKED)
         .select_related("asked_by")
@@ -135,6 +143,7 @@ def questions() -> list[Question]:
     )
     numbers = [one.record_id for one in asked if one.record_kind == Mapping.RECORD_KIND]
     rules = Mapping.objects.in_bulk(numbers) if numbers else {}
+    later = {one.pk: one for one in plans}
     found = []
     for one in asked:
         if one.record_kind == Mapping.RECORD_KIND:
@@ -143,8 +152,16 @@ def questions() -> list[Question]:
                 continue  # it was changed meanwhile: nobody can agree any more
             says = f"{rule.theirs} becomes {one.content['to']}"
             href = Word(rule.connection_id, MappingKind(rule.kind), rule.theirs).href
+        elif one.record_kind == MappingPlan.RECORD_KIND:
+            plan = later.get(one.record_id)
+            if plan is None:
+                continue  # far beyond what this page shows
+            starts = words.start_text(plan.starts_at, at=at)
+            says = f"{plan.theirs} becomes {plan.ours} from {starts}"
+            href = Word(plan.connection_id, MappingKind(plan.kind), plan.theirs).href
         else:
-            says = f"{one.content['file']}: {one.content['changes']:,}"
+            count = words.plural(one.content["changes"], "other meaning")
+            says = f"{count} in {one.content['file']}"
             href = reverse("mapping_file", args=[one.record_id])
         found.append(Question(says, one.asked_by.get_username(), one.asked_at, href))
     return found
@@ -246,10 +263,10 @@ def kinds_in_use() -> list[MappingKind]:
     return [kind for kind in MappingKind if kind.value in found]
 
 
-def coverage(words: Sequence[Heard]) -> list[Covered]:
+def coverage(heard: Sequence[Heard]) -> list[Covered]:
     """How much of what was heard could be understood, the worst first."""
     found: dict[tuple[int, MappingKind], list[int]] = {}
-    for one in words:
+    for one in heard:
         sums = found.setdefault((one.word.connection_id, one.word.kind), [0, 0])
         sums[0] += one.met
         sums[1] += one.understood

@@ -119,11 +119,9 @@ def _read(cells: Cells, connections: Map[str, Connection]) -> Line:
         name, why = next(iter(cells.wrong.items()))
         return _wrong(line, f"{name}: {why}")
     if connection is None:
-        names = ", ".join(sorted({one.slug for one in connections.values()}))
-        return _wrong(line, f"{CONNECTION}: write one of {names}")
+        return _wrong(line, f"{CONNECTION}: {_one_of({one.slug for one in connections.values()})}")
     if kind is None:
-        names = ", ".join(one.label for one in MappingKind)
-        return _wrong(line, f"{KIND}: write one of {names}")
+        return _wrong(line, f"{KIND}: {_one_of({one.label for one in MappingKind})}")
     if not theirs.strip():
         return _wrong(line, f"{WORD}: name the word. Nothing can be said for all other words")
     if len(theirs) > LONGEST:
@@ -226,14 +224,18 @@ def _judged(line: Line, cells: Cells, known: _Known) -> Line:
 def _meaning_error(line: Line, connection: Connection, known: _Known) -> str:
     allowed = known.meanings[line.connection_id, line.kind]
     if allowed and line.ours not in allowed:
-        names = ", ".join(list(allowed)[:_NAMED_MAX])
-        return f"we have no “{line.ours}”, write one of {names}"
+        return f"we have no “{line.ours}”, {_one_of(set(allowed))}"
     if line.kind == MappingKind.LOCATION and not allowed:
         return "we have no place yet"
     is_sku = line.kind == MappingKind.SKU
     if is_sku and (connection.retailer_id, line.ours) not in known.skus:
         return f"we know no SKU “{line.ours}”"
     return ""
+
+
+def _one_of(names: set[str]) -> str:
+    shown = sorted(names)[:_NAMED_MAX]
+    return f"write {'one of ' if len(names) > 1 else ''}{', '.join(shown)}"
 
 
 def _why_not_answer(case: Case, known: _Known) -> str:

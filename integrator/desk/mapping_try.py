@@ -23,24 +23,28 @@ from fulfilment.models import Location
 from integrator.desk import directory, mapping_rows, words
 from integrator.desk.auth import DeskRequest, needs
 from integrator.desk.directory import Known
+from integrator.desk.mapping_plans import open_plans
 from integrator.desk.mapping_rows import LONGEST, Word
 from integrator.engine.choices import choice
 from integrator.flows import CASE_KINDS
-from integrator.models import Mapping, MappingKind, PolicyVersion
+from integrator.models import Mapping, MappingKind, MappingPlan, MappingPlanState, PolicyVersion
 from integrator.platforms import PLATFORMS
 from integrator.platforms.contract import UNKNOWN
 from integrator.roles import Role
 from returns.shapes import Method, Resolution
 
+ASKED = MappingPlanState.ASKED
 SIMILAR_MAX = 10
 RECENT_MAX = 20
 # The kinds a platform's own contract explains too, by the name they have there. It goes first.
 _IN_CONTRACT = {MappingKind.RESOLUTION: "resolution", MappingKind.METHOD: "method"}
+_HELD_GOODS = "What depends on it would be held back, and nothing booked to another place."
+_HELD_MONEY = "Its money would be held: a guess could pay twice or not at all."
 # The case that opens for a word nobody explained. Of the other kinds no step asks for a meaning.
 _STOPS_AS = {
-    MappingKind.LOCATION: "MAPPING_MISSING",
-    MappingKind.RESOLUTION: "REFUND_MODE_UNKNOWN",
-    MappingKind.METHOD: "REFUND_MODE_UNKNOWN",
+    MappingKind.LOCATION: ("MAPPING_MISSING", _HELD_GOODS),
+    MappingKind.RESOLUTION: ("REFUND_MODE_UNKNOWN", _HELD_MONEY),
+    MappingKind.METHOD: ("REFUND_MODE_UNKNOWN", _HELD_MONEY),
 }
 
 
@@ -60,6 +64,7 @@ class Tried:
     happens: list[str]
     blanks: str
     records: int
+    planned: list[MappingPlan]
     href: str
 
 
@@ -146,6 +151,7 @@ def _tried(word: Word, connection: Known, *, at: datetime) -> Tried:
         happens=_happens(word, connection, ours) if ours else _waits(word, connection),
         blanks=_blanks(word.theirs),
         records=sum(one.records for one in waits),
+        planned=[] if by else [one for one in open_plans(word) if one.state != ASKED],
         href=word.href if rule is not None or waits else "",
     )
 
@@ -169,9 +175,10 @@ def _waits(word: Word, connection: Known) -> list[str]:
             f"{connection.name} is never heard using places’ names: we only write them. A place of "
             "ours without a name there stops and asks."
         ]
-    kind = CASE_KINDS[_STOPS_AS[word.kind]]
+    code, held = _STOPS_AS[word.kind]
+    kind = CASE_KINDS[code]
     return [
-        f"A unit that comes so would wait, and so would all that follow it. {kind.means}",
+        f"A unit that comes so would wait, and so would all that follow it. {held}",
         f"It would be an exception for {Role(kind.owner).label}, to be answered within "
         f"{kind.due_hours} hours. Then everything that waits for the word goes on, oldest first.",
     ]

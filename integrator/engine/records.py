@@ -23,6 +23,7 @@ RECORDS: Mapping[str, str] = {
     "job": "integrator.Job",
     "mapping": "integrator.Mapping",
     "mapping_file": "integrator.MappingFile",
+    "mapping_plan": "integrator.MappingPlan",
     "message": "integrator.Message",
     "retailer": "integrator.Retailer",
     "role_change": "integrator.RoleChange",

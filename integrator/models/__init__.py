@@ -10,6 +10,7 @@ from integrator.models.connections import Connection, Cursor, RateWindow, Retail
 from integrator.models.facts import Link, Message, Payload, Stranger, Transition
 from integrator.models.jobs import Attempt, Heartbeat, Job
 from integrator.models.mapping_files import MappingFile
+from integrator.models.mapping_plans import MappingPlan
 from integrator.models.people import RoleChange, RoleGrant
 from integrator.models.states import (
     ApprovalState,
@@ -22,6 +23,7 @@ from integrator.models.states import (
     DigestState,
     JobState,
     MappingFileState,
+    MappingPlanState,
 )
 from integrator.models.views import SavedView
 
@@ -56,6 +58,8 @@ __all__ = [
     "MappingFile",
     "MappingFileState",
     "MappingKind",
+    "MappingPlan",
+    "MappingPlanState",
     "Message",
     "Note",
     "Payload",

@@ -103,7 +103,24 @@ def views_of(stage: Stage) -> Iterator[str]:
     yield "/queue/finance/?tab=not-reconciled&order=customers"
 
 
-def mapping_files(stage: Stage) -> Iterator[str]:
+def meanings(stage: Stage) -> Iterator[str]:
+    """Meanings that start later, and meanings from files: looked at, asked, saved."""
+    waits = f"{stage.connection('returngo').pk}:LOCATION:WH-9"
+    later = {"ours": "hamburg", "from": "2027-01-04T06:00"}
+    stage.posts(stage.omar, "mapping_save", word=waits, **later)
+    yield f"/mappings/?word={waits}"
+    yield f"/mappings/?word={waits}&ours=hamburg&from=2026-12-01T06:00"
+    yield f"/mappings/?word={waits}&ours=hamburg&from=soon"
+    yield from _files(stage)
+    later = {"ours": "KEPT", "from": "2027-01-04T06:00"}
+    shop = f"{stage.connection('returngo').pk}:METHOD:Shop"
+    stage.posts(stage.omar, "mapping_save", word=shop, **later)
+    yield f"/mappings/?word={shop}"
+    yield "/mappings/"
+    yield "/mappings/files/"
+
+
+def _files(stage: Stage) -> Iterator[str]:
     """A file that was looked at, with a row of each verdict, and one that waits for two."""
     table = "Connection,Kind,Word,Meaning\nreturngo,Location,HH-1,hamburg\n"
     table += "returngo,Method,Locker,SHIPPED\nreturngo,Location,WH-1,\n"
@@ -127,7 +144,6 @@ def mapping_files(stage: Stage) -> Iterator[str]:
     file = MappingFile.objects.latest("id")
     stage.posts(stage.omar, "mapping_confirm", file.pk)
     yield f"/mappings/files/{file.pk}/"
-    yield "/mappings/"
 
 
 def of_everybody(stage: Stage) -> list[str]:
@@ -169,7 +185,7 @@ SCREENS: dict[str, Callable[[Stage], Iterable[str]]] = {
         *of_everybody(stage),
         *cases_of("OPERATIONS"),
         *many_at_once(stage),
-        *mapping_files(stage),
+        *meanings(stage),
     ],
     "fiona": lambda stage: [*OWN, *views_of(stage), *cases_of("FINANCE")],
     "conrad": lambda stage: [*OWN, "/people/", f"/cases/{stage.case('REFUND_BY_HAND').pk}/"],
