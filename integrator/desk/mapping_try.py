@@ -101,7 +101,7 @@ def mapping_try(request: DeskRequest) -> HttpResponse:
         "tried": _tried(word, known[word.connection_id], at=request.at) if word else None,
         "similar": _similar(word) if word else [],
     }
-    return render(request, "desk/mapping_try.html", context, status=422 if errors else 200)
+    return render(request, "desk/mapping_try.html", context)
 
 
 def _read(

@@ -127,11 +127,12 @@ def test_words_that_no_step_asks_for_do_not_claim_to_wait(stage: Stage) -> None:
 def test_what_is_missing_is_named_and_what_was_typed_is_kept(stage: Stage) -> None:
     status, shown = answer(stage, connection="", kind="NONE", theirs="W" * 201)
 
-    assert status == 422
+    assert status == 200
     for said in ("Connection: choose who", "Kind: choose what", "Word: use at most 200"):
         assert said in shown
     assert answer(stage)[0] == 200
-    assert answer(stage, theirs="a\x00b", kind="SKU", connection="99999999999999999999")[0] == 422
+    _, shown = answer(stage, theirs="a\x00b", kind="SKU", connection="99999999999999999999")
+    assert "2 things to change" in shown
 
 
 def test_trying_changes_nothing_and_asks_little(stage: Stage) -> None:
