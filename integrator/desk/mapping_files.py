@@ -214,6 +214,7 @@ def confirm(request: DeskRequest, file_id: int) -> HttpResponse:
         raise PermissionDenied("Only who brought the file can save what is in it.")
     try:
         with transaction.atomic():
+            file = mapping_files.hold(file)
             done = mapping_files.confirm(
                 file, waiting=_answers(request, file), trace=trace_of(request), by=request.user
             )

@@ -101,8 +101,21 @@ def lines_of(file: MappingFile, *verdicts: Verdict) -> list[Line]:
     return [Line(**row) for row in file.rows if not verdicts or row["verdict"] in verdicts]
 
 
+def hold(file: MappingFile) -> MappingFile:
+    """The file as it is now; it and the words it is about are nobody else's until the end.
+
+    First of all that a transaction about a file locks: whoever answers a word locks in this order.
+    """
+    held = MappingFile.objects.select_for_update(no_key=True).get(pk=file.pk)
+    mappings.lock(one.connection_id for one in lines_of(held) if one.connection_id)
+    return held
+
+
 def cases_waiting(lines: Sequence[Line]) -> dict[str, Case]:
-    """By cause, the first of the open cases that wait for one of these words; they are locked."""
+    """By cause, the first of the open cases that wait for one of these words; they are locked.
+
+    The caller holds the file.
+    """
     causes = [one.cause for one in lines]
     waiting = Case.objects.filter(cause__in=causes).exclude(state=CaseState.SOLVED)
     first = list(
@@ -122,7 +135,7 @@ def confirm(
     UnableToConfirm as its text says, UnableToDecide when somebody decides about a case just now.
     """
     with transaction.atomic():
-        file = _locked(file.pk)
+        file = hold(file)
         if file.state != MappingFileState.PREPARED:
             raise UnableToConfirm("It was confirmed already.")
         new, changed = lines_of(file, Verdict.NEW), lines_of(file, Verdict.CHANGED)
@@ -163,7 +176,7 @@ def agree(file: MappingFile, approval: Approval, *, trace: Trace, by: Any) -> in
     the rules has been replaced since, UnableToApprove when it is the asker who agrees.
     """
     with transaction.atomic():
-        file = _locked(file.pk)
+        file = hold(file)
         changed = lines_of(file, Verdict.CHANGED)
         if file.state == MappingFileState.ASKED:
             _refuse_if_changed(changed)
@@ -184,7 +197,7 @@ def agree(file: MappingFile, approval: Approval, *, trace: Trace, by: Any) -> in
 def refuse(file: MappingFile, approval: Approval, *, trace: Trace, by: Any) -> None:
     """The second person says no: other meanings stay as they were, new words keep theirs."""
     with transaction.atomic():
-        file = _locked(file.pk)
+        file = hold(file)
         approvals.decide(approval, grant=False, by=by, trace=trace)
         move(file, "state", MappingFileState.REFUSED, reason="A second person refused", trace=trace)
 
@@ -206,13 +219,8 @@ def forget(*, at: datetime) -> int:
     return len(ids)
 
 
-def _locked(file_id: int) -> MappingFile:
-    return MappingFile.objects.select_for_update(no_key=True).get(pk=file_id)
-
-
 def _refuse_if_changed(lines: Sequence[Line]) -> None:
-    """Hold the rules of these words, and refuse when one is not the one that was shown."""
-    mappings.lock(one.connection_id for one in lines)
+    """Refuse when a rule of these words is not the one that was shown."""
     now = mappings.current([one.said for one in lines])
     for one in lines:
         rule = now.get(one.said.key)

@@ -14,7 +14,7 @@ from django.utils.html import strip_tags
 from integrator.engine import mapping_plans
 from integrator.engine.mapping_plans import UnableToPlan
 from integrator.flows import tasks
-from integrator.models import Approval, Mapping, MappingKind, MappingPlan
+from integrator.models import Approval, Job, Mapping, MappingKind, MappingPlan
 from tests.journeys.test_corrections import second_warehouse
 from tests.journeys.test_mapping_workbench import comes_from, key, meanings, page, saves
 from tests.story import Stage
@@ -132,6 +132,8 @@ def test_after_a_pause_of_the_clock_they_start_in_their_order(stage: Stage) -> N
     stage.tick_and_work()
 
     assert [ours for ours, _ in meanings("WH-1")] == ["hamburg", "berlin", "hamburg"]
+    # One after the other, however many workers there are.
+    assert Job.objects.filter(flow="start_meaning").values("lane").distinct().count() == 1
 
 
 def test_what_was_taken_back_does_not_start_and_the_others_do(stage: Stage) -> None:
