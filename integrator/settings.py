@@ -226,6 +226,9 @@ MIDDLEWARE = [
     "django_structlog.middlewares.RequestMiddleware",
 ]
 
+# Files that people bring in are short tables: held in memory, and a longer one is dropped.
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
+
 ROOT_URLCONF = "integrator.urls"
 WSGI_APPLICATION = "integrator.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

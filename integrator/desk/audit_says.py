@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
 
 from django.urls import reverse
 
@@ -145,6 +144,29 @@ def _second(row: Row, data: dict[str, Any], did: str, known: Known, **more: Any)
             two=True,
             **more,
         )
+    if data["record_kind"] == "mapping_plan":
+        return _entry(
+            row,
+            f"{did} to another meaning of “{content.get('theirs', '')}” from a later moment on",
+            about="Mappings",
+            href=f"{reverse('mappings')}?tab=waiting",
+            changes=(
+                Change("means", "", str(content.get("to", ""))),
+                Change("starts", "", str(content.get("starts_at", ""))),
+            ),
+            two=True,
+            **more,
+        )
+    if data["record_kind"] == "mapping_file":
+        count = words.plural(int(content.get("changes", 0)), "other meaning")
+        return _entry(
+            row,
+            f"{did} to {count} of a file",
+            about=str(content.get("file", "")),
+            href=reverse("mapping_file", args=[data["record_id"]]),
+            two=True,
+            **more,
+        )
     if data["record_kind"] == "role_change":
         return _role(row, content, did, **more)
     case, key = data["case"], str(content.get("action", ""))
@@ -187,6 +209,24 @@ def _moved(row: Row, known: Known) -> Entry:
             f"{verbs.get(data['new'], 'changed')} many at once",
             about=f"B-{data['record_id']}",
             href=reverse("bulk", args=[data["record_id"]]),
+            changes=(change,),
+            why=data["reason"],
+        )
+    if kind == "mapping_plan":
+        return _entry(
+            row,
+            "changed a planned meaning",
+            about="Mappings",
+            href=f"{reverse('mappings')}?tab=waiting",
+            changes=(change,),
+            why=data["reason"],
+        )
+    if kind == "mapping_file":
+        return _entry(
+            row,
+            "saved a file of meanings" if data["old"] == "PREPARED" else "ended a file of meanings",
+            about="Mappings",
+            href=reverse("mapping_file", args=[data["record_id"]]),
             changes=(change,),
             why=data["reason"],
         )
@@ -239,12 +279,11 @@ def _mapped(row: Row, known: Known) -> Entry:
     data = row.data
     kind = MappingKind(data["kind"])
     word = Word(data["connection_id"], kind, data["theirs"])
-    query = urlencode({"word": word.key, "tab": kind.value.lower()})
     return _entry(
         row,
         f"said what the {kind.label.lower()} “{data['theirs']}” means",
         about=f"Mappings, {known.connections.name(data['connection_id'])}",
-        href=f"{reverse('mappings')}?{query}",
+        href=word.href,
         changes=(Change("means", data["old"] or "", data["new"]),),
     )
 

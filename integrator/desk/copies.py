@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from django.http import StreamingHttpResponse
+from django.http import HttpResponseBase
 
 from integrator.desk.auth import DeskRequest, trace_of
-from integrator.desk.export import csv_of
+from integrator.desk.export import csv_of, xlsx_of
 from integrator.models import Export
 
 Rows = Iterable[Sequence[object]]
@@ -21,12 +21,17 @@ def copy_of(
     name: str,
     heads: Sequence[str],
     rows: Rows,
-) -> StreamingHttpResponse:
-    """The rows as ``<name>.csv``. ``what`` and ``chosen`` say on the audit page what was taken."""
+    form: str = "csv",
+) -> HttpResponseBase:
+    """The rows as ``<name>.csv``, or as a workbook where ``form`` is "xlsx".
+
+    ``what`` and ``chosen`` say on the audit page what was taken.
+    """
     record = Export.objects.create(
         what=what, filters=dict(chosen), actor=trace_of(request).actor, at=request.at
     )
-    return csv_of(name, heads, _counted(rows, record))
+    write = xlsx_of if form == "xlsx" else csv_of
+    return write(name, heads, _counted(rows, record))
 
 
 def _counted(rows: Rows, record: Export) -> Iterator[Sequence[object]]:

@@ -1,4 +1,4 @@
-"""Tables as CSV files that a spreadsheet shows and never runs. Knows nothing of what is in them."""
+"""Tables as files that a spreadsheet shows and never runs. Knows nothing of what is in them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from django.http import StreamingHttpResponse
+import tablib
+from django.http import HttpResponse, StreamingHttpResponse
+from import_export.formats.base_formats import XLSX
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
 # A cell that begins with one of these is a formula to some spreadsheet, or becomes one there:
 # control characters are skipped, and the wide forms are read as the narrow ones.
@@ -38,6 +41,26 @@ def csv_of(
     return response
 
 
+def xlsx_of(name: str, heads: Sequence[str], rows: Iterable[Sequence[object]]) -> HttpResponse:
+    """The same as a workbook, made in memory: only for tables that are known to be short.
+
+    All cells are text, so that no spreadsheet makes a date or a number of a word. A sign that a
+    workbook cannot hold becomes the one for "unreadable".
+    """
+    table = tablib.Dataset(headers=list(heads), title=name[:31])
+    for row in rows:
+        table.append([_holdable(safe(cell)) for cell in row])
+    book = XLSX()
+    response = HttpResponse(book.export_data(table), content_type=book.get_content_type())
+    response["Content-Disposition"] = f'attachment; filename="{name}.xlsx"'
+    return response
+
+
+def _holdable(text: str) -> str:
+    unreadable = "\N{REPLACEMENT CHARACTER}"
+    return str(ILLEGAL_CHARACTERS_RE.sub(unreadable, text)).replace("\r", unreadable)
+
+
 def safe(cell: object) -> str:
     """A cell as it stands in the file. Only text can be a formula, so only text is disarmed."""
     if cell is None:
@@ -49,10 +72,20 @@ def safe(cell: object) -> str:
     if not isinstance(cell, str):
         return str(cell)
     text = cell.replace("\x00", "")
+    return f"'{text}" if _would_run(text.lstrip("'")) else text
+
+
+def plain(text: str) -> str:
+    """A cell of a file that comes back, as it was before ``safe``: without the sign put before it.
+
+    Exact both ways: ``safe`` also puts it before text that looks as if it had one already.
+    """
+    return text[1:] if text.startswith("'") and _would_run(text.lstrip("'")) else text
+
+
+def _would_run(text: str) -> bool:
     first, visible = text[:1], text.lstrip()[:1]
-    if (first and first < " ") or (visible and visible in _FORMULA):
-        return f"'{text}"
-    return text
+    return bool((first and first < " ") or (visible and visible in _FORMULA))
 
 
 def _lines(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:

@@ -10,18 +10,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet, Sum, Value
+from django.urls import reverse
 
 from fulfilment.models import Location
+from integrator.desk import history, words
 from integrator.engine import mappings
-from integrator.models import Case, CaseState, Mapping, MappingKind
+from integrator.models import (
+    Approval,
+    ApprovalState,
+    Case,
+    CaseState,
+    Mapping,
+    MappingKind,
+    MappingPlan,
+)
 from integrator.platforms import PLATFORMS
 from returns.models import Inspection, ReturnItem
 from returns.shapes import Method, Resolution
 
 LATELY = timedelta(days=30)
 SHOWN_MAX = 200
+LONGEST = 200  # characters of a word
 # Where the words of a kind are met: the rows, when each was learnt, and the field with the word.
 _MET: Map[MappingKind, tuple[Any, str, str, str]] = {
     MappingKind.LOCATION: (
@@ -67,7 +79,13 @@ class Word:
             return None
         if not theirs:
             return None
-        return cls(int(connection), MappingKind(kind), theirs[:200])
+        return cls(int(connection), MappingKind(kind), theirs[:LONGEST])
+
+    @property
+    def href(self) -> str:
+        """Its place on the workbench, among the others of its kind."""
+        query = {"tab": self.kind.value.lower(), "word": self.key}
+        return f"{reverse('mappings')}?{urlencode(query)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +124,54 @@ class Covered:
         return f"{self.understood * 1000 // self.met / 10:.1f} %"
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Other meanings that wait for a second person: of one word, or those of a file."""
+
+    says: str
+    who: str
+    since: datetime
+    href: str
+
+
+def questions(plans: Sequence[MappingPlan], *, at: datetime) -> list[Question]:
+    """What waits for a second person, the oldest first; some of it are open ``plans``."""
+    asked = list(
+        Approval.objects.filter(verb=mappings.CHANGE, state=ApprovalState.ASKED)
+        .select_related("asked_by")
+        .order_by("id")[:SHOWN_MAX]
+    )
+    numbers = [one.record_id for one in asked if one.record_kind == Mapping.RECORD_KIND]
+    rules = Mapping.objects.in_bulk(numbers) if numbers else {}
+    later = {one.pk: one for one in plans}
+    found = []
+    for one in asked:
+        if one.record_kind == Mapping.RECORD_KIND:
+            rule = rules[one.record_id]
+            if rule.ended_at is not None:
+                continue  # it was changed meanwhile: nobody can agree any more
+            says = f"{rule.theirs} becomes {one.content['to']}"
+            href = Word(rule.connection_id, MappingKind(rule.kind), rule.theirs).href
+        elif one.record_kind == MappingPlan.RECORD_KIND:
+            plan = later.get(one.record_id)
+            if plan is None:
+                continue  # far beyond what this page shows
+            starts = words.start_text(plan.starts_at, at=at)
+            says = f"{plan.theirs} becomes {plan.ours} from {starts}"
+            href = Word(plan.connection_id, MappingKind(plan.kind), plan.theirs).href
+        else:
+            count = words.plural(one.content["changes"], "other meaning")
+            says = f"{count} in {one.content['file']}"
+            href = reverse("mapping_file", args=[one.record_id])
+        found.append(Question(says, one.asked_by.get_username(), one.asked_at, href))
+    return found
+
+
+def said_by(rule: Mapping) -> str:
+    """A person by their name; what came with the set-up file says so."""
+    return history.who(rule.made_by) if rule.made_by.startswith("user:") else "the set-up file"
+
+
 def waiting(*, word: Word | None = None) -> list[Waiting]:
     """The words that wait, those that hold most records first; or one, if it waits."""
     found = Case.objects.filter(cause__startswith="mapping:").exclude(state=CaseState.SOLVED)
@@ -136,12 +202,12 @@ def waiting(*, word: Word | None = None) -> list[Waiting]:
     return rows
 
 
-def rules(kind: MappingKind | None) -> list[Mapping]:
-    """What words mean now."""
+def rules(kind: MappingKind | None, *, most: int | None = 500) -> list[Mapping]:
+    """What words mean now: at most so many of them."""
     found = Mapping.objects.filter(ended_at__isnull=True).select_related("connection")
     if kind is not None:
         found = found.filter(kind=kind)
-    return list(found.order_by("connection__name", "kind", "theirs")[:500])
+    return list(found.order_by("connection__name", "kind", "theirs")[:most])
 
 
 def versions(word: Word) -> list[Mapping]:
@@ -197,10 +263,10 @@ def kinds_in_use() -> list[MappingKind]:
     return [kind for kind in MappingKind if kind.value in found]
 
 
-def coverage(words: Sequence[Heard]) -> list[Covered]:
+def coverage(heard: Sequence[Heard]) -> list[Covered]:
     """How much of what was heard could be understood, the worst first."""
     found: dict[tuple[int, MappingKind], list[int]] = {}
-    for one in words:
+    for one in heard:
         sums = found.setdefault((one.word.connection_id, one.word.kind), [0, 0])
         sums[0] += one.met
         sums[1] += one.understood

@@ -5,7 +5,9 @@ A first meaning is one person's word; another meaning for a word that has one ta
 
 from __future__ import annotations
 
+from collections.abc import Mapping as Map
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,16 +21,27 @@ from django.views.decorators.http import require_POST, require_safe
 
 from fulfilment.models import Sku
 from integrator import policy
-from integrator.desk import catalogue, directory, history, mapping_rows, words
+from integrator.desk import catalogue, directory, mapping_plans, mapping_rows, words
 from integrator.desk.auth import DeskRequest, may, needs, trace_of
-from integrator.desk.mapping_rows import Waiting, Word
+from integrator.desk.directory import Known
+from integrator.desk.mapping_rows import LONGEST, Waiting, Word
 from integrator.engine import approvals, decisions, mappings
+from integrator.engine import mapping_plans as plans
 from integrator.engine.decisions import UnableToDecide
+from integrator.engine.mapping_plans import UnableToPlan
 from integrator.engine.mappings import UnableToChange, cause_of
-from integrator.models import Approval, ApprovalState, Case, Connection, Mapping, MappingKind
+from integrator.models import (
+    Approval,
+    ApprovalState,
+    Case,
+    Connection,
+    Mapping,
+    MappingKind,
+    MappingPlan,
+    MappingPlanState,
+)
 
 WAITING, ALL = "waiting", "all"
-LONGEST = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +61,14 @@ def mappings_page(request: DeskRequest) -> HttpResponse:
     word = Word.read(request.GET.get("word", ""))
     if request.GET.get("word") and word is None:
         raise Http404
-    return _show(request, word, chosen=request.GET.get("ours"))
+    starts, wrong = mapping_plans.moment_of(request.GET.get("from", ""), at=request.at)
+    return _show(
+        request,
+        word,
+        chosen=request.GET.get("ours"),
+        starts=starts,
+        errors={"from": wrong} if wrong else {},
+    )
 
 
 def _show(
@@ -56,7 +76,8 @@ def _show(
     word: Word | None,
     *,
     chosen: str | None = None,
-    error: str = "",
+    starts: datetime | None = None,
+    errors: Map[str, str] | None = None,
     status: int = 200,
 ) -> HttpResponse:
     tab = request.GET.get("tab", WAITING)
@@ -66,17 +87,31 @@ def _show(
     rules = [] if tab == WAITING else mapping_rows.rules(kind)
     heard = mapping_rows.heard(at=request.at)
     met = {one.word: one.met for one in heard}
+    later = mapping_plans.open_plans()
     context = {
         "tab": tab,
         "tabs": _tabs(tab, len(waits)),
         "waits": [(one, known.tile(one.word.connection_id), _href(one.word, tab)) for one in waits],
         "rules": [_rule(rule, met, tab, word) for rule in rules],
+        "questions": mapping_rows.questions(later, at=request.at) if tab == WAITING else [],
+        "planned": mapping_plans.agreed(later) if tab == WAITING else [],
         "held": sum(one.records for one in waits),
         "coverage": [
             (one, known.name(one.connection_id), one.kind.label)
             for one in mapping_rows.coverage(heard)
         ],
-        "detail": _detail(request, word, _waits(word, waits), met, chosen=chosen, error=error)
+        "detail": _detail(
+            request,
+            word,
+            known.connections.get(word.connection_id)
+            or get_object_or_404(Connection.objects.defer("secrets"), pk=word.connection_id),
+            _waits(word, waits),
+            mapping_plans.of_word(word, later),
+            met,
+            chosen=chosen,
+            starts=starts,
+            errors=errors or {},
+        )
         if word
         else None,
         "closed": f"{reverse('mappings')}?{urlencode({'tab': tab})}",
@@ -125,29 +160,34 @@ def _waits(word: Word, shown: list[Waiting]) -> Waiting | None:
 def _detail(
     request: DeskRequest,
     word: Word,
+    connection: Known | Connection,
     waits: Waiting | None,
+    later: list[MappingPlan],
     met: dict[Word, int],
     *,
     chosen: str | None,
-    error: str,
+    starts: datetime | None,
+    errors: Map[str, str],
 ) -> dict[str, Any]:
-    connection = get_object_or_404(Connection.objects.defer("secrets"), pk=word.connection_id)
     versions = mapping_rows.versions(word)
     current = next((one for one in versions if one.ended_at is None), None)
-    if current is None and waits is None and not versions:
+    if waits is None and not versions and not later:
         raise Http404
     offered = mapping_rows.choices(word.kind, connection=word.connection_id)
     labels = dict(offered)
     likely, reasons = mapping_rows.suggested(word, offered) if current is None else ("", [])
     value = chosen if chosen is not None else (current.ours if current is not None else likely)
     times = met.get(word, 0)
+    before = mapping_plans.before(later, current, starts)
     return {
         "word": word,
         "connection": connection,
         "tile": catalogue.tile_of(connection.platform),
         "current": current,
         "current_label": labels.get(current.ours, current.ours) if current is not None else "",
-        "versions": [(one, labels.get(one.ours, one.ours), _by(one)) for one in versions],
+        "versions": [
+            (one, labels.get(one.ours, one.ours), mapping_rows.said_by(one)) for one in versions
+        ],
         "waits": waits,
         "offered": offered,
         "value": value,
@@ -156,22 +196,26 @@ def _detail(
         "reasons": reasons,
         "met": times,
         "is_counted": mapping_rows.is_counted(word.kind, connection.platform),
-        "is_change": current is not None,
-        "differs": bool(value) and (current is None or current.ours != value),
+        "is_change": current is not None or (starts is not None and bool(later)),
+        "differs": bool(value) and before != value,
+        "before_label": labels.get(before, before),
+        "plans": mapping_plans.shown(request, later, current, labels),
+        "starts": starts,
+        "typed_from": _typed_from(request),
         "others": _others(word, value, connection),
         "may_change": _may_change(request, waits),
         "why_not": _why_not(waits),
         "asked": _asked(request, current, labels),
-        "error": error,
+        "errors": errors,
     }
 
 
-def _by(rule: Mapping) -> str:
-    """A person by their name; what came with the set-up file says so."""
-    return history.who(rule.made_by) if rule.made_by.startswith("user:") else "the set-up file"
+def _typed_from(request: DeskRequest) -> str:
+    sent = request.POST if request.method == "POST" else request.GET
+    return sent.get("from", "")
 
 
-def _others(word: Word, ours: str, connection: Connection) -> list[str]:
+def _others(word: Word, ours: str, connection: Known | Connection) -> list[str]:
     """Other words that stand for the same place, where only one may."""
     places = word.kind == MappingKind.LOCATION and mapping_rows.names_places(connection.platform)
     if not places or not ours:
@@ -232,12 +276,17 @@ def save(request: DeskRequest) -> HttpResponse:
     waits = _waits(word, mapping_rows.waiting(word=word))
     if not _may_change(request, waits):
         raise PermissionDenied(_why_not(waits))
-    if error := _wrong(word, ours, connection):
-        return _show(request, word, chosen=ours, error=error, status=422)
+    starts, wrong = mapping_plans.moment_of(request.POST.get("from", ""), at=request.at)
+    found = {"ours": _wrong(word, ours, connection), "from": wrong}
+    if errors := {name: text for name, text in found.items() if text}:
+        return _show(request, word, chosen=ours, starts=starts, errors=errors, status=422)
     try:
         with transaction.atomic():
-            said = _write(request, word, ours, connection, waits)
-    except UnableToDecide as why:
+            if starts is not None:
+                said = _plan(request, word, ours, connection, starts)
+            else:
+                said = _write(request, word, ours, connection, waits)
+    except (UnableToDecide, UnableToPlan) as why:
         messages.warning(request, str(why))
     else:
         messages.success(request, said)
@@ -254,6 +303,24 @@ def _wrong(word: Word, ours: str, connection: Connection) -> str:
     if is_sku and not Sku.objects.filter(retailer=connection.retailer_id, code=ours).exists():
         return f"What it means: we know no SKU “{ours}”"
     return ""
+
+
+def _plan(
+    request: DeskRequest, word: Word, ours: str, connection: Connection, starts: datetime
+) -> str:
+    """A meaning from a later moment on. What waits keeps waiting until then."""
+    made = plans.plan(
+        connection=connection,
+        kind=word.kind,
+        theirs=word.theirs,
+        ours=ours,
+        starts_at=starts,
+        trace=trace_of(request),
+        by=request.user,
+    )
+    if made.state == MappingPlanState.ASKED:
+        return "A second person has been asked"
+    return f"Planned: “{word.theirs}” means {ours} from {words.start_text(starts, at=request.at)}"
 
 
 def _write(
@@ -304,4 +371,4 @@ def agree(request: DeskRequest, approval_id: int) -> HttpResponse:
     except (UnableToChange, approvals.UnableToApprove) as why:
         messages.warning(request, str(why))
     word = Word(rule.connection_id, MappingKind(rule.kind), rule.theirs)
-    return HttpResponseRedirect(_href(word, word.kind.value.lower()))
+    return HttpResponseRedirect(word.href)

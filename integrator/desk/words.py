@@ -89,6 +89,14 @@ def moment_text(moment: datetime, *, at: datetime) -> str:
     return f"{local.day} {local:%b %Y}"
 
 
+def start_text(moment: datetime, *, at: datetime) -> str:
+    """A moment to come: as ``moment_text``, and with its time also in another year."""
+    local, today = timezone.localtime(moment), timezone.localtime(at)
+    if local.year == today.year:
+        return moment_text(moment, at=at)
+    return f"{local:%a} {local.day} {local:%b %Y %H:%M}"
+
+
 def span(length: timedelta) -> str:
     """A length of time with at most two units: 47 min, 1 h 18 min, 3 d 4 h."""
     seconds = max(int(length.total_seconds()), 0)

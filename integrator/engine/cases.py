@@ -208,6 +208,25 @@ def decided(
     )
 
 
+def decided_all(
+    taken: Sequence[tuple[Case, Action, Mapping[str, Any]]], *, trace: Trace
+) -> list[CaseEvent]:
+    """The same for many cases in one statement, without notes."""
+    return CaseEvent.objects.bulk_create(
+        [
+            CaseEvent(
+                case=case,
+                kind=CaseEvent.Kind.DECIDED,
+                action=action.key,
+                actor=trace.actor,
+                data=dict(data),
+                at=trace.at,
+            )
+            for case, action, data in taken
+        ]
+    )
+
+
 def assign(case: Case, *, to: Any, trace: Trace, note: str = "") -> bool:
     """Give a case to a person, or to nobody. Claiming is assigning to oneself; only one wins.
 

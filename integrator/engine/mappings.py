@@ -5,9 +5,12 @@ No default anywhere: an unmapped word stops and asks a person.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Count, Max
 
 from integrator.engine import approvals, cases, jobs
 from integrator.engine.cases import MAPPING_MISSING, CaseKind
@@ -141,20 +144,130 @@ def answer(
         ).exclude(pk=mapping.pk)
         if only_partner:
             partners.update(ended_at=trace.at)
-        causes = [cause(connection=connection, kind=kind, theirs=theirs)]
+        said = f"“{theirs}” is mapped to {ours}"
+        answered = {cause(connection=connection, kind=kind, theirs=theirs): said}
         if not partners.exists():
-            causes.append(cause(connection=connection, kind=kind, theirs=f"{OURS}{ours}"))
-        waiting = Job.objects.filter(state=JobState.PARKED, cause__in=causes)
-        released = jobs.release(waiting.order_by("id"), at=trace.at)
-        about = Case.objects.filter(cause__in=causes).exclude(state=CaseState.SOLVED)
-        for case in about.select_for_update(no_key=True).order_by("id"):
-            cases.solve(
-                case,
-                resolution=Case.Resolution.FIXED_HERE,
-                trace=trace,
-                reason=f"“{theirs}” is mapped to {ours}",
-            )
+            answered[cause(connection=connection, kind=kind, theirs=f"{OURS}{ours}")] = said
+        released = _release(answered, trace)
     return mapping, released
+
+
+def _release(answered: dict[str, str], trace: Trace) -> int:
+    """Let everything go on that waits for one of these causes, and close the cases about it.
+
+    By cause, the reason. Returns how many jobs were released.
+    """
+    waiting = Job.objects.filter(state=JobState.PARKED, cause__in=answered)
+    released = jobs.release(waiting.order_by("id"), at=trace.at)
+    about = Case.objects.filter(cause__in=answered).exclude(state=CaseState.SOLVED)
+    for case in about.select_for_update(no_key=True).order_by("id"):
+        cases.solve(
+            case,
+            resolution=Case.Resolution.FIXED_HERE,
+            trace=trace,
+            reason=answered[case.cause],
+        )
+    return released
+
+
+# --- Many words at once ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What one word is to mean. ``key`` is the word itself, for looking it up among others."""
+
+    connection_id: int
+    kind: str
+    theirs: str
+    ours: str
+
+    @property
+    def key(self) -> tuple[int, str, str]:
+        return self.connection_id, self.kind, self.theirs
+
+
+def lock(connection_ids: Iterable[int]) -> None:
+    """Nobody else says what words of these connections mean until the transaction ends."""
+    ids = sorted(set(connection_ids))
+    list(
+        Connection.objects.select_for_update(no_key=True)
+        .filter(pk__in=ids)
+        .order_by("pk")
+        .only("pk")
+    )
+
+
+def current(words: Sequence[Said]) -> dict[tuple[int, str, str], Mapping]:
+    """The rule in force for each of these words; those without one are left out."""
+    rows = _about(words).filter(ended_at__isnull=True)
+    return {(one.connection_id, one.kind, one.theirs): one for one in rows}
+
+
+def answer_all(words: Sequence[Said], *, trace: Trace) -> int:
+    """As ``answer``, for many words at once and in a fixed number of statements.
+
+    The caller holds the ``lock``. Each word once; one that means this already stays as it is.
+    Returns how many jobs were released.
+    """
+    now = current(words)
+    changed = [one for one in words if one.key not in now or now[one.key].ours != one.ours]
+    newest = {
+        (connection_id, kind, theirs): version
+        for connection_id, kind, theirs, version in _about(changed)
+        .values_list("connection", "kind", "theirs")
+        .annotate(version=Max("version"))
+    }
+    ended = [now[one.key].pk for one in changed if one.key in now]
+    Mapping.objects.filter(pk__in=ended).update(ended_at=trace.at)
+    Mapping.objects.bulk_create(
+        [
+            Mapping(
+                connection_id=one.connection_id,
+                kind=one.kind,
+                theirs=one.theirs,
+                ours=one.ours,
+                version=newest.get(one.key, 0) + 1,
+                made_by=trace.actor,
+                made_at=trace.at,
+            )
+            for one in changed
+        ],
+        batch_size=1_000,
+    )
+    return _release(_answered_by(changed), trace)
+
+
+def _about(words: Sequence[Said]) -> Any:
+    """Every version of these words, and perhaps of others: to be looked up by ``key``."""
+    return Mapping.objects.filter(
+        connection__in={one.connection_id for one in words},
+        kind__in={one.kind for one in words},
+        theirs__in={one.theirs for one in words},
+    ).order_by()
+
+
+def _answered_by(words: Sequence[Said]) -> dict[str, str]:
+    """The causes that these words answer: their own, and ours where they are the only partner."""
+    partners = {
+        (connection_id, kind, ours): count
+        for connection_id, kind, ours, count in Mapping.objects.filter(
+            connection__in={one.connection_id for one in words},
+            kind__in={one.kind for one in words},
+            ours__in={one.ours for one in words},
+            ended_at__isnull=True,
+        )
+        .values_list("connection", "kind", "ours")
+        .annotate(count=Count("id"))
+        .order_by()
+    }
+    answered = {}
+    for one in words:
+        said, kind = f"“{one.theirs}” is mapped to {one.ours}", MappingKind(one.kind)
+        answered[cause_of(one.connection_id, kind, one.theirs)] = said
+        if partners.get((one.connection_id, one.kind, one.ours)) == 1:
+            answered[cause_of(one.connection_id, kind, f"{OURS}{one.ours}")] = said
+    return answered
 
 
 # --- Giving a word another meaning: two people ----------------------------------------------------

@@ -22,6 +22,8 @@ RECORDS: Mapping[str, str] = {
     "digest": "integrator.Digest",
     "job": "integrator.Job",
     "mapping": "integrator.Mapping",
+    "mapping_file": "integrator.MappingFile",
+    "mapping_plan": "integrator.MappingPlan",
     "message": "integrator.Message",
     "retailer": "integrator.Retailer",
     "role_change": "integrator.RoleChange",

@@ -44,6 +44,7 @@ from integrator.flows import (
     send_digest,
     settle_difference,
     show_in_transit,
+    start_meaning,
     sweep_returngo,
     sweep_scayle,
     take_return,
@@ -139,6 +140,7 @@ ROUTES: Routes = {
     "exchange.difference:PAID": [release_exchange.FLOW],
     "exchange.difference:WAIVED": [release_exchange.FLOW],
     "exchange.difference:SETTLED": [complete_return.FLOW],
+    "mapping_plan.state:DUE": [start_meaning.FLOW],
     # What people decided
     "bulk.state:RUNNING": [decide_many.FLOW],
     "decided:try_again": [decide_job.TRY_AGAIN],

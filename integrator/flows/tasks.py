@@ -22,6 +22,8 @@ from integrator.engine import (
     case_counts,
     clock,
     jobs,
+    mapping_files,
+    mapping_plans,
     quota,
     router,
     seal_checks,
@@ -63,12 +65,15 @@ def tick(**_: object) -> int:
 
 
 def minute(*, at: datetime) -> int:
-    """What time alone brings about: what is due, batches that close, cases that rise, lateness,
-    the seal of the day that is over, the summary of the day that begins, and roles that end.
+    """What time alone brings about: what is due, batches that close, meanings that start, cases
+    that rise, lateness, the seal of the day that is over, the summary of the day that begins, and
+    roles that end.
     """
     fired = timer.fire(SCHEDULE, at=at)
     batches.close_due(at=at)
     bulks.forget(at=at)
+    mapping_files.forget(at=at)
+    mapping_plans.mark_due(at=at)
     quota.watch(DAILY_SETTINGS, at=at)
     by_hand.watch(CASE_KINDS, at=at)
     case_counts.keep(CASE_KINDS, at=at)

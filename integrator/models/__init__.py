@@ -10,6 +10,8 @@ from integrator.models.configuration import Approval, Mapping, MappingKind, Poli
 from integrator.models.connections import Connection, Cursor, RateWindow, Retailer
 from integrator.models.facts import Link, Message, Payload, Stranger, Transition
 from integrator.models.jobs import Attempt, Heartbeat, Job
+from integrator.models.mapping_files import MappingFile
+from integrator.models.mapping_plans import MappingPlan
 from integrator.models.people import RoleChange, RoleGrant
 from integrator.models.states import (
     ApprovalState,
@@ -21,6 +23,8 @@ from integrator.models.states import (
     ConnectionState,
     DigestState,
     JobState,
+    MappingFileState,
+    MappingPlanState,
 )
 from integrator.models.views import SavedView
 
@@ -53,7 +57,11 @@ __all__ = [
     "JobState",
     "Link",
     "Mapping",
+    "MappingFile",
+    "MappingFileState",
     "MappingKind",
+    "MappingPlan",
+    "MappingPlanState",
     "Message",
     "Note",
     "Payload",

@@ -179,3 +179,41 @@ BULK_ITEM_MOVES: Moves = {
     BulkItemState.SKIPPED: (),
     BulkItemState.FAILED: (),
 }
+
+
+class MappingFileState(TextChoices):
+    PREPARED = "PREPARED", "Being looked at"  # shown to who brought it; nothing has been saved
+    ASKED = "ASKED", "Waits for a second person"  # its new words hold; other meanings do not yet
+    DONE = "DONE", "Saved"  # all of it that could be taken holds
+    REFUSED = "REFUSED", "Refused"  # the second person said no: other meanings stay as they were
+
+
+MAPPING_FILE_MOVES: Moves = {
+    BORN: (MappingFileState.PREPARED,),
+    MappingFileState.PREPARED: (MappingFileState.ASKED, MappingFileState.DONE),
+    MappingFileState.ASKED: (MappingFileState.DONE, MappingFileState.REFUSED),
+    MappingFileState.DONE: (),
+    MappingFileState.REFUSED: (),
+}
+
+
+class MappingPlanState(TextChoices):
+    ASKED = "ASKED", "Waits for a second person"  # another meaning: not planned before they agree
+    PLANNED = "PLANNED", "Planned"  # it waits for its moment
+    DUE = "DUE", "Starting"  # its moment has come
+    STARTED = "STARTED", "Started"  # the word has had this meaning since
+    WITHDRAWN = "WITHDRAWN", "Withdrawn"  # a person took it back before its moment
+    REFUSED = "REFUSED", "Refused"  # the second person said no
+    OVERTAKEN = "OVERTAKEN", "Overtaken"  # a first meaning, but the word had got another by then
+
+
+MAPPING_PLAN_MOVES: Moves = {
+    BORN: (MappingPlanState.ASKED, MappingPlanState.PLANNED),
+    MappingPlanState.ASKED: (MappingPlanState.PLANNED, MappingPlanState.REFUSED),
+    MappingPlanState.PLANNED: (MappingPlanState.DUE, MappingPlanState.WITHDRAWN),
+    MappingPlanState.DUE: (MappingPlanState.STARTED, MappingPlanState.OVERTAKEN),
+    MappingPlanState.STARTED: (),
+    MappingPlanState.WITHDRAWN: (),
+    MappingPlanState.REFUSED: (),
+    MappingPlanState.OVERTAKEN: (),
+}

@@ -168,6 +168,18 @@ def moment(context: dict[str, Any], value: datetime | None) -> SafeString:
 
 
 @register.simple_tag(takes_context=True)
+def starts(context: dict[str, Any], value: datetime) -> SafeString:
+    """A moment to come, always with its time of day."""
+    local = timezone.localtime(value)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        value.isoformat(),
+        f"{local:%Y-%m-%d %H:%M:%S %Z}",
+        words.start_text(value, at=_at(context)),
+    )
+
+
+@register.simple_tag(takes_context=True)
 def clock_of(context: dict[str, Any], value: datetime) -> SafeString:
     """Only the time of day, where the day stands above."""
     local = timezone.localtime(value)

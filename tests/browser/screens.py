@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 
+from django.core.files.uploadedfile import SimpleUploadedFile
+
 from fulfilment.models import StockLevel
-from integrator.engine import seal_checks
+from integrator.engine import mappings, seal_checks
 from integrator.flows import CASE_KINDS
-from integrator.models import Bulk, Case, CaseState, SavedView
+from integrator.models import Bulk, Case, CaseState, MappingFile, MappingKind, SavedView
 from returns.queries import units_off_sale
 from tests.journeys.causes import CAUSES
 from tests.story import Stage
@@ -39,6 +41,9 @@ LISTS = (
     "/connections/",
     "/mappings/",
     "/mappings/?tab=all",
+    "/mappings/try/",
+    "/mappings/try/?kind=LOCATION",
+    "/mappings/files/",
     "/people/",
     "/my-alerts/",
     "/off-sale/",
@@ -98,9 +103,53 @@ def views_of(stage: Stage) -> Iterator[str]:
     yield "/queue/finance/?tab=not-reconciled&order=customers"
 
 
+def meanings(stage: Stage) -> Iterator[str]:
+    """Meanings that start later, and meanings from files: looked at, asked, saved."""
+    waits = f"{stage.connection('returngo').pk}:LOCATION:WH-9"
+    later = {"ours": "hamburg", "from": "2027-01-04T06:00"}
+    stage.posts(stage.omar, "mapping_save", word=waits, **later)
+    yield f"/mappings/?word={waits}"
+    yield f"/mappings/?word={waits}&ours=hamburg&from=2026-12-01T06:00"
+    yield f"/mappings/?word={waits}&ours=hamburg&from=soon"
+    yield from _files(stage)
+    later = {"ours": "KEPT", "from": "2027-01-04T06:00"}
+    shop = f"{stage.connection('returngo').pk}:METHOD:Shop"
+    stage.posts(stage.omar, "mapping_save", word=shop, **later)
+    yield f"/mappings/?word={shop}"
+    yield "/mappings/"
+    yield "/mappings/files/"
+
+
+def _files(stage: Stage) -> Iterator[str]:
+    """A file that was looked at, with a row of each verdict, and one that waits for two."""
+    table = "Connection,Kind,Word,Meaning\nreturngo,Location,HH-1,hamburg\n"
+    table += "returngo,Method,Locker,SHIPPED\nreturngo,Location,WH-1,\n"
+    for more in ("returngo,Method,Locker,KEPT\n", "returngo,Location,HH-2,nowhere\n"):
+        content = SimpleUploadedFile("words.csv", (table + more).encode())
+        stage.posts(stage.omar, "mapping_bring", file=content)
+        file = MappingFile.objects.latest("id")
+        for verdict in ("wrong", "changed", "new", "same"):
+            yield f"/mappings/files/{file.pk}/?rows={verdict}"
+    mappings.save(
+        connection=stage.connection("returngo"),
+        kind=MappingKind.METHOD,
+        theirs="Shop",
+        ours="SHIPPED",
+        trace=stage.trace("test"),
+    )
+    content = SimpleUploadedFile(
+        "shops.csv", b"Connection,Kind,Word,Meaning\nreturngo,Method,Shop,KEPT\n"
+    )
+    stage.posts(stage.omar, "mapping_bring", file=content)
+    file = MappingFile.objects.latest("id")
+    stage.posts(stage.omar, "mapping_confirm", file.pk)
+    yield f"/mappings/files/{file.pk}/"
+
+
 def of_everybody(stage: Stage) -> list[str]:
     """The lists, an order with all that happened to it, a word with a meaning and one without."""
     words = f"/mappings/?word={stage.connection('returngo').pk}:LOCATION:"
+    tried = f"connection={stage.connection('returngo').pk}&kind=LOCATION"
     order = f"/orders/{stage.order({'id': '70001'}).pk}/"
     return [
         *LISTS,
@@ -108,6 +157,8 @@ def of_everybody(stage: Stage) -> list[str]:
         *records(stage),
         f"{words}WH-9&ours=hamburg",
         f"{words}WH-1&tab=location",
+        f"/mappings/try/?{tried}&theirs=wh-1",
+        f"/mappings/try/?{tried}&theirs=WH-1",
     ]
 
 
@@ -146,6 +197,7 @@ SCREENS: dict[str, Callable[[Stage], Iterable[str]]] = {
         *read_again(stage),
         *cases_of("OPERATIONS"),
         *many_at_once(stage),
+        *meanings(stage),
     ],
     "fiona": lambda stage: [*OWN, *views_of(stage), *cases_of("FINANCE")],
     "conrad": lambda stage: [*OWN, "/people/", f"/cases/{stage.case('REFUND_BY_HAND').pk}/"],

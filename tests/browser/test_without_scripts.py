@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from finance.models import Refund
-from integrator.models import Case, CaseState
+from integrator.models import Case, CaseState, Mapping
 from tests.browser.conftest import Desk, House
 from tests.journeys.causes import CAUSES
 
@@ -66,3 +66,18 @@ def test_a_return_is_tied_to_the_order_it_belongs_to(house: House) -> None:
     stage.passes(minutes=2, step=1)
     case.refresh_from_db()
     assert case.state == CaseState.SOLVED
+
+
+def test_words_are_brought_as_a_file_looked_at_and_saved(house: House) -> None:
+    content = b"Connection,Kind,Word,Meaning\nreturngo,Location,HH-1,hamburg\n"
+    with house.desk("omar", java_script_enabled=False) as desk:
+        desk.opens("/mappings/")
+        desk.page.get_by_role("link", name="Files").click()
+        desk.page.get_by_label("CSV or XLSX file").set_input_files(
+            {"name": "words.csv", "mimeType": "text/csv", "buffer": content}
+        )
+        presses(desk, "Look at it")
+        assert not Mapping.objects.filter(theirs="HH-1").exists()
+        presses(desk, "Save 1")
+        assert "1 word saved" in desk.page.content()
+    assert Mapping.objects.get(theirs="HH-1").ours == "hamburg"

@@ -11,8 +11,8 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from integrator import policy
-from integrator.engine import bulks
-from integrator.engine.states import Trace
+from integrator.engine import bulks, mapping_files
+from integrator.engine.states import Trace, move
 from integrator.models import JobState
 from integrator.roles import Role
 from tests.desk import factories
@@ -80,6 +80,16 @@ EXPECTED = {
     "audit_copy": "audit.see",
     "mapping_save": "mapping.see",  # who may answer which word, its own view decides
     "mapping_agree": "mapping.change",
+    "mapping_try": "mapping.see",
+    "mapping_files": "mapping.see",
+    "mapping_take": "mapping.see",
+    "mapping_bring": "mapping.change",
+    "mapping_file": "mapping.see",
+    "mapping_confirm": "mapping.change",
+    "mapping_cancel": "mapping.change",
+    "mapping_answer": "mapping.change",
+    "mapping_plan_answer": "mapping.change",
+    "mapping_plan_withdraw": "mapping.see",  # who made it, or who may change meanings
     "connection_switch": "connection.change",
     "connection_try": "connection.try",
     "steps": "connection.see",
@@ -101,6 +111,12 @@ POSTS = {name for name in EXPECTED if name.startswith("case_")} | {
     "connection_switch",
     "connection_try",
     "mapping_agree",
+    "mapping_answer",
+    "mapping_bring",
+    "mapping_cancel",
+    "mapping_confirm",
+    "mapping_plan_answer",
+    "mapping_plan_withdraw",
     "mapping_save",
     "my_alerts_save",
     "order_goodwill",
@@ -163,6 +179,8 @@ def arguments(at: datetime, people: dict[str, User]) -> dict[str, list[object]]:
     order = factories.order("100482913", at)
     case = factories.case("SYSTEMS_DIFFER", at, order_id=order.pk)
     job = factories.job("restock", at, record=("case", case.pk), state=JobState.DUE)
+    file = mapping_files.prepare([], name="words.csv", by=people["omar"], trace=factories.trace(at))
+    move(file, "state", "DONE", reason="", trace=factories.trace(at), confirmed_at=at)
     many = factories.bulk(people["fiona"], at, [case])
     bulks.start(many, data={}, note="", trace=Trace(at=at, actor="user:fiona"))
     return {
@@ -188,6 +206,12 @@ def arguments(at: datetime, people: dict[str, User]) -> dict[str, list[object]]:
         "figure": ["orders-placed"],
         "figures_file": ["orders"],
         "mapping_agree": [1],
+        "mapping_answer": [file.pk],
+        "mapping_cancel": [file.pk],
+        "mapping_confirm": [file.pk],
+        "mapping_file": [file.pk],
+        "mapping_plan_answer": [1],
+        "mapping_plan_withdraw": [1],
         "person": [User.objects.get(username="carla").pk],
         "person_answer": [1],
         "person_ask": [User.objects.get(username="carla").pk],

@@ -75,6 +75,12 @@ def test_times_are_those_of_the_retailer() -> None:
         assert words.moment_text(NOON, at=NOON) == "13:00"
 
 
+def test_a_moment_to_come_keeps_its_time_of_day() -> None:
+    with timezone.override("Europe/Berlin"):
+        assert words.start_text(NOON + timedelta(days=2), at=NOON) == "Fri 20 Nov 13:00"
+        assert words.start_text(NOON + timedelta(days=60), at=NOON) == "Sun 17 Jan 2027 13:00"
+
+
 @pytest.mark.parametrize(
     ("length", "said"),
     [

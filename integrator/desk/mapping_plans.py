@@ -1,0 +1,187 @@
+"""Meanings that start later, on the workbench: seen, agreed to, taken back.
+
+Planning itself is the word's own form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from integrator.desk import history, words
+from integrator.desk.auth import DeskRequest, may, needs, trace_of
+from integrator.desk.mapping_rows import SHOWN_MAX, Word
+from integrator.engine import mapping_plans, mappings
+from integrator.engine.approvals import UnableToApprove
+from integrator.engine.mapping_plans import UnableToPlan
+from integrator.models import (
+    Approval,
+    ApprovalState,
+    Mapping,
+    MappingKind,
+    MappingPlan,
+    MappingPlanState,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One planned meaning as a reader sees it. ``never``: why it will not start after all."""
+
+    plan: MappingPlan
+    means: str
+    who: str
+    is_asked: bool
+    is_over: bool
+    may_decide: bool
+    may_withdraw: bool
+    why_not: str
+    never: str
+
+
+def moment_of(text: str, *, at: datetime) -> tuple[datetime | None, str]:
+    """The moment somebody chose by the retailer's clock; None for now. Or what is wrong with it."""
+    if not text:
+        return None, ""
+    try:
+        chosen = datetime.fromisoformat(text)
+    except ValueError:
+        return None, "From when: write a day and a time, or leave it empty for now"
+    if timezone.is_aware(chosen) or not 1900 < chosen.year < 2200:
+        return None, "From when: write a day and a time, or leave it empty for now"
+    moment = timezone.make_aware(chosen)
+    if timezone.make_naive(moment.astimezone(UTC)) != chosen:
+        return None, "From when: the clocks go forward then, this time does not exist that day"
+    if not at < moment <= at + mapping_plans.LATEST:
+        return None, "From when: choose a moment to come, within two years, or leave it empty"
+    return moment, ""
+
+
+def open_plans(word: Word | None = None) -> list[MappingPlan]:
+    """What words are to mean later, the next first, with what waits for a second person.
+
+    Of one word all of it, of all words at most ``SHOWN_MAX``.
+    """
+    found = MappingPlan.objects.filter(state__in=mapping_plans.OPEN).order_by("starts_at", "id")
+    if word is None:
+        return list(found[:SHOWN_MAX])
+    return list(found.filter(connection=word.connection_id, kind=word.kind, theirs=word.theirs))
+
+
+def of_word(word: Word, shown: Sequence[MappingPlan]) -> list[MappingPlan]:
+    """The plans of a word, from the list of all if that has room for it."""
+    if len(shown) == SHOWN_MAX:
+        return open_plans(word)
+    return [one for one in shown if word_of(one) == word]
+
+
+def before(plans: Sequence[MappingPlan], current: Mapping | None, moment: datetime | None) -> str:
+    """What the word will mean just before a moment, as planned and agreed to; or means now."""
+    stands = current.ours if current is not None else ""
+    if moment is None:
+        return stands
+    for one in plans:
+        is_agreed = one.state != MappingPlanState.ASKED
+        if is_agreed and one.starts_at < moment and not never(one, current):
+            stands = one.ours
+    return stands
+
+
+def never(plan: MappingPlan, current: Mapping | None) -> str:
+    """Why a plan will not start after all; empty when it will."""
+    if plan.alone and current is not None and current.ours != plan.ours:
+        return "It will not start: the word has a meaning now, and another one takes two people."
+    return ""
+
+
+def shown(
+    request: DeskRequest,
+    plans: Sequence[MappingPlan],
+    current: Mapping | None,
+    labels: dict[str, str],
+) -> list[Planned]:
+    """The plans with what this reader may do about each."""
+    me = request.user.get_username()
+    rows = []
+    for one in plans:
+        is_asked = one.state == MappingPlanState.ASKED
+        mine, holds = one.made_by == f"user:{me}", may(request, mappings.CHANGE)
+        is_over = is_asked and one.starts_at <= request.at
+        rows.append(
+            Planned(
+                plan=one,
+                means=labels.get(one.ours, one.ours),
+                who=history.who(one.made_by),
+                is_asked=is_asked,
+                is_over=is_over,
+                may_decide=is_asked and holds and not mine,
+                may_withdraw=one.state == MappingPlanState.PLANNED and (holds or mine),
+                why_not="You asked: somebody else must agree."
+                if mine
+                else "Only operations or an integration admin can change this.",
+                never=never(one, current),
+            )
+        )
+    return rows
+
+
+def agreed(plans: Sequence[MappingPlan]) -> list[tuple[MappingPlan, str]]:
+    """Those that nobody has to agree to any more, each with its place on the workbench."""
+    return [(one, word_of(one).href) for one in plans if one.state == MappingPlanState.PLANNED]
+
+
+def word_of(plan: MappingPlan) -> Word:
+    return Word(plan.connection_id, MappingKind(plan.kind), plan.theirs)
+
+
+# --- Writing --------------------------------------------------------------------------------------
+
+
+@require_POST
+@needs("mapping.change")
+def answer(request: DeskRequest, plan_id: int) -> HttpResponse:
+    """The second person's word on another meaning from a later moment on."""
+    plan = get_object_or_404(MappingPlan, pk=plan_id)
+    asked = Approval.objects.select_related("asked_by").filter(
+        record_kind=MappingPlan.RECORD_KIND, record_id=plan.pk, state=ApprovalState.ASKED
+    )
+    try:
+        if (approval := asked.first()) is None:
+            raise UnableToApprove("This has been decided already.")
+        if request.POST.get("answer") == "agree":
+            mapping_plans.agree(plan, approval, trace=trace_of(request), by=request.user)
+            starts = words.start_text(plan.starts_at, at=request.at)
+            messages.success(request, f"You agreed: it starts {starts}")
+        else:
+            mapping_plans.refuse(plan, approval, trace=trace_of(request), by=request.user)
+            messages.success(request, "You refused: it stays as it was")
+    except (UnableToApprove, UnableToPlan) as why:
+        messages.warning(request, str(why))
+    return HttpResponseRedirect(word_of(plan).href)
+
+
+@require_POST
+@needs("mapping.see")
+def withdraw(request: DeskRequest, plan_id: int) -> HttpResponse:
+    """Take a plan back before its moment: who made it, or who may change meanings."""
+    plan = get_object_or_404(MappingPlan, pk=plan_id)
+    is_mine = plan.made_by == f"user:{request.user.get_username()}"
+    if not (is_mine or may(request, mappings.CHANGE)):
+        raise PermissionDenied(
+            "Only who planned it, operations or an integration admin can do this."
+        )
+    try:
+        mapping_plans.withdraw(plan, trace=trace_of(request))
+    except UnableToPlan as why:
+        messages.warning(request, str(why))
+    else:
+        messages.success(request, f"Taken back: “{plan.theirs}” does not become {plan.ours}")
+    return HttpResponseRedirect(word_of(plan).href)
