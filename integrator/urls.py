@@ -1,5 +1,6 @@
 """Every address of the product. Callbacks are answered before Django: see ``wsgi.py``."""
 
+from django.conf import settings
 from django.urls import include, path
 
 from integrator.admin import site
@@ -23,6 +24,7 @@ from integrator.desk import (
     monitors,
     my_alerts,
     off_sale,
+    oidc,
     order,
     people,
     person,
@@ -88,6 +90,7 @@ urlpatterns = [
     path("people/<int:user_id>/", person.person, name="person"),
     path("people/<int:user_id>/ask/", person.ask, name="person_ask"),
     path("people/<int:user_id>/leave/", person.leave, name="person_leave"),
+    path("people/<int:user_id>/unlink/", person.unlink, name="person_unlink"),
     path("people/changes/<int:approval_id>/", person.answer, name="person_answer"),
     path("audit/", audit.audit, name="audit"),
     path("audit/copy/", audit.copy, name="audit_copy"),
@@ -99,7 +102,9 @@ urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
-    path("accounts/", include("allauth.urls")),
+    path("accounts/", include("allauth.account.urls")),
+    path("accounts/2fa/", include("allauth.mfa.urls")),
+    *(oidc.ADDRESSES if settings.OIDC_ISSUER else ()),
     path("admin/", site.urls),
 ]
 

@@ -20,7 +20,7 @@ from integrator.desk.mapping_rows import Word
 from integrator.engine import records
 from integrator.engine.case_kinds import CaseKind
 from integrator.engine.money import EXPONENTS
-from integrator.models import Case, CaseEvent, MappingKind
+from integrator.models import Case, CaseEvent, MappingKind, SignInEvent
 from integrator.roles import Role
 
 _RECORDS = {
@@ -35,7 +35,17 @@ _SET_UP = {
     "connection": "connection",
     "alert_receiver": "receiver of alerts",
 }
-_ACTORS = {"configure": "Set-up on the server", "command": "Command on the server"}
+_ACTORS = {
+    "configure": "Set-up on the server",
+    "command": "Command on the server",
+    "provider": "The sign-in provider",
+}
+_SIGN_INS = {
+    SignInEvent.What.LINKED: "was linked to an account at the sign-in provider",
+    SignInEvent.What.UNLINKED: "let somebody link a sign-in anew",
+    SignInEvent.What.OTHER_SUBJECT: "sent another account with this e-mail address: refused",
+    SignInEvent.What.LEFT: "sent somebody who has left: refused",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +323,17 @@ def _role(row: Row, content: dict[str, Any], did: str, **more: Any) -> Entry:
     )
 
 
+def _signed_in(row: Row, known: Known) -> Entry:
+    data = row.data
+    return _entry(
+        row,
+        _SIGN_INS[SignInEvent.What(data["what"])],
+        about=data["person"],
+        href=reverse("person", args=[data["person_id"]]),
+        why=data["reason"],
+    )
+
+
 def _exported(row: Row, known: Known) -> Entry:
     data = row.data
     chosen = [f"{name}: {value}" for name, value in data["filters"].items()]
@@ -338,4 +359,5 @@ _SAYS: dict[str, Callable[[Row, Known], Entry]] = {
     "alert_receiver": _set,
     "role": _granted,
     "export": _exported,
+    "sign_in": _signed_in,
 }

@@ -9,7 +9,7 @@ from integrator.models.configuration import Approval, Mapping, MappingKind, Poli
 from integrator.models.connections import Connection, Cursor, RateWindow, Retailer
 from integrator.models.facts import Link, Message, Payload, Stranger, Transition
 from integrator.models.jobs import Attempt, Heartbeat, Job
-from integrator.models.people import RoleChange, RoleGrant
+from integrator.models.people import RoleChange, RoleGrant, SignInEvent
 from integrator.models.states import (
     ApprovalState,
     BatchItemState,
@@ -63,6 +63,7 @@ __all__ = [
     "SavedView",
     "Seal",
     "SealCheck",
+    "SignInEvent",
     "Stranger",
     "Transition",
 ]

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from django import template
+from django.conf import settings
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
@@ -170,6 +171,12 @@ def key(context: dict[str, Any], name: str) -> SafeString:
 def counted(count: int, one: str, many: str = "") -> str:
     """A number with its noun: 1 return, 143 returns."""
     return words.plural(count, one, many)
+
+
+@register.simple_tag
+def sign_in_provider() -> str:
+    """What people call the retailer's own sign-in; empty where there is none."""
+    return str(settings.OIDC_NAME) if settings.OIDC_ISSUER else ""
 
 
 @register.inclusion_tag("desk/_side.html", takes_context=True)

@@ -72,6 +72,7 @@ EXPECTED = {
     "person": "people.see",
     "person_ask": "people.change",
     "person_leave": "people.change",
+    "person_unlink": "people.change",
     "person_answer": "people.agree",
     "audit": "audit.see",
     "audit_copy": "audit.see",
@@ -102,6 +103,7 @@ POSTS = {name for name in EXPECTED if name.startswith("case_")} | {
     "person_answer",
     "person_ask",
     "person_leave",
+    "person_unlink",
     "view_change",
     "view_save",
 }
@@ -181,6 +183,7 @@ def arguments(at: datetime, people: dict[str, User]) -> dict[str, list[object]]:
         "person_answer": [1],
         "person_ask": [User.objects.get(username="carla").pk],
         "person_leave": [User.objects.get(username="carla").pk],
+        "person_unlink": [User.objects.get(username="carla").pk],
         "mapping_save": [],
         "view_change": [1],
         "view_save": ["cx"],
