@@ -3,12 +3,21 @@
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.auth_backends import AuthenticationBackend
 from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 
 PROVIDER_FACTOR = "provider_second_factor"
+
+
+class Backend(AuthenticationBackend):
+    """allauth's; but who asks is read together with their keys, which every page shows."""
+
+    def get_user(self, user_id: int) -> User | None:
+        user = User.objects.select_related("key_choice").filter(pk=user_id).first()
+        return user if user is not None and self.user_can_authenticate(user) else None
 
 
 class ClosedAccountAdapter(DefaultAccountAdapter):

@@ -291,7 +291,7 @@ STORAGES = {
 # --- Login ---------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "auth.User"
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["integrator.login.Backend"]
 AUTH_PASSWORD_VALIDATORS = [
     {
         "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",

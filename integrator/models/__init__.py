@@ -21,7 +21,7 @@ from integrator.models.states import (
     DigestState,
     JobState,
 )
-from integrator.models.views import SavedView
+from integrator.models.views import KeyChoice, SavedView
 
 __all__ = [
     "AlertChoice",
@@ -49,6 +49,7 @@ __all__ = [
     "Heartbeat",
     "Job",
     "JobState",
+    "KeyChoice",
     "Link",
     "Mapping",
     "MappingKind",

@@ -41,6 +41,7 @@ LISTS = (
     "/mappings/?tab=all",
     "/people/",
     "/my-alerts/",
+    "/my-keys/",
     "/off-sale/",
     "/figures/",
     "/figures/rows/cases-opened/",

@@ -30,6 +30,9 @@ EXPECTED = {
     "view_change": "queue.see",
     "my_alerts": "queue.see",  # one's own
     "my_alerts_save": "queue.see",
+    "my_keys": "queue.see",  # one's own
+    "my_keys_save": "queue.see",
+    "shortcuts": "queue.see",
     "case": "case.see",
     "cases": "case.see",
     "case_act": "case.see",
@@ -81,7 +84,6 @@ EXPECTED = {
     "connection_switch": "connection.change",
     "steps": "connection.see",
     "theme": OWN,
-    "keys": OWN,
     "healthz": PUBLIC,
     "readyz": PUBLIC,
     "metrics": PUBLIC,
@@ -99,6 +101,7 @@ POSTS = {name for name in EXPECTED if name.startswith("case_")} | {
     "mapping_agree",
     "mapping_save",
     "my_alerts_save",
+    "my_keys_save",
     "order_goodwill",
     "person_answer",
     "person_ask",
