@@ -323,6 +323,20 @@ def _role(row: Row, content: dict[str, Any], did: str, **more: Any) -> Entry:
     )
 
 
+def _reviewed(row: Row, known: Known) -> Entry:
+    data = row.data
+    role = data["role"]
+    label = str(Role(role).label) if role in Role.values else role
+    return _entry(
+        row,
+        "let somebody keep a role" if data["keeps"] else "wanted a role taken away",
+        about=data["person"],
+        href=reverse("review", args=[data["review_id"]]),
+        sub=f"{label}, at the review of roles",
+        why=data["reason"],
+    )
+
+
 def _signed_in(row: Row, known: Known) -> Entry:
     data = row.data
     return _entry(
@@ -359,5 +373,6 @@ _SAYS: dict[str, Callable[[Row, Known], Entry]] = {
     "alert_receiver": _set,
     "role": _granted,
     "export": _exported,
+    "reviewed": _reviewed,
     "sign_in": _signed_in,
 }

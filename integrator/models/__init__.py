@@ -10,6 +10,7 @@ from integrator.models.connections import Connection, Cursor, RateWindow, Retail
 from integrator.models.facts import Link, Message, Payload, Stranger, Transition
 from integrator.models.jobs import Attempt, Heartbeat, Job
 from integrator.models.people import RoleChange, RoleGrant, SignInEvent
+from integrator.models.reviews import AccessReview, ReviewDecision, ReviewItem
 from integrator.models.states import (
     ApprovalState,
     BatchItemState,
@@ -24,6 +25,7 @@ from integrator.models.states import (
 from integrator.models.views import KeyChoice, SavedView
 
 __all__ = [
+    "AccessReview",
     "AlertChoice",
     "AlertReceiver",
     "Approval",
@@ -59,6 +61,8 @@ __all__ = [
     "PolicyVersion",
     "RateWindow",
     "Retailer",
+    "ReviewDecision",
+    "ReviewItem",
     "RoleChange",
     "RoleGrant",
     "SavedView",

@@ -77,6 +77,8 @@ EXPECTED = {
     "person_leave": "people.change",
     "person_unlink": "people.change",
     "person_answer": "people.agree",
+    "review": "people.see",
+    "review_decide": "people.review",
     "audit": "audit.see",
     "audit_copy": "audit.see",
     "mapping_save": "mapping.see",  # who may answer which word, its own view decides
@@ -107,6 +109,7 @@ POSTS = {name for name in EXPECTED if name.startswith("case_")} | {
     "person_ask",
     "person_leave",
     "person_unlink",
+    "review_decide",
     "view_change",
     "view_save",
 }
@@ -184,6 +187,8 @@ def arguments(at: datetime, people: dict[str, User]) -> dict[str, list[object]]:
         "mapping_agree": [1],
         "person": [User.objects.get(username="carla").pk],
         "person_answer": [1],
+        "review": [factories.review(at).pk],
+        "review_decide": [1],
         "person_ask": [User.objects.get(username="carla").pk],
         "person_leave": [User.objects.get(username="carla").pk],
         "person_unlink": [User.objects.get(username="carla").pk],
