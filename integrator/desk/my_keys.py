@@ -68,7 +68,7 @@ def shortcuts(request: DeskRequest) -> HttpResponse:
     """The pages to choose from, and the help: a part of a page, fetched when it is wanted."""
     own = keys_of(request)
     context = {
-        "pages": palette.pages_of(request),
+        "pages": palette.pages_of(request.roles),
         "is_on": own.is_on,
         "commands": [(own.of.get(one.name, ""), one.says) for one in COMMANDS],
         "places": shell.places_of(request.roles),

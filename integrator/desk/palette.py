@@ -8,7 +8,6 @@ from django.urls import reverse
 
 from integrator import policy
 from integrator.desk import queue_rows, shell
-from integrator.desk.auth import DeskRequest
 from integrator.roles import Role
 
 # Pages that are not in the navigation: the verb that opens each, its address, what it is called.
@@ -40,21 +39,19 @@ class Page:
     go: str = ""
 
 
-def pages_of(request: DeskRequest) -> list[Page]:
-    """Nothing here leads to a refusal."""
-    own = [Page(one.href, one.label, one.go) for one in shell.places_of(request.roles)]
+def pages_of(roles: frozenset[str]) -> list[Page]:
+    """Nothing here leads to a refusal of who holds these roles."""
+    if not roles:
+        return []
+    own = [Page(one.href, one.label, one.go) for one in shell.places_of(roles)]
     known = {one.href for one in own}
-    held = queue_rows.held_by(request.roles)
+    held = queue_rows.held_by(roles)
     if len(held) == 1:  # "Queue" is that one
         known.add(reverse("queue", args=[held[0].lower()]))
     teams = [
         Page(reverse("queue", args=[role.lower()]), f"Queue of {Role(role).label}")
-        for role in queue_rows.visible_to(request.roles)
+        for role in queue_rows.visible_to(roles)
     ]
-    more = [
-        Page(reverse(name), label)
-        for verb, name, label in MORE
-        if request.roles & policy.VERBS[verb]
-    ]
+    more = [Page(reverse(name), label) for verb, name, label in MORE if roles & policy.VERBS[verb]]
     account = [Page(reverse(name), label) for name, label in ACCOUNT]
     return [*own, *(one for one in (*teams, *more, *account) if one.href not in known)]

@@ -19,6 +19,7 @@ from django.views.decorators.http import require_POST, require_safe
 from integrator import sign_in, staff
 from integrator.desk import words
 from integrator.desk.auth import DeskRequest, may, needs, trace_of
+from integrator.desk.would_see import would_see
 from integrator.engine import approvals
 from integrator.models import Approval, Case, CaseState, RoleChange, SignInEvent
 from integrator.roles import Role
@@ -79,6 +80,7 @@ def _show(
     status: int = 200,
 ) -> HttpResponse:
     names = set(user.groups.values_list("name", flat=True))
+    held = frozenset(names) & frozenset(Role.values)
     last = staff.last_days(user)
     is_self = user.pk == request.user.pk
     context = {
@@ -93,6 +95,7 @@ def _show(
         "may_change": may(request, "people.change"),
         "is_self": is_self,
         "sign_in": _signing_in(user),
+        "sees": would_see(held if user.is_active else frozenset()),
         "cases": Case.objects.filter(assignee=user).exclude(state=CaseState.SOLVED).count(),
     }
     return render(request, "desk/person.html", context, status=status)
