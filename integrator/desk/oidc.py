@@ -7,9 +7,10 @@ answer our own question (nonce), and what it says is not kept. Who it is here: `
 from __future__ import annotations
 
 import secrets
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import structlog
+from allauth.core import ratelimit
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.internal import jwtkit
@@ -177,6 +178,8 @@ def _app() -> SocialApp:
 @never_cache
 def start(request: HttpRequest) -> HttpResponse:
     """Go to the provider: by a page that leads there, so that our forms lead to us alone."""
+    if too_many := ratelimit.consume_or_429(request, action="login"):
+        return cast(HttpResponse, too_many)
     wanted = request.POST.get("next", "")
     is_ours = url_has_allowed_host_and_scheme(
         wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()

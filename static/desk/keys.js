@@ -68,7 +68,7 @@ document.addEventListener("keydown", (event) => {
     if (press("Escape")) event.preventDefault();
     return;
   }
-  if (document.body.dataset.keys === "off" || typing(event.target)) return;
+  if (typing(event.target)) return;
   if (single(event)) event.preventDefault();
 });
 

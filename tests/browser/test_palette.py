@@ -154,3 +154,18 @@ def test_pairs_lead_to_pages_and_a_half_one_does_nothing(house: House) -> None:
         expect(desk.page.get_by_role("heading", name="Keys")).to_be_visible()
         desk.page.keyboard.press("Escape")
         expect(desk.page.locator("#help")).to_be_hidden()
+
+
+def test_behind_the_help_no_key_does_anything(house: House) -> None:
+    path = a_case(house)
+    with house.desk("carla") as desk:
+        desk.opens(f"{path}?do=note")
+        desk.page.locator("main").focus()
+        desk.page.keyboard.press("?")
+        expect(desk.page.locator("#help")).to_be_visible()
+        desk.page.keyboard.type("ah1")
+        desk.page.wait_for_timeout(300)
+        desk.page.keyboard.press("Escape")
+        expect(desk.page.locator("#help")).to_be_hidden()
+        assert desk.page.url == f"{house.url}{path}?do=note"
+    assert house.stage.some_case(KIND).assignee is None

@@ -142,6 +142,14 @@ def test_a_provider_that_is_down_leaves_the_other_way_in(
     assert 'href="/accounts/login/"' in said(answer)
 
 
+def test_nobody_sends_us_there_without_end(provider: OpenIdProvider, db: None) -> None:
+    """Each start is a call of ours to the provider: as many as anybody may try to sign in."""
+    answers = [Client().post(START).status_code for _ in range(32)]
+
+    assert answers[0] == 200
+    assert answers[-1] == 429
+
+
 @pytest.mark.parametrize("wanted", ["https://evil.example/", "//evil.example", "javascript:1"])
 def test_it_leads_nowhere_but_here(provider: OpenIdProvider, fiona: User, wanted: str) -> None:
     assert signs_in(next=wanted)["Location"] == "/"
