@@ -8,7 +8,7 @@ staff flags: a superuser without the role is refused like anyone.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib.admin import AdminSite, ModelAdmin
@@ -42,14 +42,14 @@ class ConfigurationSite(AdminSite):
     def has_permission(self, request: HttpRequest) -> bool:
         roles = policy.roles_of(request.user)
         holds = roles & (policy.VERBS["configuration.change"] | policy.VERBS["people.change"])
-        return bool(holds) and not lacks_second_factor(cast(User, request.user), roles)
+        return bool(holds) and not lacks_second_factor(request, roles)
 
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Strangers sign in where everybody does; people without the role are told so."""
         if request.user.is_authenticated:
-            if lacks_second_factor(request.user, policy.roles_of(request.user)):
+            if lacks_second_factor(request, policy.roles_of(request.user)):
                 return redirect("mfa_activate_totp")
             return TemplateResponse(
                 request, "403.html", {"said": "Set-up is for integration admins."}, status=403

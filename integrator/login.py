@@ -1,10 +1,23 @@
 """How people log in: with accounts made by an administrator. What they may do is in policy.py."""
 
+from typing import Any
+
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.auth_backends import AuthenticationBackend
 from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+
+PROVIDER_FACTOR = "provider_second_factor"
+
+
+class Backend(AuthenticationBackend):
+    """allauth's; but who asks is read together with their keys, which every page shows."""
+
+    def get_user(self, user_id: int) -> User | None:
+        user = User.objects.select_related("key_choice").filter(pk=user_id).first()
+        return user if user is not None and self.user_can_authenticate(user) else None
 
 
 class ClosedAccountAdapter(DefaultAccountAdapter):
@@ -13,7 +26,29 @@ class ClosedAccountAdapter(DefaultAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
 
+    def post_login(
+        self, request: HttpRequest, user: User, *, signal_kwargs: Any, **more: Any
+    ) -> HttpResponse:
+        """Keep, with this session alone, that the provider saw a second factor."""
+        login = (signal_kwargs or {}).get("sociallogin")
+        request.session[PROVIDER_FACTOR] = getattr(login, "has_second_factor", False)
+        answer: HttpResponse = super().post_login(
+            request, user, signal_kwargs=signal_kwargs, **more
+        )
+        return answer
 
-def lacks_second_factor(user: User, roles: frozenset[str]) -> bool:
-    """Whether one of somebody's roles asks for a second factor that they have not set up."""
-    return bool(roles & frozenset(settings.MFA_ROLES)) and not is_mfa_enabled(user)
+
+def lacks_second_factor(request: HttpRequest, roles: frozenset[str]) -> bool:
+    """Whether a role of who asks wants a second factor that is not there.
+
+    What the provider saw counts where the settings say so, and only as long as they do.
+    """
+    if not roles & frozenset(settings.MFA_ROLES):
+        return False
+    if (
+        settings.OIDC_ISSUER
+        and settings.OIDC_SECOND_FACTOR
+        and request.session.get(PROVIDER_FACTOR)
+    ):
+        return False
+    return not is_mfa_enabled(request.user)

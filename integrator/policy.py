@@ -49,11 +49,12 @@ VERBS: Mapping[str, frozenset[str]] = {
     "configuration.change": frozenset({Role.ADMIN}),
     "people.change": frozenset({Role.ADMIN}),
     "people.agree": frozenset({Role.ADMIN, Role.CONTROLLER}),
+    "people.review": frozenset({Role.ADMIN, Role.CONTROLLER}),
 }
 
 # The same verbs in the words of the business, for the page and the manual.
 SAYS: Mapping[str, str] = {
-    "queue.see": "See every team's queue",
+    "queue.see": "See the own team's queue; admins and the auditor see every team's",
     "case.see": "Open every case",
     "order.see": "See orders, returns and what is still owed",
     "connection.see": "See how far each platform is behind",
@@ -82,6 +83,7 @@ SAYS: Mapping[str, str] = {
     "configuration.change": "Change connections, rules and settings",
     "people.change": "Ask for people's roles, and let people leave",
     "people.agree": "Agree to people's roles as the second person",
+    "people.review": "Decide each quarter who keeps which role",
 }
 
 # Pairs nobody may hold together: who asks for money must not be the one who agrees to it.

@@ -12,6 +12,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from integrator.logs import configure_structlog, logging_settings
+from integrator.oidc_settings import provider_faults
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -199,6 +200,8 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "csp",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -291,7 +294,7 @@ STORAGES = {
 # --- Login ---------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "auth.User"
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["integrator.login.Backend"]
 AUTH_PASSWORD_VALIDATORS = [
     {
         "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
@@ -317,6 +320,25 @@ MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "Integrator"
 # Roles that open no page before a second factor is set up; checks.py looks at the names.
 MFA_ROLES = [word.upper() for word in _words("MFA_ROLES")]
+
+# The retailer's own sign-in provider (OpenID Connect). Without an issuer there is none.
+OIDC_ISSUER = env.str("OIDC_ISSUER", default="").strip()
+OIDC_CLIENT_ID = env.str("OIDC_CLIENT_ID", default="").strip()
+OIDC_CLIENT_SECRET = env.str("OIDC_CLIENT_SECRET", default="").strip()
+OIDC_NAME = env.str("OIDC_NAME", default="").strip()
+# What of the provider's word counts as a second factor: amr:mfa, acr:…
+OIDC_SECOND_FACTOR = _words("OIDC_SECOND_FACTOR")
+_faults += provider_faults(
+    wanted={
+        "OIDC_ISSUER": OIDC_ISSUER,
+        "OIDC_CLIENT_ID": OIDC_CLIENT_ID,
+        "OIDC_CLIENT_SECRET": OIDC_CLIENT_SECRET,
+        "OIDC_NAME": OIDC_NAME,
+    },
+    second_factor=OIDC_SECOND_FACTOR,
+    is_demo=DEMO,
+)
+SOCIALACCOUNT_ADAPTER = "integrator.desk.oidc.ProviderAdapter"
 
 SESSION_COOKIE_AGE = 12 * 60 * 60
 

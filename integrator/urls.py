@@ -1,5 +1,6 @@
 """Every address of the product. Callbacks are answered before Django: see ``wsgi.py``."""
 
+from django.conf import settings
 from django.urls import include, path
 
 from integrator.admin import site
@@ -26,13 +27,16 @@ from integrator.desk import (
     mappings,
     monitors,
     my_alerts,
+    my_keys,
     off_sale,
+    oidc,
     order,
     people,
     person,
     queue,
     queue_views,
     read_again,
+    reviews,
     search,
     shell,
     sku,
@@ -110,19 +114,26 @@ urlpatterns = [
     path("people/<int:user_id>/", person.person, name="person"),
     path("people/<int:user_id>/ask/", person.ask, name="person_ask"),
     path("people/<int:user_id>/leave/", person.leave, name="person_leave"),
+    path("people/<int:user_id>/unlink/", person.unlink, name="person_unlink"),
     path("people/changes/<int:approval_id>/", person.answer, name="person_answer"),
+    path("people/reviews/<int:review_id>/", reviews.review, name="review"),
+    path("people/reviews/items/<int:item_id>/", reviews.decide, name="review_decide"),
     path("audit/", audit.audit, name="audit"),
     path("audit/copy/", audit.copy, name="audit_copy"),
     path("connections/", connections.connections, name="connections"),
     path("connections/<int:connection_id>/switch/", connections.change, name="connection_switch"),
     path("connections/<int:connection_id>/try/", connection_tries.try_, name="connection_try"),
     path("theme/", shell.theme, name="theme"),
-    path("keys/", shell.keys, name="keys"),
+    path("my-keys/", my_keys.my_keys, name="my_keys"),
+    path("my-keys/save/", my_keys.save, name="my_keys_save"),
+    path("shortcuts/", my_keys.shortcuts, name="shortcuts"),
     path("api/partner/returngo/orders/<str:number>", partner.order, name="partner_returngo_order"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
-    path("accounts/", include("allauth.urls")),
+    path("accounts/", include("allauth.account.urls")),
+    path("accounts/2fa/", include("allauth.mfa.urls")),
+    *(oidc.ADDRESSES if settings.OIDC_ISSUER else ()),
     path("admin/", site.urls),
 ]
 

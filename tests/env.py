@@ -29,6 +29,11 @@ os.environ.update(
         "DEFAULT_FROM_EMAIL": "",
         "ALERT_EMAILS": "",
         "MFA_ROLES": "",
+        "OIDC_ISSUER": "",
+        "OIDC_CLIENT_ID": "",
+        "OIDC_CLIENT_SECRET": "",
+        "OIDC_NAME": "",
+        "OIDC_SECOND_FACTOR": "",
         "LOG_LEVEL": "WARNING",
     }
 )

@@ -21,6 +21,13 @@ GOOD = {
     "PUBLIC_URL": "https://integrator.example",
 }
 
+PROVIDER = {
+    "OIDC_ISSUER": "https://id.example/desk",
+    "OIDC_CLIENT_ID": "desk",
+    "OIDC_CLIENT_SECRET": "hunter2",
+    "OIDC_NAME": "Demo Sport",
+}
+
 
 def variables_read_by_settings() -> set[str]:
     """Names given to `env.…("NAME")` and to the small readers beside it."""
@@ -91,6 +98,14 @@ def test_a_demo_needs_nothing_but_a_database() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_a_provider_is_whole_and_protected_but_on_this_machine() -> None:
+    here = PROVIDER | {"OIDC_ISSUER": "http://127.0.0.1:9000", "DEMO": "1"}
+
+    for changes in (PROVIDER, PROVIDER | {"OIDC_SECOND_FACTOR": "amr:mfa,acr:a:b"}, here):
+        done = start(**changes)
+        assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
@@ -114,6 +129,17 @@ def test_a_demo_needs_nothing_but_a_database() -> None:
         ({"ALERT_EMAILS": "ops@integrator.example"}, "EMAIL_URL is not"),
         ({"EMAIL_URL": "pigeon://loft"}, "EMAIL_URL cannot be read"),
         ({"LOG_LEVEL": "LOUD"}, "LOG_LEVEL is 'LOUD'"),
+        *(
+            (PROVIDER | {name: ""}, f"{name} is missing")
+            for name in ("OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET", "OIDC_NAME")
+        ),
+        ({"OIDC_SECOND_FACTOR": "amr:mfa"}, "OIDC_ISSUER is missing"),
+        (PROVIDER | {"OIDC_SECOND_FACTOR": "mfa"}, "write amr: or acr: in front of 'mfa'"),
+        (PROVIDER | {"OIDC_ISSUER": "http://127.0.0.1:9"}, "must be the https address"),
+        (PROVIDER | {"OIDC_ISSUER": "http://id.example", "DEMO": "1"}, "must be the https address"),
+        (PROVIDER | {"OIDC_ISSUER": "https://id.example/?a=1"}, "without ? or #"),
+        (PROVIDER | {"OIDC_ISSUER": "https://[id.example"}, "must be the https address"),
+        (PROVIDER | {"OIDC_ISSUER": f"https://id.example/{'x' * 200}"}, "longer than 200"),
     ],
 )
 def test_a_bad_setting_stops_the_start_with_a_sentence(

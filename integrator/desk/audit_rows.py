@@ -151,5 +151,7 @@ SOURCES = (
     Source("case", ("decision", "handling", "note"), audit_sources.case_events),
     Source("asked", ("approval",), audit_sources.asked, "asked_at"),
     Source("booked", ("money",), audit_sources.booked),
+    Source("reviewed", ("role",), audit_sources.reviewed),
+    Source("sign_in", ("sign_in",), audit_sources.signed_in),
 )
 NAMES = tuple(source.name for source in SOURCES)

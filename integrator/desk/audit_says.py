@@ -19,7 +19,7 @@ from integrator.desk.mapping_rows import Word
 from integrator.engine import records
 from integrator.engine.case_kinds import CaseKind
 from integrator.engine.money import EXPONENTS
-from integrator.models import Case, CaseEvent, MappingKind
+from integrator.models import Case, CaseEvent, MappingKind, SignInEvent
 from integrator.roles import Role
 
 _RECORDS = {
@@ -34,7 +34,17 @@ _SET_UP = {
     "connection": "connection",
     "alert_receiver": "receiver of alerts",
 }
-_ACTORS = {"configure": "Set-up on the server", "command": "Command on the server"}
+_ACTORS = {
+    "configure": "Set-up on the server",
+    "command": "Command on the server",
+    "provider": "The sign-in provider",
+}
+_SIGN_INS = {
+    SignInEvent.What.LINKED: "was linked to an account at the sign-in provider",
+    SignInEvent.What.UNLINKED: "let somebody link a sign-in anew",
+    SignInEvent.What.OTHER_SUBJECT: "sent another account with this e-mail address: refused",
+    SignInEvent.What.LEFT: "sent somebody who has left: refused",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,6 +362,31 @@ def _role(row: Row, content: dict[str, Any], did: str, **more: Any) -> Entry:
     )
 
 
+def _reviewed(row: Row, known: Known) -> Entry:
+    data = row.data
+    role = data["role"]
+    label = str(Role(role).label) if role in Role.values else role
+    return _entry(
+        row,
+        "let somebody keep a role" if data["keeps"] else "wanted a role taken away",
+        about=data["person"],
+        href=reverse("review", args=[data["review_id"]]),
+        sub=f"{label}, at the review of roles",
+        why=data["reason"],
+    )
+
+
+def _signed_in(row: Row, known: Known) -> Entry:
+    data = row.data
+    return _entry(
+        row,
+        _SIGN_INS[SignInEvent.What(data["what"])],
+        about=data["person"],
+        href=reverse("person", args=[data["person_id"]]),
+        why=data["reason"],
+    )
+
+
 def _exported(row: Row, known: Known) -> Entry:
     data = row.data
     chosen = [f"{name}: {value}" for name, value in data["filters"].items()]
@@ -377,4 +412,6 @@ _SAYS: dict[str, Callable[[Row, Known], Entry]] = {
     "alert_receiver": _set,
     "role": _granted,
     "export": _exported,
+    "reviewed": _reviewed,
+    "sign_in": _signed_in,
 }

@@ -23,7 +23,16 @@ from django.db.models import (
 from django.db.models.functions import Cast, Concat, JSONObject
 
 from finance.models import LedgerEntry
-from integrator.models import Approval, Case, CaseEvent, Export, Mapping, Transition
+from integrator.models import (
+    Approval,
+    Case,
+    CaseEvent,
+    Export,
+    Mapping,
+    ReviewDecision,
+    SignInEvent,
+    Transition,
+)
 
 PERSON = "user:"
 _HANDLING = ("ASSIGNED", "SNOOZED", "WOKE", "SOLVED")
@@ -39,6 +48,7 @@ KINDS = {
     "mapping": "What words mean",
     "setting": "Connections, rules, settings",
     "role": "Roles of people",
+    "sign_in": "Signing in by the provider",
     "export": "Copies taken",
 }
 
@@ -248,4 +258,31 @@ def exported(wanted: Wanted) -> QuerySet[Any] | None:
         return None
     return by_actor(Export.objects.all(), wanted).annotate(
         row_data=JSONObject(what="what", filters="filters", rows="row_count")
+    )
+
+
+def signed_in(wanted: Wanted) -> QuerySet[Any] | None:
+    if wanted.two or wanted.money or wanted.target is not None:
+        return None
+    return by_actor(SignInEvent.objects.all(), wanted).annotate(
+        row_data=JSONObject(
+            what="what", person="person__username", person_id="person_id", reason="reason"
+        )
+    )
+
+
+def reviewed(wanted: Wanted) -> QuerySet[Any] | None:
+    if wanted.two or wanted.money or wanted.target is not None:
+        return None
+    rows = ReviewDecision.objects.annotate(
+        who=Concat(Value(PERSON), "by__username", output_field=CharField())
+    )
+    return by_actor(rows, wanted, "who").annotate(
+        row_data=JSONObject(
+            keeps="keeps",
+            role="item__role",
+            person="item__person__username",
+            review_id="item__review_id",
+            reason="reason",
+        )
     )

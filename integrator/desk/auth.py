@@ -62,7 +62,7 @@ def needs(verb: str) -> Callable[[View[P]], Guarded[P]]:
                 return redirect_to_login(request.get_full_path())
             desk = cast(DeskRequest, request)
             desk.roles = policy.roles_of(request.user)
-            if lacks_second_factor(desk.user, desk.roles):
+            if lacks_second_factor(request, desk.roles):
                 messages.warning(request, SECOND_FACTOR_FIRST)
                 return redirect("mfa_activate_totp")
             desk.at = clock.now()

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from integrator import policy
-from integrator.desk import person
+from integrator.desk import person, reviews
 from integrator.desk.auth import DeskRequest, may, needs
 from integrator.roles import Role
 
@@ -47,6 +47,7 @@ def people(request: DeskRequest) -> HttpResponse:
         "people": [_person(request, one) for one in found],
         "may_change": may(request, "people.change"),
         "asked": person.asked_rows(request),
+        "reviews": reviews.summaries(request),
         "pairs": [_names(pair) for pair in policy.TOXIC],
     }
     return render(request, "desk/people.html", context)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.db.models import Q
@@ -15,11 +16,12 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_POST, require_safe
 
-from integrator import staff
+from integrator import sign_in, staff
 from integrator.desk import words
 from integrator.desk.auth import DeskRequest, may, needs, trace_of
+from integrator.desk.would_see import would_see
 from integrator.engine import approvals
-from integrator.models import Approval, Case, CaseState, RoleChange
+from integrator.models import Approval, Case, CaseState, RoleChange, SignInEvent
 from integrator.roles import Role
 from integrator.staff import UnableToChangeRole
 
@@ -54,6 +56,15 @@ class Typed:
     last_day: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class SigningIn:
+    """The provider, the account there that is linked (or none), and what was of note lately."""
+
+    provider: str
+    subject: str
+    events: list[tuple[datetime, str, str]]
+
+
 @require_safe
 @needs("people.see")
 def person(request: DeskRequest, user_id: int) -> HttpResponse:
@@ -61,9 +72,15 @@ def person(request: DeskRequest, user_id: int) -> HttpResponse:
 
 
 def _show(
-    request: DeskRequest, user: User, *, typed: Typed | None = None, status: int = 200
+    request: DeskRequest,
+    user: User,
+    *,
+    typed: Typed | None = None,
+    unlink: str = "",
+    status: int = 200,
 ) -> HttpResponse:
     names = set(user.groups.values_list("name", flat=True))
+    held = frozenset(names) & frozenset(Role.values)
     last = staff.last_days(user)
     is_self = user.pk == request.user.pk
     context = {
@@ -73,12 +90,31 @@ def _show(
         "asked": asked_rows(request, person=user),
         "choices": [(role.value, str(role.label)) for role in Role],
         "typed": typed or Typed(),
+        "unlink_error": unlink,
         "today": timezone.localtime(request.at).date().isoformat(),
         "may_change": may(request, "people.change"),
         "is_self": is_self,
+        "sign_in": _signing_in(user),
+        "sees": would_see(held if user.is_active else frozenset()),
         "cases": Case.objects.filter(assignee=user).exclude(state=CaseState.SOLVED).count(),
     }
     return render(request, "desk/person.html", context, status=status)
+
+
+def _signing_in(user: User) -> SigningIn | None:
+    """What is known of somebody's sign-in by the provider; None where there is no provider."""
+    if not settings.OIDC_ISSUER:
+        return None
+    link = sign_in.link_of(user, settings.OIDC_ISSUER)
+    events = SignInEvent.objects.filter(person=user, issuer=settings.OIDC_ISSUER)
+    return SigningIn(
+        settings.OIDC_NAME,
+        link.uid if link else "",
+        [
+            (one.at, one.get_what_display(), one.subject)
+            for one in events.order_by("-at", "-id")[:5]
+        ],
+    )
 
 
 def asked_rows(request: DeskRequest, *, person: User | None = None) -> list[Asked]:
@@ -194,4 +230,26 @@ def leave(request: DeskRequest, user_id: int) -> HttpResponse:
             messages.success(request, f"They are out: signed out, no role, {count} given back")
     else:
         raise Http404
+    return HttpResponseRedirect(reverse("person", args=[user.pk]))
+
+
+@require_POST
+@needs("people.change")
+def unlink(request: DeskRequest, user_id: int) -> HttpResponse:
+    """Their account at the provider was replaced: let the new one be linked."""
+    if not settings.OIDC_ISSUER:
+        raise Http404
+    user = get_object_or_404(User, pk=user_id)
+    reason = words.typed(request.POST.get("reason", ""))
+    try:
+        sign_in.unlink(
+            user,
+            issuer=settings.OIDC_ISSUER,
+            reason=reason,
+            trace=trace_of(request),
+            by=request.user,
+        )
+    except sign_in.UnableToUnlink as why:
+        return _show(request, user, typed=Typed(reason=reason), unlink=str(why), status=422)
+    messages.success(request, "They link anew when they next sign in")
     return HttpResponseRedirect(reverse("person", args=[user.pk]))

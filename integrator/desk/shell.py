@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -30,6 +30,37 @@ class Entry:
     is_current: bool
     count: int | None = None
     status: tuple[str, str] | None = None
+    go: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A page of the navigation: who may open it, and the letter that leads there after "go"."""
+
+    verb: str
+    name: str
+    label: str
+    icon: str
+    go: str
+
+    @property
+    def href(self) -> str:
+        return reverse(self.name)
+
+
+PLACES = (
+    Place("queue.see", "home", "Today", "file", "t"),
+    Place("queue.see", "own_queue", "Queue", "queue", "q"),
+    Place("order.see", "orders", "Orders", "order", "o"),
+    Place("order.see", "monitors", "Still owed", "file", "r"),
+    Place("disposition.record", "off_sale", "Off sale", "stock", "s"),
+    Place("figures.see", "figures", "Figures", "match", "f"),
+    Place("mapping.see", "mappings", "Mappings", "map", "m"),
+    Place("connection.see", "connections", "Connections", "pulse", "c"),
+    Place("people.see", "people", "People", "people", "p"),
+    Place("audit.see", "audit", "Audit", "lock", "a"),
+    Place("configuration.change", "admin:index", "Set-up", "file", "u"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,29 +112,22 @@ def _queues(request: HttpRequest, roles: frozenset[str]) -> list[Entry]:
     return entries
 
 
-def _entries(request: HttpRequest, roles: frozenset[str], late: int) -> list[Entry]:
-    def entry(verb: str, name: str, label: str, icon: str) -> Entry | None:
-        if not roles & policy.VERBS[verb]:
-            return None
-        href = reverse(name)
-        here = request.path == href or (href != "/" and request.path.startswith(href))
-        status = ("wait", f"{late} late") if name == "connections" and late else None
-        return Entry(href, label, icon, here, None, status)
+def places_of(roles: frozenset[str]) -> list[Place]:
+    """The pages of the navigation that these roles may open."""
+    return [one for one in PLACES if roles & policy.VERBS[one.verb]]
 
-    listed = [
-        entry("queue.see", "home", "Today", "file"),
-        *_queues(request, roles),
-        entry("order.see", "orders", "Orders", "order"),
-        entry("order.see", "monitors", "Still owed", "file"),
-        entry("disposition.record", "off_sale", "Off sale", "stock"),
-        entry("figures.see", "figures", "Figures", "match"),
-        entry("mapping.see", "mappings", "Mappings", "map"),
-        entry("connection.see", "connections", "Connections", "pulse"),
-        entry("people.see", "people", "People", "people"),
-        entry("audit.see", "audit", "Audit", "lock"),
-        entry("configuration.change", "admin:index", "Set-up", "file"),
-    ]
-    return [one for one in listed if one is not None]
+
+def _entries(request: HttpRequest, roles: frozenset[str], late: int) -> list[Entry]:
+    entries: list[Entry] = []
+    for one in places_of(roles):
+        if one.name == "own_queue":
+            first, *others = _queues(request, roles)
+            entries += [replace(first, go=one.go), *others]
+            continue
+        here = request.path == one.href or (one.href != "/" and request.path.startswith(one.href))
+        status = ("wait", f"{late} late") if one.name == "connections" and late else None
+        entries.append(Entry(one.href, one.label, one.icon, here, None, status, one.go))
+    return entries
 
 
 def _fresh(one: directory.Known) -> Fresh:
@@ -131,11 +155,4 @@ def theme(request: HttpRequest) -> HttpResponse:
         request.session["theme"] = chosen
     else:
         request.session.pop("theme", None)
-    return HttpResponseRedirect(back_to(request, "/"))
-
-
-@require_POST
-def keys(request: HttpRequest) -> HttpResponse:
-    """Switch single-letter keys on or off for this person."""
-    request.session["no_keys"] = request.POST.get("keys") != "on"
     return HttpResponseRedirect(back_to(request, "/"))

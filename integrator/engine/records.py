@@ -10,6 +10,7 @@ from django.db.models import Model
 
 # Labels, not classes: the engine knows that these records exist and nothing else about them.
 RECORDS: Mapping[str, str] = {
+    "access_review": "integrator.AccessReview",
     "alert_receiver": "integrator.AlertReceiver",
     "approval": "integrator.Approval",
     "batch": "integrator.Batch",

@@ -14,7 +14,7 @@ from django.db import connection as database
 from django.db import transaction
 from django_q.tasks import async_task
 
-from integrator import staff
+from integrator import access_reviews, staff
 from integrator.engine import (
     batches,
     bulks,
@@ -66,8 +66,8 @@ def tick(**_: object) -> int:
 
 def minute(*, at: datetime) -> int:
     """What time alone brings about: what is due, batches that close, meanings that start, cases
-    that rise, lateness, the seal of the day that is over, the summary of the day that begins, and
-    roles that end.
+    that rise, lateness, the seal of the day that is over, the summary of the day that begins, roles
+    that end, and the review of them each quarter.
     """
     fired = timer.fire(SCHEDULE, at=at)
     batches.close_due(at=at)
@@ -82,7 +82,10 @@ def minute(*, at: datetime) -> int:
     worker.report_late(ROUTES, at=at)
     seal_checks.daily(at=at)
     send_digest.due(at=at)
-    staff.end_due(today=at.astimezone(alert.clock_of_the_house()).date(), at=at)
+    today = at.astimezone(alert.clock_of_the_house()).date()
+    staff.end_due(today=today, at=at)
+    access_reviews.begin_due(today=today, at=at)
+    access_reviews.watch(today=today, at=at)
     return fired
 
 

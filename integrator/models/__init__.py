@@ -12,7 +12,8 @@ from integrator.models.facts import Link, Message, Payload, Stranger, Transition
 from integrator.models.jobs import Attempt, Heartbeat, Job
 from integrator.models.mapping_files import MappingFile
 from integrator.models.mapping_plans import MappingPlan
-from integrator.models.people import RoleChange, RoleGrant
+from integrator.models.people import RoleChange, RoleGrant, SignInEvent
+from integrator.models.reviews import AccessReview, ReviewDecision, ReviewItem
 from integrator.models.states import (
     ApprovalState,
     BatchItemState,
@@ -26,9 +27,10 @@ from integrator.models.states import (
     MappingFileState,
     MappingPlanState,
 )
-from integrator.models.views import SavedView
+from integrator.models.views import KeyChoice, SavedView
 
 __all__ = [
+    "AccessReview",
     "AlertChoice",
     "AlertReceiver",
     "Approval",
@@ -55,6 +57,7 @@ __all__ = [
     "Heartbeat",
     "Job",
     "JobState",
+    "KeyChoice",
     "Link",
     "Mapping",
     "MappingFile",
@@ -68,11 +71,14 @@ __all__ = [
     "PolicyVersion",
     "RateWindow",
     "Retailer",
+    "ReviewDecision",
+    "ReviewItem",
     "RoleChange",
     "RoleGrant",
     "SavedView",
     "Seal",
     "SealCheck",
+    "SignInEvent",
     "Stranger",
     "Transition",
 ]

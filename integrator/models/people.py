@@ -1,4 +1,4 @@
-"""Who got or lost a role, when and by whom; and the changes of roles that were asked for."""
+"""Who got or lost a role, when and by whom; the changes that were asked for; how people sign in."""
 
 from __future__ import annotations
 
@@ -63,3 +63,45 @@ class RoleChange(models.Model):
 
     def __str__(self) -> str:
         return f"{self.person}: {'+' if self.gives else '-'}{self.role}"
+
+
+class SignInEvent(models.Model):
+    """Something of note about somebody's sign-in by the retailer's own provider.
+
+    ``subject`` is the provider's own mark of an account there; ``issuer`` is the provider. A
+    refusal is kept once a day. ``reason`` is why somebody let a person link anew.
+    """
+
+    class What(models.TextChoices):
+        LINKED = "LINKED", "was linked to an account at the provider"
+        UNLINKED = "UNLINKED", "was let link anew"
+        OTHER_SUBJECT = "OTHER_SUBJECT", "another account with the same e-mail address was refused"
+        LEFT = "LEFT", "was refused, having left"
+
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="sign_in_events"
+    )
+    what = models.CharField(max_length=20, choices=What.choices)
+    issuer = models.CharField(max_length=200)
+    subject = models.CharField(max_length=191)
+    reason = models.CharField(max_length=200, blank=True)
+    actor = models.CharField(max_length=200)
+    day = models.DateField()
+    at = models.DateTimeField()
+
+    class Meta:
+        triggers: ClassVar = append_only()
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["person", "what", "issuer", "subject", "day"],
+                condition=Q(what__in=["OTHER_SUBJECT", "LEFT"]),
+                name="sign_in_refused_once_a_day",
+            ),
+            models.CheckConstraint(
+                condition=~Q(what="UNLINKED", reason=""), name="sign_in_unlinked_has_reason"
+            ),
+        ]
+        indexes: ClassVar = [models.Index(fields=["person", "-at"], name="sign_in_of_person")]
+
+    def __str__(self) -> str:
+        return f"{self.person}: {self.what}"

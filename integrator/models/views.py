@@ -1,4 +1,4 @@
-"""What a person arranged for themselves: their views of a queue."""
+"""What a person arranged for themselves: their views of a queue, and their keys."""
 
 from __future__ import annotations
 
@@ -46,3 +46,19 @@ class SavedView(models.Model):
 
     def __str__(self) -> str:
         return f"{self.person} {self.role}: {self.name}"
+
+
+class KeyChoice(models.Model):
+    """The single keys of a person: whether they do anything, and which command each starts.
+
+    ``keys`` holds all of them by command (``desk.keys``), so that two commands never share one.
+    """
+
+    person = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="key_choice"
+    )
+    is_on = models.BooleanField(default=True)
+    keys = models.JSONField(default=dict)
+
+    def __str__(self) -> str:
+        return f"{self.person}: {'on' if self.is_on else 'off'}"

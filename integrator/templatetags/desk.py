@@ -5,17 +5,19 @@ No decisions.
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import datetime
 from typing import Any
 
 from django import template
+from django.conf import settings
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from integrator.desk import catalogue, shell, words
+from integrator.desk import catalogue, keys, shell, words
 from integrator.desk.catalogue import Tile, tile_of
 from integrator.engine import clock, limits
 
@@ -198,18 +200,66 @@ def ago(context: dict[str, Any], value: datetime | None) -> str:
 
 
 @register.simple_tag(takes_context=True)
-def key(context: dict[str, Any], name: str) -> SafeString:
-    """A key hint, unless this person has switched single-letter keys off."""
+def key(context: dict[str, Any], name: object, before: str = "") -> SafeString:
+    """The hint of a command, with this person's own key, or of a button's number.
+
+    Nothing where they have switched single keys off. Other names are keys that always work: Esc.
+    """
+    if not _is_single(name):
+        return format_html("<kbd>{}</kbd>", name)
+    found = _own(context, name)
+    return format_html("<kbd>{}{}</kbd>", before, found) if found else SafeString("")
+
+
+@register.simple_tag(takes_context=True)
+def keyed(context: dict[str, Any], name: object) -> SafeString:
+    """What makes a button or link answer to a key, and says so to screen readers.
+
+    Without a key it is still among what Control+K offers to do.
+    """
+    found = _own(context, name)
+    if not found:
+        return SafeString("data-act")
+    return format_html('data-act data-key="{0}" aria-keyshortcuts="{0}"', found)
+
+
+@register.simple_tag(takes_context=True)
+def keys_of_page(context: dict[str, Any]) -> str:
+    """All of a person's keys for the script: by command, or the word off."""
     request: HttpRequest | None = context.get("request")
-    if request is not None and request.session.get("no_keys"):
-        return SafeString("")
-    return format_html("<kbd>{}</kbd>", name)
+    own = keys.USUAL if request is None else keys.keys_of(request)
+    return json.dumps(dict(own.of)) if own.is_on else "off"
+
+
+@register.simple_tag(takes_context=True)
+def keys_on(context: dict[str, Any]) -> bool:
+    request: HttpRequest | None = context.get("request")
+    return request is None or keys.keys_of(request).is_on
+
+
+def _is_single(name: object) -> bool:
+    return str(name) in keys.USUAL.of or str(name).isdigit()
+
+
+def _own(context: dict[str, Any], name: object) -> str:
+    """A person's key for a command; empty when they have none, or switched them all off."""
+    request: HttpRequest | None = context.get("request")
+    own = keys.USUAL if request is None else keys.keys_of(request)
+    if not own.is_on:
+        return ""
+    return str(name) if str(name).isdigit() else own.of.get(str(name), "")
 
 
 @register.simple_tag
 def counted(count: int, one: str, many: str = "") -> str:
     """A number with its noun: 1 return, 143 returns."""
     return words.plural(count, one, many)
+
+
+@register.simple_tag
+def sign_in_provider() -> str:
+    """What people call the retailer's own sign-in; empty where there is none."""
+    return str(settings.OIDC_NAME) if settings.OIDC_ISSUER else ""
 
 
 @register.inclusion_tag("desk/_side.html", takes_context=True)

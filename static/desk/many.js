@@ -1,6 +1,7 @@
 // Ticking lines by key, and how many are ticked. Without it the boxes and the form do the same.
 
 const boxes = () => [...document.querySelectorAll('.q-pick input[name="line"]')];
+const own = document.body.dataset.keys === "off" ? {} : JSON.parse(document.body.dataset.keys);
 let last = -1;
 
 function here(all) {
@@ -21,7 +22,7 @@ document.addEventListener("change", (event) => {
 });
 
 document.addEventListener("keydown", (event) => {
-  if (document.body.dataset.keys === "off" || event.key.toLowerCase() !== "x") return;
+  if (event.key.toLowerCase() !== own.choose) return;
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   if (event.target.closest("input:not([type=checkbox]):not([type=radio]), textarea, select")) return;
   const all = boxes();

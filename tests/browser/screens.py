@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from fulfilment.models import StockLevel
+from integrator import access_reviews
 from integrator.engine import mappings, seal_checks
 from integrator.flows import CASE_KINDS
-from integrator.models import Bulk, Case, CaseState, MappingFile, MappingKind, SavedView
+from integrator.models import (
+    AccessReview,
+    Bulk,
+    Case,
+    CaseState,
+    MappingFile,
+    MappingKind,
+    SavedView,
+)
 from returns.queries import units_off_sale
 from tests.journeys.causes import CAUSES
 from tests.story import Stage
@@ -46,6 +55,7 @@ LISTS = (
     "/mappings/files/",
     "/people/",
     "/my-alerts/",
+    "/my-keys/",
     "/off-sale/",
     "/figures/",
     "/figures/rows/cases-opened/",
@@ -68,6 +78,8 @@ def troubled(stage: Stage) -> None:
     waits_for_two = stage.case("REFUND_BY_HAND")
     stage.presses(waits_for_two, "paid_by_hand", by=stage.fiona, reference="BANK-1")
     seal_checks.daily(at=stage.now() + timedelta(days=1))
+    review = access_reviews.begin_due(today=date(2026, 1, 28), at=stage.now())
+    assert review is not None
     wish = {"do": "give", "role": "CX", "reason": "Cover in the summer", "last_day": "2026-08-31"}
     stage.posts(stage.ada, "person_ask", stage.nobody.pk, **wish)
 
@@ -162,6 +174,15 @@ def of_everybody(stage: Stage) -> list[str]:
     ]
 
 
+def reviews(stage: Stage) -> Iterator[str]:
+    """The review of roles: some decided, one wrong, and the page of who is looked at."""
+    review = AccessReview.objects.get()
+    carla = review.items.get(person=stage.carla)
+    stage.posts(stage.ada, "review_decide", carla.pk, do="keep", reason="Works in returns")
+    yield f"/people/reviews/{review.pk}/"
+    yield f"/people/{stage.carla.pk}/"
+
+
 def many_at_once(stage: Stage) -> Iterator[str]:
     """What operations chose and did not start, what they started, its cases, and all of them."""
     for do in ("take", "try_again:Try again", "snooze"):
@@ -206,6 +227,7 @@ SCREENS: dict[str, Callable[[Stage], Iterable[str]]] = {
         *records(stage)[:1],
         "/connections/",
         f"/people/{stage.nobody.pk}/",
+        *reviews(stage),
         *AUDIT,
         *cases_of("ADMIN"),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from integrator.models import Approval, Case, CaseState
+from integrator.models import Approval
 from tests.browser.conftest import Desk, House
 from tests.journeys.causes import CAUSES
 
@@ -78,20 +78,6 @@ def test_a_team_goes_through_its_queue_by_keys(house: House) -> None:
         desk.page.keyboard.type("1ac")
         assert desk.page.url == opened
         assert desk.page.input_value("#find") == "1ac"
-
-
-def test_keys_can_be_switched_off(house: House) -> None:
-    stage = house.stage
-    CAUSES["RETURN_NOT_READ"](stage)
-    case = stage.some_case("RETURN_NOT_READ")
-    with house.desk("carla") as desk:
-        desk.opens(f"/cases/{case.pk}/")
-        desk.page.get_by_role("button", name="Switch keys off").click()
-        desk.page.wait_for_load_state()
-        desk.page.keyboard.press("1")
-        desk.page.wait_for_timeout(300)
-        assert "do=" not in desk.page.url
-    assert Case.objects.exclude(state=CaseState.SOLVED).get().pk == case.pk
 
 
 def test_lines_are_ticked_one_by_one_and_up_to_here(house: House) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import string
 import uuid
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.models import Group, User
@@ -19,6 +19,7 @@ from integrator.engine.case_kinds import CaseKind
 from integrator.engine.states import Trace, born, move
 from integrator.flows import CASE_KINDS
 from integrator.models import (
+    AccessReview,
     Attempt,
     Bulk,
     Case,
@@ -30,6 +31,8 @@ from integrator.models import (
     Message,
     RateWindow,
     Retailer,
+    ReviewItem,
+    RoleGrant,
 )
 from returns.models import Inspection, Return, ReturnItem
 from returns.shapes import Method, PlatformStatus, Resolution
@@ -50,6 +53,16 @@ def person(username: str, *roles: str, **values: Any) -> User:
     for role in roles:
         user.groups.add(Group.objects.get_or_create(name=role)[0])
     return user
+
+
+def review(at: datetime) -> AccessReview:
+    """A review that began today, of every role that somebody holds; its quarter is long ago."""
+    review = AccessReview.objects.create(
+        first_day=date(2020, 1, 1), last_day=at.date() + timedelta(days=27), began_at=at
+    )
+    for one in RoleGrant.objects.select_related("user", "group").order_by("user__username"):
+        ReviewItem.objects.create(review=review, person=one.user, role=one.group.name)
+    return review
 
 
 def retailer() -> Retailer:

@@ -147,18 +147,6 @@ def test_the_choice_of_light_or_dark_stays_and_leads_back(as_: Callable[[str], C
     assert "data-bs-theme" not in client.get("/orders/").content.decode()
 
 
-def test_single_letter_keys_can_be_switched_off(as_: Callable[[str], Client]) -> None:
-    """WCAG 2.1.4."""
-    client = as_("fiona")
-    assert "<kbd>" in client.get("/").content.decode()
-
-    client.post("/keys/", {"keys": "off"})
-
-    html = client.get("/").content.decode()
-    assert "<kbd>" not in html
-    assert 'data-keys="off"' in html
-
-
 def test_every_write_needs_a_proof_of_origin(at: datetime, as_: Callable[[str], Client]) -> None:
     case = factories.case("SYSTEMS_DIFFER", at)
     inner = as_("fiona")
@@ -171,7 +159,9 @@ def test_every_write_needs_a_proof_of_origin(at: datetime, as_: Callable[[str], 
     assert not case.events.filter(kind="NOTED").exists()
 
 
-@pytest.mark.parametrize("path", ["/cases/1/act/try_again/", "/cases/1/note/", "/theme/", "/keys/"])
+@pytest.mark.parametrize(
+    "path", ["/cases/1/act/try_again/", "/cases/1/note/", "/theme/", "/my-keys/save/"]
+)
 def test_reading_an_address_that_writes_is_refused(path: str, as_: Callable[[str], Client]) -> None:
     assert as_("fiona").get(path).status_code == 405
 

@@ -27,6 +27,8 @@ from tests.story import Stage
 NOT_FROM_PLATFORMS = {"JOB_IN_DOUBT", "FACT_NOT_ROUTED", "MANY_BY_HAND", "SEAL_BROKEN"}
 # Nor a receiver of alerts that does not answer: it is no platform (test_tell_receiver).
 NOT_FROM_PLATFORMS |= {"ALERT_NOT_TAKEN"}
+# Nor a review of roles that people do not finish (tests/desk/test_reviews).
+NOT_FROM_PLATFORMS |= {"ACCESS_REVIEW_OVERDUE"}
 TEAM = {
     Role.CX: "carla",
     Role.OPERATIONS: "omar",
