@@ -17,7 +17,7 @@ from django.db.models.functions import Coalesce
 from django.urls import reverse
 
 from integrator.flows import FLOWS
-from integrator.models import Connection, Job, JobState
+from integrator.models import Connection, ConnectionState, Job, JobState
 from integrator.models.states import JOB_OPEN
 from returns.models import ReturnItem
 from returns.shapes import Resolution
@@ -162,8 +162,11 @@ def effects_of(
 
 
 def flowing(connection: Connection, counts: Counter[str]) -> str:
-    """What goes on all the same: what this platform does and what of nothing waits."""
-    if connection.holds_work or not any(counts.values()):
+    """What goes on all the same: what this platform does and what of nothing waits.
+
+    Of one that does not answer nobody can say it.
+    """
+    if connection.state != ConnectionState.ACTIVE or not any(counts.values()):
         return ""
     going = [
         group.flowing

@@ -104,11 +104,14 @@ def test_one_that_does_not_answer_says_when_the_next_call_goes(
     Connection.objects.filter(pk=scayle.pk).update(
         state=ConnectionState.DEGRADED, failures=7, open_until=at + timedelta(seconds=30)
     )
+    factories.job("refund", at, record=("order", 1), to=scayle)
     client = as_("carla")
 
     said = words(client.get("/connections/").content.decode())
 
     assert "one at a time 7 calls in a row got no answer; the next goes at" in said
+    assert "1 refund step waits." in said
+    assert "Still flowing" not in said, "nobody knows"
     Connection.objects.filter(pk=scayle.pk).update(open_until=at - timedelta(seconds=1))
     said = words(client.get("/connections/").content.decode())
     assert "7 calls in a row got no answer; the next goes now" in said
