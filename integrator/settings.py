@@ -66,6 +66,7 @@ def _database() -> dict[str, Any]:
     # A connection per request or task costs six to eight times as much as a kept one.
     database["CONN_MAX_AGE"] = 600
     database["CONN_HEALTH_CHECKS"] = True
+    database["ENGINE"] = "integrator.postgres"
     database["OPTIONS"] = {"connect_timeout": 5, **database.get("OPTIONS", {})}
     return database
 

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db import connection as database
 from django.db import transaction
 
 from integrator.engine.shapes import Heard
-from integrator.engine.statements import prepared
 from integrator.models import Message
 
 KNOWN = "KNOWN"
@@ -110,7 +110,7 @@ def _insert(
     digest: bytes,
     verdict: str,
 ) -> int | None:
-    with prepared() as cursor:
+    with database.cursor() as cursor:
         cursor.execute(
             _STORE,
             [

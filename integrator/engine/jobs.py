@@ -16,7 +16,6 @@ from django.db import connection as database
 from django.db.models import F
 from django.db.models.functions import Greatest
 
-from integrator.engine.statements import prepared
 from integrator.models import Attempt, Connection, Job, JobState
 
 LEASE = timedelta(seconds=60)
@@ -65,7 +64,7 @@ def hold(job: Job, *, at: datetime) -> None:
 
 def _hit(statement: str, values: Sequence[Any], job: Job) -> None:
     """Run a statement that touches the job's row if the job is still ours; else LostLease."""
-    with prepared() as cursor:
+    with database.cursor() as cursor:
         cursor.execute(statement, values)
         if cursor.rowcount != 1:
             raise LostLease(job.pk)

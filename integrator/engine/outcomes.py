@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
+from django.db import connection as database
 from django.db import transaction
 from django.db.models import Exists, OuterRef
 
@@ -26,7 +27,6 @@ from integrator.engine.errors import (
     Unknown,
 )
 from integrator.engine.flow import Flow, Found, NotFound, Routes, flows_of
-from integrator.engine.statements import prepared
 from integrator.engine.states import Trace
 from integrator.engine.work import Work
 from integrator.models import Case, CaseState, Connection, Job, JobState
@@ -266,7 +266,7 @@ class Outcomes:
         cases.close_by_fact(trace=work.trace, reason="The step succeeded", job_id=work.job.pk)
 
     def close_cases_of(self, job_ids: Sequence[int], at: datetime) -> None:
-        with prepared() as cursor:
+        with database.cursor() as cursor:
             cursor.execute(
                 """SELECT job_id FROM integrator_case
                     WHERE job_id = ANY(%s::bigint[]) AND state <> 'SOLVED'""",

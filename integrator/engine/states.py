@@ -9,7 +9,6 @@ from typing import Any
 from django.db import connection as database
 from django.db.models import Model
 
-from integrator.engine.statements import prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ def move(record: Model, field: str, new: str, *, reason: str, trace: Trace, **ch
         SELECT %s::text, id, %s::text, %s::text, %s::text, %s::text, %s::text, %s::bigint,
                %s::bigint, %s::bigint, %s::int, %s::timestamptz FROM moved RETURNING id
     """  # noqa: S608  (identifiers come from the model, values are parameters)
-    with prepared() as cursor:
+    with database.cursor() as cursor:
         cursor.execute(
             statement,
             [
