@@ -14,7 +14,7 @@ from typing import Any
 from integrator import policy
 from integrator.desk import catalogue
 from integrator.desk.queue_wanted import ROLES, Wanted
-from integrator.engine.case_kinds import reach_of
+from integrator.engine.case_reach import reach_of
 from integrator.roles import Role
 
 

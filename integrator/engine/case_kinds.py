@@ -5,7 +5,6 @@ The kinds of a department live in its app's ``cases.py``. Opening and closing is
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -93,28 +92,6 @@ def say(kind: CaseKind, facts: Mapping[str, Any]) -> Said:
         todo=kind.todo.format_map(known),
         otherwise=kind.otherwise.format_map(known),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """Which cases come to a role, besides those it owns.
-
-    ``lifted``: by owner and escalation, the kinds that were lifted to it. ``answerable``: the kinds
-    of which it may be asked to agree to a decision.
-    """
-
-    lifted: Mapping[tuple[str, int], Sequence[str]]
-    answerable: Sequence[str]
-
-
-def reach_of(role: str, kinds: Mapping[str, CaseKind]) -> Reach:
-    """The one rule by which queues, their counts and the daily summary know whose a case is."""
-    lifted: dict[tuple[str, int], list[str]] = defaultdict(list)
-    for code, kind in sorted(kinds.items()):
-        if role in kind.ladder and role != kind.owner:
-            lifted[kind.owner, kind.ladder.index(role) + 1].append(code)
-    answerable = sorted(code for code, kind in kinds.items() if role in (kind.owner, *kind.ladder))
-    return Reach(lifted, answerable)
 
 
 # --- Actions every department uses ------------------------------------------------------------

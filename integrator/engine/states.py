@@ -10,7 +10,6 @@ from django.db import connection as database
 from django.db.models import Model
 
 
-
 @dataclass(frozen=True, slots=True)
 class Trace:
     """Who changes something, when, and because of what. ``at`` is the clock of the whole step."""

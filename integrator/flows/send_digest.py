@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from integrator import policy
 from integrator.engine import cases, choices
-from integrator.engine.case_kinds import reach_of
+from integrator.engine.case_reach import reach_of
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, each, only_reads
 from integrator.engine.money import money_text
 from integrator.engine.states import Trace, born, move
