@@ -53,8 +53,9 @@ _CLAIM = _PICK.format(
                 WHERE b.lane = j.lane AND b.id <> j.id
                   AND b.state IN ('DUE', 'RUNNING', 'WAITING', 'IN_DOUBT')
                   AND (b.state IN ('RUNNING', 'IN_DOUBT')
-                       OR (b.id < j.id AND NOT (b.flow = ANY(%(give_way)s)
-                                                AND b.not_before > %(at)s)))
+                       OR (b.id < j.id AND NOT (
+                              (b.flow = ANY(%(give_way)s) OR b.error_class = 'Yields')
+                              AND b.not_before > %(at)s)))
                OFFSET 0)""",
     taken="state = 'RUNNING', started_at = NULL, sent_at = NULL",
 )
@@ -70,7 +71,8 @@ def claim(
 ) -> list[Job]:
     """Take up to ``limit`` jobs of a queue: the head of each free lane, most urgent first.
 
-    ``give_way`` names flows whose jobs let others of their lane pass while they wait.
+    ``give_way`` names flows whose jobs let others of their lane pass while they wait; so does every
+    job whose last attempt ended in ``Yields``.
     Nothing when another worker took the same lane at the same moment: the next round sees it.
     """
     try:

@@ -2,7 +2,8 @@
 
 PlatformError
 ├── Transient       nothing happened there, a later try can work  → the Job waits, tries again
-│   └── OutOfCalls  our allowance of calls is used up             → it waits for the new day
+│   ├── OutOfCalls  our allowance of calls is used up             → it waits for the new day
+│   └── Yields      another job of its lane must go first         → that one passes it meanwhile
 ├── Refused         the platform understood and said no           → parked, a case for the team
 ├── Misconfigured   a setting, credential or mapping is missing   → parked, a case for its owner
 └── Unknown         it may have happened                          → in doubt, never repeated
@@ -68,6 +69,12 @@ class Transient(PlatformError):
 
 class OutOfCalls(Transient):
     """Our allowance at the platform is used up. The work waits in order until it is given anew."""
+
+
+class Yields(Transient):
+    """What it waits for is another job of its own lane, perhaps one behind it. While it waits the
+    others may pass; a job that keeps its place would wait for ever for one that it holds up.
+    """
 
 
 class Refused(PlatformError):

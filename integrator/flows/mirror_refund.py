@@ -19,7 +19,7 @@ from finance.services import facts_of, open_refund
 from finance.states import REFUND_PROVED, Executor
 from fulfilment.models import OrderItem
 from fulfilment.shapes import Billing, OrderSeen
-from integrator.engine.errors import Transient
+from integrator.engine.errors import Yields
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, Nothing
 from integrator.engine.money import money_text
 from integrator.engine.shapes import Call
@@ -64,7 +64,7 @@ def aim(facts: Sequence[Fact]) -> dict[int, Aim]:
 def call(work: Work) -> Wanted | Nothing:
     refund = _refund(work)
     if open_refund(refund.order_id) is not None:
-        raise Transient(
+        raise Yields(
             "the shop still owes the proof of a refund of this order",
             retry_after=WAIT_FOR_PROOF_SECONDS,
         )

@@ -28,7 +28,7 @@ from finance.services import (
 from finance.states import Executor, RefundStatus
 from fulfilment.models import Order
 from integrator.engine import cases
-from integrator.engine.errors import Refused, Transient, Unknown
+from integrator.engine.errors import Refused, Unknown, Yields
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, Nothing
 from integrator.engine.work import Work
 from integrator.flows import platforms, refund_preview
@@ -270,7 +270,7 @@ def _reserve(work: Work, record: Return, group: Group) -> Refund:
     """Reserve before sending. Another refund of the order that waits for its proof goes first."""
     assert record.order is not None
     if open_refund(record.order.pk) is not None:
-        raise Transient(
+        raise Yields(
             "another refund of this order waits for its proof", retry_after=WAIT_FOR_OTHER_SECONDS
         )
     client = platforms.scayle(work, record.order.connection)

@@ -10,7 +10,7 @@ import pytest
 from django.db import transaction
 
 from integrator.engine import claims, jobs, router
-from integrator.engine.errors import Refused, Transient
+from integrator.engine.errors import Refused, Transient, Yields
 from integrator.engine.flow import LOCAL, Flow
 from integrator.models import Attempt, Job, JobState
 from tests.engine import toys
@@ -66,6 +66,30 @@ def test_a_lane_goes_on_in_order_also_past_a_head_that_waits(owed: Any, clock: C
     assert claim(clock) == [first]
     jobs.done(Job.objects.get(pk=first.pk), at=clock.at, evidence={})
     assert claim(clock) == [second]
+
+
+def test_who_waits_for_another_of_its_lane_lets_it_pass(owed: Any, clock: Clock) -> None:
+    """The one it waits for may stand behind it: keeping its place it would wait for ever."""
+    first, second = owed(quiet(), "a/1", "a/2")
+    [claimed] = claim(clock)
+    jobs.begin(claimed, at=clock.at)
+    jobs.wait(claimed, at=clock.at, error=Yields("the other first"), retry_after=60)
+
+    assert claim(clock) == [second]
+    clock.forward(seconds=60)
+    assert claim(clock, owner="w2") == []  # still one at a time
+    jobs.done(Job.objects.get(pk=second.pk), at=clock.at, evidence={})
+    assert claim(clock) == [first]
+
+
+def test_who_is_due_again_goes_first_again(owed: Any, clock: Clock) -> None:
+    first, _second = owed(quiet(), "a/1", "a/2")
+    [claimed] = claim(clock)
+    jobs.begin(claimed, at=clock.at)
+    jobs.wait(claimed, at=clock.at, error=Yields("the other first"), retry_after=60)
+    clock.forward(seconds=60)
+
+    assert claim(clock) == [first]
 
 
 def test_a_parked_job_blocks_only_itself(owed: Any, clock: Clock) -> None:
