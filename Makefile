@@ -15,7 +15,8 @@ RUN_LOCALLY := LOCAL_POSTGRES=.local/postgres $(PYTHON) -m integrator.local
 TEST_LOCALLY := LOCAL_POSTGRES=.local/postgres-test $(PYTHON) -m integrator.local
 # Management commands of a check read the same settings as the tests do.
 MANAGE := $(TEST_LOCALLY) env DEMO=1 $(PYTHON) manage.py
-TEST_PROCESSES ?= 2
+# Tests wait for processes and pages a sixth of their time: three of them keep two cores busy.
+TEST_PROCESSES ?= 3
 OURS := integrator fulfilment returns finance
 
 # $(call step,name,command): says what runs, and how long it took.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,16 +10,15 @@ from django.urls import reverse
 
 from finance.states import Account
 from fulfilment.models import Order
-from integrator.desk import case_forms, catalogue, directory, history, words
+from integrator.desk import audit_people, case_forms, catalogue, directory, history, words
 from integrator.desk.audit_entry import Change, Entry, differences, short
+from integrator.desk.audit_known import Known, entry_of
 from integrator.desk.audit_rows import NAMES, Row
-from integrator.desk.audit_sources import PERSON
 from integrator.desk.mapping_rows import Word
 from integrator.engine import records
 from integrator.engine.case_kinds import CaseKind
 from integrator.engine.money import EXPONENTS
-from integrator.models import Case, CaseEvent, MappingKind, SignInEvent
-from integrator.roles import Role
+from integrator.models import Case, CaseEvent, MappingKind
 
 _RECORDS = {
     "return_item": "returned unit",
@@ -34,27 +32,6 @@ _SET_UP = {
     "connection": "connection",
     "alert_receiver": "receiver of alerts",
 }
-_ACTORS = {
-    "configure": "Set-up on the server",
-    "command": "Command on the server",
-    "provider": "The sign-in provider",
-}
-_SIGN_INS = {
-    SignInEvent.What.LINKED: "was linked to an account at the sign-in provider",
-    SignInEvent.What.UNLINKED: "let somebody link a sign-in anew",
-    SignInEvent.What.OTHER_SUBJECT: "sent another account with this e-mail address: refused",
-    SignInEvent.What.LEFT: "sent somebody who has left: refused",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What the words need to look up, read once for all rows of a page."""
-
-    connections: directory.Directory
-    orders: dict[int, str]
-    at: datetime
-    personal: bool
 
 
 def entries(rows: Sequence[Row], *, at: datetime, personal: bool) -> list[Entry]:
@@ -70,16 +47,6 @@ def _order_id(row: Row) -> int | None:
     return int(found) if found else None
 
 
-def _entry(row: Row, says: str, **more: Any) -> Entry:
-    kind, _, _ = row.actor.partition(":")
-    is_person = row.actor.startswith(PERSON)
-    who = history.who(row.actor) if is_person else _ACTORS.get(kind, "We")
-    return Entry(at=row.at, who=who, is_person=is_person, says=says, **more)
-
-
-# --- Exceptions and the second person -------------------------------------------------------------
-
-
 def _case(row: Row, known: Known) -> Entry:
     data = row.data
     event = CaseEvent(
@@ -93,7 +60,7 @@ def _case(row: Row, known: Known) -> Entry:
         why = "(a note: for who may see customers' data)"
     case = data["case"]
     decided = data["kind"] == CaseEvent.Kind.DECIDED
-    return _entry(
+    return entry_of(
         row,
         said,
         **_about_case(data["case_id"], case, known),
@@ -145,7 +112,7 @@ def _second(row: Row, data: dict[str, Any], did: str, known: Known, **more: Any)
     content = data["content"]
     if data["record_kind"] == "mapping":
         change = Change("means", str(content.get("from", "")), str(content.get("to", "")))
-        return _entry(
+        return entry_of(
             row,
             f"{did} to another meaning of “{content.get('theirs', '')}”",
             about="Mappings",
@@ -155,7 +122,7 @@ def _second(row: Row, data: dict[str, Any], did: str, known: Known, **more: Any)
             **more,
         )
     if data["record_kind"] == "mapping_plan":
-        return _entry(
+        return entry_of(
             row,
             f"{did} to another meaning of “{content.get('theirs', '')}” from a later moment on",
             about="Mappings",
@@ -169,7 +136,7 @@ def _second(row: Row, data: dict[str, Any], did: str, known: Known, **more: Any)
         )
     if data["record_kind"] == "mapping_file":
         count = words.plural(int(content.get("changes", 0)), "other meaning")
-        return _entry(
+        return entry_of(
             row,
             f"{did} to {count} of a file",
             about=str(content.get("file", "")),
@@ -178,9 +145,9 @@ def _second(row: Row, data: dict[str, Any], did: str, known: Known, **more: Any)
             **more,
         )
     if data["record_kind"] == "role_change":
-        return _role(row, content, did, **more)
+        return audit_people.role(row, content, did, **more)
     case, key = data["case"], str(content.get("action", ""))
-    return _entry(
+    return entry_of(
         row,
         f"{did} to “{history.action_label(key)}”",
         **_about_case(data["record_id"], case, known),
@@ -204,7 +171,7 @@ def _moved(row: Row, known: Known) -> Entry:
     change = Change("", labels.get(data["old"], data["old"]), labels.get(data["new"], data["new"]))
     if kind == "connection":
         name = known.connections.name(data["record_id"])
-        return _entry(
+        return entry_of(
             row,
             "switched the connection",
             about=name,
@@ -214,7 +181,7 @@ def _moved(row: Row, known: Known) -> Entry:
         )
     if kind == "bulk":
         verbs = {"RUNNING": "started", "CANCELLED": "cancelled"}
-        return _entry(
+        return entry_of(
             row,
             f"{verbs.get(data['new'], 'changed')} many at once",
             about=f"B-{data['record_id']}",
@@ -223,7 +190,7 @@ def _moved(row: Row, known: Known) -> Entry:
             why=data["reason"],
         )
     if kind == "mapping_plan":
-        return _entry(
+        return entry_of(
             row,
             "changed a planned meaning",
             about="Mappings",
@@ -232,7 +199,7 @@ def _moved(row: Row, known: Known) -> Entry:
             why=data["reason"],
         )
     if kind == "mapping_file":
-        return _entry(
+        return entry_of(
             row,
             "saved a file of meanings" if data["old"] == "PREPARED" else "ended a file of meanings",
             about="Mappings",
@@ -242,7 +209,7 @@ def _moved(row: Row, known: Known) -> Entry:
         )
     what = _RECORDS.get(kind, catalogue.kind_says(kind))
     field = "" if data["field"] in ("status", "state") else f"{data['field']} of the "
-    return _entry(
+    return entry_of(
         row,
         f"changed the {field}{what}",
         **_about_order(data, known),
@@ -275,7 +242,7 @@ def _booked(row: Row, known: Known) -> Entry:
         str(Account(one).label) if one in Account.values else str(one)
         for one in (data["old"], data["new"])
     )
-    return _entry(
+    return entry_of(
         row,
         "made an entry in the books",
         **_about_order(data, known),
@@ -289,7 +256,7 @@ def _mapped(row: Row, known: Known) -> Entry:
     data = row.data
     kind = MappingKind(data["kind"])
     word = Word(data["connection_id"], kind, data["theirs"])
-    return _entry(
+    return entry_of(
         row,
         f"said what the {kind.label.lower()} “{data['theirs']}” means",
         about=f"Mappings, {known.connections.name(data['connection_id'])}",
@@ -305,7 +272,7 @@ def _ruled(row: Row, known: Known) -> Entry:
     data = row.data
     changes = differences(data["old"] or {}, data["new"]) if data["old"] else ()
     verb = "changed" if data["old"] else "set"
-    return _entry(
+    return entry_of(
         row,
         f"{verb} the rules",
         about=f"{data['name']}, version {data['version']}",
@@ -318,7 +285,7 @@ def _set(row: Row, known: Known) -> Entry:
     what = _SET_UP[NAMES[row.source]]
     verb = "changed" if data["old"] else "set up"
     href = f"{reverse('connections')}#c-{data['record_id']}" if what == "connection" else ""
-    return _entry(
+    return entry_of(
         row,
         f"{verb} the {what}",
         about=data["name"],
@@ -327,71 +294,11 @@ def _set(row: Row, known: Known) -> Entry:
     )
 
 
-def _granted(row: Row, known: Known) -> Entry:
-    data = row.data
-    role = str(data["role"] or "(gone)")
-    label = str(Role(role).label) if role in Role.values else role
-    got = data["what"] == "granted"
-    change = Change("role", "" if got else label, label if got else "none")
-    return _entry(
-        row,
-        "gave a role" if got else "took a role away",
-        about=str(data["person"] or "(somebody who is gone)"),
-        href=reverse("people"),
-        changes=(change,),
-    )
-
-
-def _role(row: Row, content: dict[str, Any], did: str, **more: Any) -> Entry:
-    """A role that was asked for, or the answer."""
-    role = str(content.get("role", ""))
-    label = str(Role(role).label) if role in Role.values else role
-    gives, last = bool(content.get("gives")), content.get("last_day")
-    got = f"{label} until {last}" if last else label
-    asked = f"“{content.get('reason', '')}”"
-    why = f"{more.pop('why')}: {asked}" if "why" in more else asked
-    return _entry(
-        row,
-        f"{did} to {'give' if gives else 'take'} a role",
-        about=str(content.get("person", "")),
-        href=reverse("people"),
-        changes=(Change("role", "" if gives else label, got if gives else "none"),),
-        two=True,
-        why=why,
-        **more,
-    )
-
-
-def _reviewed(row: Row, known: Known) -> Entry:
-    data = row.data
-    role = data["role"]
-    label = str(Role(role).label) if role in Role.values else role
-    return _entry(
-        row,
-        "let somebody keep a role" if data["keeps"] else "wanted a role taken away",
-        about=data["person"],
-        href=reverse("review", args=[data["review_id"]]),
-        sub=f"{label}, at the review of roles",
-        why=data["reason"],
-    )
-
-
-def _signed_in(row: Row, known: Known) -> Entry:
-    data = row.data
-    return _entry(
-        row,
-        _SIGN_INS[SignInEvent.What(data["what"])],
-        about=data["person"],
-        href=reverse("person", args=[data["person_id"]]),
-        why=data["reason"],
-    )
-
-
 def _exported(row: Row, known: Known) -> Entry:
     data = row.data
     chosen = [f"{name}: {value}" for name, value in data["filters"].items()]
     count = data["rows"]
-    return _entry(
+    return entry_of(
         row,
         f"took a copy of {data['what']}",
         about=words.plural(count, "row") if count is not None else "did not come to its end",
@@ -410,8 +317,8 @@ _SAYS: dict[str, Callable[[Row, Known], Entry]] = {
     "location": _set,
     "retailer": _set,
     "alert_receiver": _set,
-    "role": _granted,
+    "role": audit_people.granted,
     "export": _exported,
-    "reviewed": _reviewed,
-    "sign_in": _signed_in,
+    "reviewed": audit_people.reviewed,
+    "sign_in": audit_people.signed_in,
 }

@@ -13,9 +13,9 @@ from django.conf import settings
 from django.core.cache import caches
 
 from integrator.desk.catalogue import Tile, tile_of
-from integrator.engine.choices import choice, current_versions
+from integrator.engine.choices import choice
 from integrator.engine.lag import Lag, all_lags
-from integrator.models import Connection, ConnectionState, Retailer
+from integrator.models import Connection, ConnectionState, PolicyVersion, Retailer
 from integrator.platforms import PLATFORMS, pages
 
 FRESH_FOR_SECONDS = 15
@@ -89,11 +89,12 @@ def forget() -> None:
 
 def _read(at: datetime) -> Directory:
     retailer = Retailer.objects.order_by("id").first()
-    policy = retailer.policies.order_by("-version").first() if retailer else None
+    newest = PolicyVersion.objects.order_by("retailer_id", "-version").distinct("retailer_id")
+    policies = {one.retailer_id: one for one in newest}
+    policy = policies.get(retailer.pk) if retailer else None
     lags: dict[int, list[Lag]] = {}
     for lag in all_lags(at=at):
         lags.setdefault(lag.connection_id, []).append(lag)
-    versions = current_versions()
     return Directory(
         retailer=retailer.name if retailer else "",
         timezone=retailer.timezone if retailer else "UTC",
@@ -101,14 +102,14 @@ def _read(at: datetime) -> Directory:
         executor=str(choice(policy, "refund_executor") or "") if policy else "",
         connections={
             connection.pk: _known(
-                connection, lags.get(connection.pk, []), versions.get(connection.pk)
+                connection, lags.get(connection.pk, []), policies.get(connection.retailer_id)
             )
             for connection in Connection.objects.order_by("id").defer("secrets")
         },
     )
 
 
-def _known(connection: Connection, lags: list[Lag], policy_version: int | None) -> Known:
+def _known(connection: Connection, lags: list[Lag], policy: PolicyVersion | None) -> Known:
     platform = PLATFORMS.get(connection.platform)
     kinds = platform.pages if platform is not None else ()
     ages = [lag.age for lag in lags]
@@ -122,5 +123,5 @@ def _known(connection: Connection, lags: list[Lag], policy_version: int | None) 
         age=max(known_ages) if known_ages and len(known_ages) == len(ages) else None,
         is_behind=any(lag.is_behind for lag in lags),
         pages=pages.of(connection.settings, kinds, demo=settings.DEMO),
-        policy_version=policy_version,
+        policy_version=policy.version if policy is not None else None,
     )
