@@ -84,10 +84,10 @@ def weather(stage: Stage, seed: int, units: int) -> None:
 
 
 @pytest.mark.requirement("R025", "R058")
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(4))
 def test_in_a_storm_every_refund_is_paid_once(stage: Stage, seed: int) -> None:
-    """A thousand refunds; the long form has the rest."""
-    weather(stage, seed, units=115)
+    """Two hundred refunds; the long form has the rest."""
+    weather(stage, seed, units=60)
 
 
 @pytest.mark.prove
