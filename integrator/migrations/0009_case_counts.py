@@ -139,6 +139,7 @@ class Migration(migrations.Migration):
                 models.F("kind"),
                 models.F("cause"),
                 models.F("due_at"),
+                models.F("id"),
                 condition=models.Q(("state__in", ["OPEN", "SNOOZED"]), ("shares_cause", True)),
                 name="case_together_due",
             ),
@@ -167,12 +168,10 @@ class Migration(migrations.Migration):
             trigger=pgtrigger.compiler.Trigger(
                 name="counted_insert",
                 sql=pgtrigger.compiler.UpsertTriggerSql(
-                    func="INSERT INTO integrator_casecount (owner, kind, state, shares_cause, cause, severity, escalation, connection_id, assignee_id, currency, due_day, number, money_minor, customers_waiting) SELECT owner, kind, state, shares_cause, cause, severity, escalation, connection_id, assignee_id, currency, due_day, sum(number)::bigint AS number, sum(money_minor)::bigint AS money_minor, sum(customers_waiting)::bigint AS customers_waiting FROM (SELECT owner AS owner, kind AS kind, state AS state, shares_cause AS shares_cause, CASE WHEN shares_cause THEN cause ELSE '' END AS cause, severity AS severity, escalation AS escalation, connection_id AS connection_id, assignee_id AS assignee_id, CASE WHEN money_minor > 0 THEN currency ELSE '' END AS currency, (due_at AT TIME ZONE 'UTC')::date AS due_day, 1 AS number, 1 * money_minor AS money_minor,\n                      1 * customers_waiting AS customers_waiting\n                 FROM new_rows WHERE state IN ('OPEN', 'SNOOZED')) changed GROUP BY owner, kind, state, shares_cause, cause, severity, escalation, connection_id, assignee_id, currency, due_day HAVING sum(number) <> 0 OR sum(money_minor) <> 0 OR sum(customers_waiting) <> 0; RETURN NULL;",
-                    hash="2598dd85f4ac73e1e9f9acf5d5eab6062e2a4128",
-                    level="STATEMENT",
+                    func="INSERT INTO integrator_casecount (owner, kind, state, shares_cause, cause, severity, escalation, connection_id, assignee_id, currency, due_day, number, money_minor, customers_waiting) SELECT owner AS owner, kind AS kind, state AS state, shares_cause AS shares_cause, CASE WHEN shares_cause THEN cause ELSE '' END AS cause, severity AS severity, escalation AS escalation, connection_id AS connection_id, assignee_id AS assignee_id, CASE WHEN money_minor > 0 THEN currency ELSE '' END AS currency, (due_at AT TIME ZONE 'UTC')::date AS due_day, 1 AS number, 1 * money_minor AS money_minor,\n                      1 * customers_waiting AS customers_waiting\n                 FROM (SELECT NEW.*) come WHERE state IN ('OPEN', 'SNOOZED'); RETURN NULL;",
+                    hash="710054c11ce5501f80a3a5cc8542a2e9dbea2f14",
                     operation="INSERT",
                     pgid="pgtrigger_counted_insert_35df8",
-                    referencing="REFERENCING NEW TABLE AS new_rows ",
                     table="integrator_case",
                     when="AFTER",
                 ),
@@ -183,12 +182,11 @@ class Migration(migrations.Migration):
             trigger=pgtrigger.compiler.Trigger(
                 name="counted_update",
                 sql=pgtrigger.compiler.UpsertTriggerSql(
-                    func="INSERT INTO integrator_casecount (owner, kind, state, shares_cause, cause, severity, escalation, connection_id, assignee_id, currency, due_day, number, money_minor, customers_waiting) SELECT owner, kind, state, shares_cause, cause, severity, escalation, connection_id, assignee_id, currency, due_day, sum(number)::bigint AS number, sum(money_minor)::bigint AS money_minor, sum(customers_waiting)::bigint AS customers_waiting FROM (SELECT owner AS owner, kind AS kind, state AS state, shares_cause AS shares_cause, CASE WHEN shares_cause THEN cause ELSE '' END AS cause, severity AS severity, escalation AS escalation, connection_id AS connection_id, assignee_id AS assignee_id, CASE WHEN money_minor > 0 THEN currency ELSE '' END AS currency, (due_at AT TIME ZONE 'UTC')::date AS due_day, -1 AS number, -1 * money_minor AS money_minor,\n                      -1 * customers_waiting AS customers_waiting\n                 FROM old_rows WHERE state IN ('OPEN', 'SNOOZED') UNION ALL SELECT owner AS owner, kind AS kind, state AS state, shares_cause AS shares_cause, CASE WHEN shares_cause THEN cause ELSE '' END AS cause, severity AS severity, escalation AS escalation, connection_id AS connection_id, assignee_id AS assignee_id, CASE WHEN money_minor > 0 THEN currency ELSE '' END AS currency, (due_at AT TIME ZONE 'UTC')::date AS due_day, 1 AS number, 1 * money_minor AS money_minor,\n                      1 * customers_waiting AS customers_waiting\n                 FROM new_rows WHERE state IN ('OPEN', 'SNOOZED')) changed GROUP BY owner, kind, state, shares_cause, cause, severity, escalation, connection_id, assignee_id, currency, due_day HAVING sum(number) <> 0 OR sum(money_minor) <> 0 OR sum(customers_waiting) <> 0; RETURN NULL;",
-                    hash="7c96a078db790fd9621b940c83e151187696674e",
-                    level="STATEMENT",
+                    condition='WHEN (OLD."assignee_id" IS DISTINCT FROM (NEW."assignee_id") OR OLD."cause" IS DISTINCT FROM (NEW."cause") OR OLD."connection_id" IS DISTINCT FROM (NEW."connection_id") OR OLD."currency" IS DISTINCT FROM (NEW."currency") OR OLD."customers_waiting" IS DISTINCT FROM (NEW."customers_waiting") OR OLD."due_at" IS DISTINCT FROM (NEW."due_at") OR OLD."escalation" IS DISTINCT FROM (NEW."escalation") OR OLD."kind" IS DISTINCT FROM (NEW."kind") OR OLD."money_minor" IS DISTINCT FROM (NEW."money_minor") OR OLD."owner" IS DISTINCT FROM (NEW."owner") OR OLD."severity" IS DISTINCT FROM (NEW."severity") OR OLD."shares_cause" IS DISTINCT FROM (NEW."shares_cause") OR OLD."state" IS DISTINCT FROM (NEW."state"))',
+                    func="INSERT INTO integrator_casecount (owner, kind, state, shares_cause, cause, severity, escalation, connection_id, assignee_id, currency, due_day, number, money_minor, customers_waiting) SELECT owner AS owner, kind AS kind, state AS state, shares_cause AS shares_cause, CASE WHEN shares_cause THEN cause ELSE '' END AS cause, severity AS severity, escalation AS escalation, connection_id AS connection_id, assignee_id AS assignee_id, CASE WHEN money_minor > 0 THEN currency ELSE '' END AS currency, (due_at AT TIME ZONE 'UTC')::date AS due_day, -1 AS number, -1 * money_minor AS money_minor,\n                      -1 * customers_waiting AS customers_waiting\n                 FROM (SELECT OLD.*) gone WHERE state IN ('OPEN', 'SNOOZED') UNION ALL SELECT owner AS owner, kind AS kind, state AS state, shares_cause AS shares_cause, CASE WHEN shares_cause THEN cause ELSE '' END AS cause, severity AS severity, escalation AS escalation, connection_id AS connection_id, assignee_id AS assignee_id, CASE WHEN money_minor > 0 THEN currency ELSE '' END AS currency, (due_at AT TIME ZONE 'UTC')::date AS due_day, 1 AS number, 1 * money_minor AS money_minor,\n                      1 * customers_waiting AS customers_waiting\n                 FROM (SELECT NEW.*) come WHERE state IN ('OPEN', 'SNOOZED'); RETURN NULL;",
+                    hash="ca46fb03daa7f9c119fcef490389de4606b6e402",
                     operation="UPDATE",
                     pgid="pgtrigger_counted_update_32e4c",
-                    referencing="REFERENCING OLD TABLE AS old_rows  NEW TABLE AS new_rows ",
                     table="integrator_case",
                     when="AFTER",
                 ),
@@ -199,19 +197,13 @@ class Migration(migrations.Migration):
             trigger=pgtrigger.compiler.Trigger(
                 name="counted_delete",
                 sql=pgtrigger.compiler.UpsertTriggerSql(
-                    func="INSERT INTO integrator_casecount (owner, kind, state, shares_cause, cause, severity, escalation, connection_id, assignee_id, currency, due_day, number, money_minor, customers_waiting) SELECT owner, kind, state, shares_cause, cause, severity, escalation, connection_id, assignee_id, currency, due_day, sum(number)::bigint AS number, sum(money_minor)::bigint AS money_minor, sum(customers_waiting)::bigint AS customers_waiting FROM (SELECT owner AS owner, kind AS kind, state AS state, shares_cause AS shares_cause, CASE WHEN shares_cause THEN cause ELSE '' END AS cause, severity AS severity, escalation AS escalation, connection_id AS connection_id, assignee_id AS assignee_id, CASE WHEN money_minor > 0 THEN currency ELSE '' END AS currency, (due_at AT TIME ZONE 'UTC')::date AS due_day, -1 AS number, -1 * money_minor AS money_minor,\n                      -1 * customers_waiting AS customers_waiting\n                 FROM old_rows WHERE state IN ('OPEN', 'SNOOZED')) changed GROUP BY owner, kind, state, shares_cause, cause, severity, escalation, connection_id, assignee_id, currency, due_day HAVING sum(number) <> 0 OR sum(money_minor) <> 0 OR sum(customers_waiting) <> 0; RETURN NULL;",
-                    hash="04ca4fbf259f93616a2cc52a82f98fd0c1f13d93",
-                    level="STATEMENT",
+                    func="INSERT INTO integrator_casecount (owner, kind, state, shares_cause, cause, severity, escalation, connection_id, assignee_id, currency, due_day, number, money_minor, customers_waiting) SELECT owner AS owner, kind AS kind, state AS state, shares_cause AS shares_cause, CASE WHEN shares_cause THEN cause ELSE '' END AS cause, severity AS severity, escalation AS escalation, connection_id AS connection_id, assignee_id AS assignee_id, CASE WHEN money_minor > 0 THEN currency ELSE '' END AS currency, (due_at AT TIME ZONE 'UTC')::date AS due_day, -1 AS number, -1 * money_minor AS money_minor,\n                      -1 * customers_waiting AS customers_waiting\n                 FROM (SELECT OLD.*) gone WHERE state IN ('OPEN', 'SNOOZED'); RETURN NULL;",
+                    hash="c00162b138599696ba2be248754131a484ac938f",
                     operation="DELETE",
                     pgid="pgtrigger_counted_delete_e3ff7",
-                    referencing="REFERENCING OLD TABLE AS old_rows ",
                     table="integrator_case",
                     when="AFTER",
                 ),
             ),
-        ),
-        migrations.AddIndex(
-            model_name="casecount",
-            index=models.Index(fields=["owner"], name="case_count_owner"),
         ),
     ]

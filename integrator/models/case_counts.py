@@ -1,13 +1,11 @@
 """How many cases are open, kept as they change: queues of any size are counted by a few rows.
 
-Triggers of ``Case`` write what each statement changed as rows of their own, and readers add up.
+Triggers of ``Case`` write what changed as rows of their own, and readers add up.
 Nobody ever waits for another's row, so counting can neither hold up a decision nor end in a
 deadlock; ``engine.case_counts`` folds the rows together.
 """
 
 from __future__ import annotations
-
-from typing import ClassVar
 
 import pgtrigger
 from django.db import models
@@ -31,6 +29,7 @@ COUNTED_BY = {
 SUMS = ("number", "money_minor", "customers_waiting")
 OPEN = "state IN ('OPEN', 'SNOOZED')"
 _KEYS = ", ".join(COUNTED_BY)
+_COLUMNS = ", ".join([*COUNTED_BY, *SUMS])
 
 
 class CaseCount(models.Model):
@@ -50,9 +49,6 @@ class CaseCount(models.Model):
     number = models.BigIntegerField()
     money_minor = models.BigIntegerField()
     customers_waiting = models.BigIntegerField()
-
-    class Meta:
-        indexes: ClassVar = [models.Index(fields=["owner"], name="case_count_owner")]
 
     def __str__(self) -> str:
         return f"{self.owner} {self.kind} {self.state} {self.number:+d}"
@@ -74,26 +70,42 @@ def added_up(rows: str) -> str:
 
 
 def write(rows: str) -> str:
-    """The statement that counts ``rows``."""
-    return f"INSERT INTO integrator_casecount ({_KEYS}, {', '.join(SUMS)}) {added_up(rows)}"
+    """The statement that counts ``rows``, with one row for each sort."""
+    return f"INSERT INTO integrator_casecount ({_COLUMNS}) {added_up(rows)}"
 
 
 def counted() -> list[pgtrigger.Trigger]:
-    """The triggers that count whatever a statement changes, one row or a hundred thousand."""
-    gone, come = rows_of("old_rows", times=-1), rows_of("new_rows")
+    """The triggers that count what changes, and sleep when nothing did that is counted."""
+    gone, come = rows_of("(SELECT OLD.*) gone", times=-1), rows_of("(SELECT NEW.*) come")
+    changed = pgtrigger.AnyChange(
+        "owner",
+        "kind",
+        "state",
+        "shares_cause",
+        "cause",
+        "severity",
+        "escalation",
+        "connection",
+        "assignee",
+        "money_minor",
+        "currency",
+        "customers_waiting",
+        "due_at",
+    )
     return [
-        _after(pgtrigger.Insert, come, new="new_rows"),
-        _after(pgtrigger.Update, f"{gone} UNION ALL {come}", old="old_rows", new="new_rows"),
-        _after(pgtrigger.Delete, gone, old="old_rows"),
+        _after(pgtrigger.Insert, come),
+        _after(pgtrigger.Update, f"{gone} UNION ALL {come}", condition=changed),
+        _after(pgtrigger.Delete, gone),
     ]
 
 
-def _after(operation: pgtrigger.Operation, rows: str, **tables: str) -> pgtrigger.Trigger:
+def _after(
+    operation: pgtrigger.Operation, rows: str, *, condition: pgtrigger.Condition | None = None
+) -> pgtrigger.Trigger:
     return pgtrigger.Trigger(
         name=f"counted_{str(operation).lower()}",
-        level=pgtrigger.Statement,
         when=pgtrigger.After,
         operation=operation,
-        referencing=pgtrigger.Referencing(**tables),
-        func=f"{write(rows)}; RETURN NULL;",
+        condition=condition,
+        func=f"INSERT INTO integrator_casecount ({_COLUMNS}) {rows}; RETURN NULL;",
     )

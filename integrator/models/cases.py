@@ -113,7 +113,9 @@ class Case(models.Model):
             models.Index(
                 "owner", "state", "opened_at", "id", condition=ALONE, name="case_queue_oldest"
             ),
-            models.Index("kind", "cause", "due_at", condition=TOGETHER, name="case_together_due"),
+            models.Index(
+                "kind", "cause", "due_at", "id", condition=TOGETHER, name="case_together_due"
+            ),
             models.Index(
                 "kind", "cause", "opened_at", "id", condition=TOGETHER, name="case_together_oldest"
             ),
