@@ -23,7 +23,7 @@ from integrator.engine import connections as switch
 from integrator.engine.flow import LOCAL
 from integrator.engine.lag import Lag, all_lags
 from integrator.engine.states import UnableToMove
-from integrator.flows import alert
+from integrator.flows import alert, tell_receiver
 from integrator.models import (
     Case,
     CaseState,
@@ -284,7 +284,11 @@ def _cases() -> dict[int, int]:
 
 
 # Queues that are no connection's.
-_OWN_QUEUES = {LOCAL: "Our own records", alert.QUEUE: "E-mail"}
+_OWN_QUEUES = {
+    LOCAL: "Our own records",
+    alert.QUEUE: "E-mail",
+    tell_receiver.QUEUE: "Alerts to other systems",
+}
 
 
 def _beats(*, at: datetime) -> list[tuple[str, str, bool]]:
