@@ -61,7 +61,7 @@ def recount(kinds: Mapping[str, CaseKind]) -> int:
         cursor.execute(write(is_right))
         wrong = int(cursor.rowcount)
     if wrong:
-        log.error("open cases were counted wrongly", sorts=wrong)
+        log.error("case_counts_wrong", sorts=wrong)
     return wrong
 
 
