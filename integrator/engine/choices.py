@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from django.db import connection as database
@@ -153,8 +154,9 @@ def current(retailer: Retailer) -> PolicyVersion:
     return policy
 
 
+@lru_cache(maxsize=256)
 def version(retailer_id: int, number: int) -> PolicyVersion:
-    """The version a job was created under."""
+    """The version a job was created under. It never changes, so a process reads it once."""
     return PolicyVersion.objects.get(retailer_id=retailer_id, version=number)
 
 

@@ -16,7 +16,7 @@ from django.db import connection as database
 from django.db.models import F
 from django.db.models.functions import Greatest
 
-from integrator.models import Attempt, Connection, Job, JobState
+from integrator.models import Connection, Job, JobState
 
 LEASE = timedelta(seconds=60)
 CRASHES_MAX = 3
@@ -76,33 +76,15 @@ def keep(job: Job, **values: Any) -> None:
     Job.objects.filter(pk=job.pk, fence=job.fence).update(kept=job.kept)
 
 
-def done(job: Job, *, at: datetime, evidence: dict[str, Any], calls: Sequence[Any] = ()) -> None:
-    """The promise is kept, and ``evidence`` says why we think so."""
-    _hit(
-        """WITH ended AS (
-               UPDATE integrator_job SET state = 'DONE', evidence = %s, finished_at = %s,
-                      lease_owner = '', lease_until = NULL, error_class = '', error = ''
-                WHERE id = %s AND fence = %s RETURNING id)
-           INSERT INTO integrator_attempt
-               (job_id, number, fence, worker, started_at, ended_at, outcome, error, calls)
-           SELECT id, %s::int, %s::bigint, %s::text, %s::timestamptz, %s::timestamptz, 'DONE', '',
-                  %s::jsonb FROM ended""",
-        [
-            json.dumps(evidence),
-            at,
-            job.pk,
-            job.fence,
-            job.attempts,
-            job.fence,
-            job.lease_owner,
-            job.started_at or at,
-            at,
-            json.dumps(list(calls)),
-        ],
-        job,
-    )
-    job.state, job.evidence, job.finished_at = JobState.DONE, evidence, at
-    job.lease_owner, job.lease_until, job.error_class, job.error = "", None, "", ""
+def done(job: Job, *, at: datetime, evidence: dict[str, Any], calls: Sequence[Any] = ()) -> bool:
+    """The promise is kept, and ``evidence`` says why we think so.
+
+    Returns whether a case about the job is still open.
+    """
+    ended = {"state": JobState.DONE, "evidence": json.dumps(evidence), "finished_at": at}
+    has_case = _end(job, at, "DONE", calls, None, **ended)
+    job.evidence = evidence
+    return has_case
 
 
 def done_together(jobs: Sequence[tuple[Job, dict[str, Any]]], *, at: datetime) -> None:
@@ -217,8 +199,11 @@ def _end(
     calls: Sequence[Any],
     error: Exception | None,
     **values: Any,
-) -> None:
-    """Write what became of an attempt, only while the lease is still ours."""
+) -> bool:
+    """Write what became of an attempt, only while the lease is still ours.
+
+    ``values`` are columns of the job. Returns whether a case about the job is open.
+    """
     said = "" if error is None else str(error)[:500]
     worker = job.lease_owner
     values |= {
@@ -227,21 +212,38 @@ def _end(
         "error": said,
         "error_class": "" if error is None else type(error).__name__[:20],
     }
-    if not Job.objects.filter(pk=job.pk, fence=job.fence).update(**values):
+    columns = ", ".join(f"{name} = %s" for name in values)
+    with database.cursor() as cursor:
+        cursor.execute(
+            f"""WITH ended AS (
+                    UPDATE integrator_job SET {columns} WHERE id = %s AND fence = %s RETURNING id),
+                tried AS (
+                    INSERT INTO integrator_attempt (job_id, number, fence, worker, started_at,
+                        ended_at, outcome, error, calls)
+                    SELECT id, %s::int, %s::bigint, %s::text, %s::timestamptz, %s::timestamptz,
+                           %s::text, %s::text, %s::jsonb FROM ended)
+                SELECT EXISTS (SELECT 1 FROM integrator_case c
+                                WHERE c.job_id = ended.id AND c.state <> 'SOLVED') FROM ended""",  # noqa: S608
+            [
+                *values.values(),
+                job.pk,
+                job.fence,
+                job.attempts,
+                job.fence,
+                worker,
+                job.started_at or at,
+                at,
+                outcome,
+                said,
+                json.dumps(list(calls)),
+            ],
+        )
+        row = cursor.fetchone()
+    if row is None:
         raise LostLease(job.pk)
     for name, value in values.items():
         setattr(job, name, value)
-    Attempt.objects.create(
-        job=job,
-        number=job.attempts,
-        fence=job.fence,
-        worker=worker,
-        started_at=job.started_at or at,
-        ended_at=at,
-        outcome=outcome,
-        error=said,
-        calls=list(calls),
-    )
+    return bool(row[0])
 
 
 def backoff_seconds(attempts: int) -> float:

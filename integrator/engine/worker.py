@@ -257,8 +257,8 @@ class Worker:
                 evidence: dict[str, Any] = {"nothing": result.because}
             else:
                 evidence = flow.record(work, result)
-            jobs.done(work.job, at=work.at, evidence=evidence, calls=work.calls)
-            self.outcomes.close_cases_of([work.job.pk], work.at)
+            if jobs.done(work.job, at=work.at, evidence=evidence, calls=work.calls):
+                self.outcomes.close_cases(work)
 
     def look_up(self, job: Job, flow: Flow) -> None:
         """One look-up of a call that may have happened. Only a positive one ends the doubt."""
