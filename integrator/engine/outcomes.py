@@ -25,6 +25,7 @@ from integrator.engine.errors import (
     Refused,
     Transient,
     Unknown,
+    Yields,
 )
 from integrator.engine.flow import Flow, Found, NotFound, Routes, flows_of
 from integrator.engine.states import Trace
@@ -328,8 +329,9 @@ def report_late(routes: Routes, *, at: datetime, limit: int = 200) -> int:
         Job.objects.filter(~Exists(in_doubt), due_at__lte=at, state__in=JOB_AT_WORK)
         .filter(~Exists(told.exclude(state=CaseState.SOLVED)))
         .exclude(connection__state__in=["PAUSED", "NEEDS_CREDENTIALS"])
-        # One case says that the day's calls are used up, not one for each step that waits for it.
-        .exclude(state=JobState.WAITING, error_class=OutOfCalls.__name__)
+        # One case says that the day's calls are used up, not one for each step that waits for it;
+        # what lets another go first is as late as that one, which is told of.
+        .exclude(state=JobState.WAITING, error_class__in=[OutOfCalls.__name__, Yields.__name__])
         .order_by("due_at")
     )
     return sum(outcomes.tell_late(pk, at=at) for pk in late.values_list("pk", flat=True)[:limit])

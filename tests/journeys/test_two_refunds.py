@@ -75,3 +75,28 @@ def test_a_mirror_does_not_wait_for_a_refund_that_waits_for_it(stage: Stage) -> 
     assert paid(stage, order) == [order["items"][1]["paid"]]
     assert not Job.objects.filter(state__in=["DUE", "WAITING"], flow="mirror_refund").exists()
     assert stage.owed() == []
+
+
+@pytest.mark.requirement("R025")
+def test_one_that_waits_for_the_others_lost_proof_is_not_called_late_as_well(stage: Stage) -> None:
+    """How a payment ended is told once. When that is lost, finance is asked: once, about that."""
+    order = stage.sold("JKT-NVY-M", "TEE-BLK-L", "SHT-OXF-S", "TEE-BLK-L")
+    before, first, second = (stage.comes_back(order, unit) for unit in (0, 1, 2))
+    stage.warehouse_checks(before)
+    # The order is partly paid back already: what it shows does not tell whether more was.
+    stage.breaks("scayle", "payment-refund", "callback_suppress", times=1)
+    stage.warehouse_checks(first)
+    stage.warehouse_checks(second)
+    stage.passes(hours=3, step=10)
+    assert stage.open_cases() == []
+    assert len(paid(stage, order)) == 2
+
+    stage.passes(minutes=75, step=5)
+    case = stage.case("REFUND_NOT_RECORDED")
+    assert stage.open_cases() == [case.kind]
+    proof = {"reference": "SCAYLE-2, seen in the Panel"}
+    stage.decide(case, "paid_by_hand", by=stage.fiona, second=stage.conrad, data=proof)
+    stage.passes(minutes=15, step=1)
+
+    assert paid(stage, order) == sorted(item["paid"] for item in order["items"][:3])
+    assert stage.open_cases() == []

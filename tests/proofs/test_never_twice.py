@@ -74,6 +74,7 @@ def weather(stage: Stage, seed: int, units: int) -> None:
     assert found.sent_again == []
     assert found.doubts_open == []
     assert found.owed == []
+    assert found.stood_still == []
     assert found.ledger_minor == found.books_minor
     assert found.clearing_minor == 0
     # It was a storm: most units came back and were paid, and much of it had been in doubt.

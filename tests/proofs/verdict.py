@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
 
 from django.db.models import Sum
 
 from finance.models import LedgerEntry, RefundItem
 from finance.states import Account
-from integrator.models import Attempt, Case, CaseEvent, CaseState, Job, JobState
+from integrator.models import Attempt, Case, CaseEvent, CaseState, Job, JobState, Transition
 from tests.proofs.people import Payment
 from tests.proofs.storm import Storm
 
 RETURN_ITEMS = "/fulfillment/return-items"
+# A payment whose outcome was never told is finance's after four hours, and people leave a case for
+# a round or two. What waits for itself stands still for longer than that.
+STANDS_STILL = timedelta(hours=7)
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,7 @@ class Verdict:
     sent_again: list[int]
     doubts_open: list[str]
     owed: list[str]
+    stood_still: list[str]
     ledger_minor: int
     books_minor: int
     clearing_minor: int
@@ -51,6 +57,7 @@ def judge(storm: Storm) -> Verdict:
         ],
         doubts_open=[f"{job}: {job.state}" for job in doubtful if not is_resolved(job)],
         owed=storm.owed(),
+        stood_still=stood_still(),
         ledger_minor=balance(Account.PAYER),
         # What others paid for goods that never came is money gone all the same. A payment in the
         # Panel names no unit: of one that was missing we know only if finance was asked about it.
@@ -94,6 +101,22 @@ def is_resolved(job: Job) -> bool:
         return job.cases.filter(owner="FINANCE").exclude(state=CaseState.SOLVED).exists()
     found = Attempt.objects.filter(job=job, outcome="DONE").exists()
     return found or CaseEvent.objects.filter(case__job=job, kind="DECIDED").exists()
+
+
+def stood_still() -> list[str]:
+    """Steps in whose order nothing moved for long, though they were owed: it ended by luck."""
+    moved: dict[int, list[datetime]] = defaultdict(list)
+    facts = Transition.objects.filter(order_id__isnull=False).order_by("at")
+    for order_id, at in facts.values_list("order_id", "at"):
+        moved[order_id].append(at)
+    found = []
+    for job in Job.objects.filter(order_id__isnull=False, finished_at__isnull=False):
+        start, end = job.created_at, job.finished_at
+        between = [at for at in moved[job.order_id] if start < at < end]
+        longest = max(later - earlier for earlier, later in pairwise([start, *between, end]))
+        if longest > STANDS_STILL:
+            found.append(f"{job}: nothing moved for {longest}")
+    return found
 
 
 def balance(account: Account) -> int:
