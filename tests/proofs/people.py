@@ -103,6 +103,7 @@ class People:
             "RETURN_WENT_BACK": self._went_back,
             "NOT_IN_PARCEL": lambda case: ("not_an_error", {}),
             "SOT_VIOLATION": lambda case: ("not_an_error", {}),
+            "MANY_BY_HAND": lambda case: ("not_an_error", {}),
             "CANCELLED_WITH_GOODS": self._stranded,
             "PAID_IN_SHOP": self._paid_in_shop,
             "CORRECTION_AFTER_REFUND": self._after_the_money,
