@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db import connection as database
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from integrator.engine.case_kinds import (
     CALLS_RUN_LOW,
@@ -307,17 +307,15 @@ def escalate(kinds: Mapping[str, CaseKind], *, trace: Trace, limit: int = 200) -
         except Raced:
             continue  # another process or a person was faster
         changed += 1
-    for step in reversed(range(max(len(kind.ladder) for kind in kinds.values()))):
-        # Only those with a step left: cases at the top of their ladder must not use up the limit.
+    # Only those with a step left: cases at the top of their ladder must not use up the limit.
+    liftable = Q(pk__in=[])
+    for step in range(max(len(kind.ladder) for kind in kinds.values())):
         codes = [kind.code for kind in kinds.values() if len(kind.ladder) > step]
-        overdue = Case.objects.filter(
-            state=CaseState.OPEN,
-            kind__in=codes,
-            escalation=step,
-            due_at__lte=trace.at - step * LIFT_EVERY,
-        )
-        for case in overdue.order_by("id")[:limit]:
-            changed += _lift(case, kinds[case.kind].ladder[step], trace)
+        due = trace.at - step * LIFT_EVERY
+        liftable |= Q(escalation=step, due_at__lte=due, kind__in=codes)
+    overdue = Case.objects.filter(liftable, state=CaseState.OPEN, due_at__lte=trace.at)
+    for case in overdue.order_by("id")[:limit]:
+        changed += _lift(case, kinds[case.kind].ladder[case.escalation], trace)
     return changed
 
 

@@ -27,10 +27,16 @@ def fire(schedule: Sequence[Every], *, at: datetime) -> int:
     """Write the facts of everything whose time has come. Returns how many."""
     fired = 0
     connections = list(Connection.objects.order_by("id"))
+    # Most hands need not move this minute: they are looked at together, and only the others asked.
+    hands = dict(Heartbeat.objects.filter(name__startswith=CLOCK).values_list("name", "at"))
     for every in schedule:
         for connection in connections:
             name = f"{connection.pk}:{every.topic}"
-            if connection.platform == every.platform and strikes(name, every.minutes, at=at):
+            if connection.platform != every.platform:
+                continue
+            moved_at = hands.get(f"{CLOCK}{name}")
+            is_due = moved_at is None or moved_at <= _before(every.minutes, at)
+            if is_due and strikes(name, every.minutes, at=at):
                 fired += 1
                 nudge(
                     connection_id=connection.pk,
@@ -49,5 +55,9 @@ def strikes(name: str, minutes: int, *, at: datetime) -> bool:
     _, created = Heartbeat.objects.get_or_create(name=hand, defaults={"at": at, "worker": "clock"})
     if created:
         return True
-    before = at - timedelta(minutes=minutes) + timedelta(seconds=5)
-    return bool(Heartbeat.objects.filter(name=hand, at__lte=before).update(at=at))
+    return bool(Heartbeat.objects.filter(name=hand, at__lte=_before(minutes, at)).update(at=at))
+
+
+def _before(minutes: int, at: datetime) -> datetime:
+    """A hand that was moved no later than this moves again; the minute's clock is never exact."""
+    return at - timedelta(minutes=minutes) + timedelta(seconds=5)
