@@ -13,10 +13,11 @@ PROVIDER_FACTOR = "provider_second_factor"
 
 
 class Backend(AuthenticationBackend):
-    """allauth's; but who asks is read together with their keys, which every page shows."""
+    """allauth's; but who asks is read with their keys and screens, which every page shows."""
 
     def get_user(self, user_id: int) -> User | None:
-        user = User.objects.select_related("key_choice").filter(pk=user_id).first()
+        known = User.objects.select_related("key_choice", "screen_choice")
+        user = known.filter(pk=user_id).first()
         return user if user is not None and self.user_can_authenticate(user) else None
 
 

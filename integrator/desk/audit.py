@@ -13,7 +13,15 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from integrator.desk import audit_entry, audit_filters, audit_rows, audit_says, words
+from integrator.desk import (
+    audit_entry,
+    audit_filters,
+    audit_rows,
+    audit_says,
+    columns,
+    screens,
+    words,
+)
 from integrator.desk.audit_filters import Filters
 from integrator.desk.audit_sources import KINDS
 from integrator.desk.auth import DeskRequest, may, needs
@@ -68,6 +76,8 @@ def _show(request: DeskRequest, filters: Filters, *, status: int = 200) -> HttpR
             rows[:limit], at=request.at, personal=filters.wanted.personal
         ),
         "filters": filters,
+        "narrowed": ", ".join(f"{name} {value}" for name, value in filters.said.items()),
+        "table": screens.shown(request, columns.AUDIT),
         "typed": filters.typed,
         "errors": filters.errors,
         "kinds": KINDS.items(),
@@ -90,28 +100,35 @@ def _show(request: DeskRequest, filters: Filters, *, status: int = 200) -> HttpR
 @require_POST
 @needs("audit.see")
 def copy(request: DeskRequest) -> HttpResponseBase:
-    """Everything the filters leave as a file. That it was taken is on the list itself from then on.
+    """Everything the filters leave as a file, in the columns that are shown.
 
+    That it was taken is on the list itself from then on.
     Rows that came after the button was pressed are not in it, so the copy is not about itself.
     """
     filters = audit_filters.read(request.POST, personal=may(request, "personal.see"))
     if filters.errors:
         return _show(request, filters, status=422)
     day = timezone.localtime(request.at).date()
+    table = screens.shown(request, columns.AUDIT)
+    chosen = filters.said
+    if table.left_out:
+        chosen = {**chosen, "without": table.left_out.lower()}
     return copy_of(
         request,
         WHAT,
-        filters.said,
+        chosen,
         name=f"audit-{day:%Y-%m-%d}",
-        heads=audit_entry.HEADS,
-        rows=_cells(request, filters),
+        heads=table.file_heads,
+        rows=_cells(request, filters, table),
     )
 
 
-def _cells(request: DeskRequest, filters: Filters) -> Iterator[tuple[object, ...]]:
+def _cells(request: DeskRequest, filters: Filters, table: columns.Shown) -> Iterator[list[object]]:
     for rows in audit_rows.all_of(filters.wanted, before=request.at):
         told = audit_says.entries(rows, at=request.at, personal=filters.wanted.personal)
-        yield from map(audit_entry.cells, told)
+        for one in told:
+            known = audit_entry.cells(one)
+            yield [known[head] for head in table.file_heads]
 
 
 # --- Seals ----------------------------------------------------------------------------------------

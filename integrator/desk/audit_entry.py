@@ -51,30 +51,27 @@ class Entry:
     two: bool = False
 
 
-HEADS = (
-    *("Time", "Who", "What", "About", "Before", "After", "Amount", "Currency"),
-    *("Why", "Two people", "Address"),
-)
+def cells(one: Entry) -> dict[str, object]:
+    """The same line for a spreadsheet, by the heads there (``columns.AUDIT``).
 
-
-def cells(one: Entry) -> tuple[object, ...]:
-    """The same line for a spreadsheet: an amount is a number there."""
+    An amount is a number there.
+    """
     amount: Decimal | None = None
     if one.amount is not None:
         amount = Decimal(one.amount[0]).scaleb(-EXPONENTS[one.amount[1]])
-    return (
-        one.at,
-        one.who,
-        one.says,
-        " · ".join(part for part in (one.about, one.sub) if part),
-        _side(one.changes, lambda change: change.old),
-        _side(one.changes, lambda change: change.new),
-        amount,
-        one.amount[1] if one.amount is not None else "",
-        one.why,
-        "yes" if one.two else "",
-        one.href,
-    )
+    return {
+        "Time": one.at,
+        "Who": one.who,
+        "What": one.says,
+        "Two people": "yes" if one.two else "",
+        "About": " · ".join(part for part in (one.about, one.sub) if part),
+        "Address": one.href,
+        "Before": _side(one.changes, lambda change: change.old),
+        "After": _side(one.changes, lambda change: change.new),
+        "Amount": amount,
+        "Currency": one.amount[1] if one.amount is not None else "",
+        "Why": one.why,
+    }
 
 
 def _side(changes: Iterable[Change], side: Callable[[Change], str]) -> str:

@@ -115,6 +115,7 @@ def rows(request: DeskRequest, bulk_id: int) -> HttpResponse:
         "result": result,
         "why": why,
         "all": sum(counts.values()),
+        "narrowed": ", ".join(part for part in (result.replace("-", " "), why) if part),
         "all_href": bulk_rows.rows_href(found),
         "results": bulk_rows.results_of(found, counts),
         "file": bulk_rows.rows_href(found, result, why, to="bulk_file"),

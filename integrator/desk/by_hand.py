@@ -19,7 +19,7 @@ from integrator.desk import catalogue, history, paging, periods, words
 from integrator.desk.auth import DeskRequest, needs
 from integrator.desk.copies import copy_of
 from integrator.desk.figure_rows import Sums
-from integrator.desk.figures import Cell, money_of, printed, tabs
+from integrator.desk.figures import Cell, money_of, tabs
 from integrator.desk.periods import Period, UnableToReadPeriod
 from integrator.engine import by_hand as counting
 from integrator.engine import choices
@@ -90,7 +90,6 @@ def by_hand(request: DeskRequest) -> HttpResponse:
         "later": f"?week={week.last + timedelta(days=1)}" if week.end <= request.at else "",
         "is_running": week.end > request.at,
         "file": f"{reverse('by_hand_file')}?week={week.first}",
-        **printed(request),
     }
     return render(request, "desk/by_hand.html", context)
 
@@ -131,7 +130,6 @@ def decisions(request: DeskRequest) -> HttpResponse:
         "is_first_page": not request.GET.get("after"),
         "first_page": f"?{here}",
         "next_page": f"?{here}&{urlencode({'after': page.after})}" if page.after else "",
-        **printed(request),
     }
     return render(request, "desk/by_hand_rows.html", context)
 

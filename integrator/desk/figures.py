@@ -14,7 +14,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from integrator.desk import charts, directory, figure_rows, paging, periods, words
+from integrator.desk import charts, columns, directory, figure_rows, paging, periods, screens, words
 from integrator.desk.auth import DeskRequest, needs
 from integrator.desk.copies import copy_of
 from integrator.desk.figure_rows import FIGURES, GROUPS, Figure, Group, Sums
@@ -59,12 +59,6 @@ def tabs(current: str) -> list[dict[str, Any]]:
     ]
 
 
-def printed(request: DeskRequest) -> dict[str, Any]:
-    """Who prints, for whom: what stands above a page on paper."""
-    name = request.user.get_full_name() or request.user.get_username()
-    return {"retailer": directory.current(at=request.at).retailer, "printed_by": name}
-
-
 def period_of(request: DeskRequest) -> tuple[Period, str]:
     """The period that was asked for; the usual one and what is wrong when there is none."""
     asked = (request.GET.get("from", "").strip(), request.GET.get("to", "").strip())
@@ -82,11 +76,11 @@ def figures(request: DeskRequest) -> HttpResponse:
     found = figure_rows.per_day(GROUPS, period)
     context = {
         "tabs": tabs("figures"),
+        "retailer": directory.current(at=request.at).retailer,
         "period": period,
         "wrong": wrong,
         "is_running": period.start <= request.at < period.end,
         "panels": [_panel(group, period, found) for group in GROUPS],
-        **printed(request),
     }
     return render(request, "desk/figures.html", context)
 
@@ -125,9 +119,15 @@ def figure(request: DeskRequest, key: str) -> HttpResponse:
         "is_first_page": not request.GET.get("after"),
         "first_page": f"?{period.query}",
         "next_page": f"?{period.query}&{urlencode({'after': page.after})}" if page.after else "",
-        **printed(request),
+        "table": screens.shown(request, columns.FIGURE, without=_unknown_of(one)),
     }
     return render(request, "desk/figure.html", context)
+
+
+def _unknown_of(one: Figure) -> list[str]:
+    """The columns that say nothing of this figure."""
+    known = {"units": one.units, "amount": one.money}
+    return [key for key, field in known.items() if not field]
 
 
 @require_safe

@@ -16,11 +16,11 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from integrator.desk import paging, words
+from integrator.desk import columns, paging, screens, words
 from integrator.desk.auth import DeskRequest, needs
 from integrator.desk.copies import copy_of
 from integrator.desk.figure_rows import Sums
-from integrator.desk.figures import Cell, money_of, printed, tabs
+from integrator.desk.figures import Cell, money_of, tabs
 from returns.queries import units_inbound
 from returns.stages import NEXT
 from returns.states import Custody
@@ -72,7 +72,6 @@ def inbound(request: DeskRequest) -> HttpResponse:
         "ages": _SHOWN,
         "stages": [_stage(one, found) for one in STAGES],
         "file": reverse("inbound_file"),
-        **printed(request),
     }
     return render(request, "desk/inbound.html", context)
 
@@ -93,11 +92,11 @@ def units(request: DeskRequest) -> HttpResponse:
         "age": next((one.label for one in AGES if one.key == age), ""),
         "sums": sums,
         "money": money_of(sums),
-        "rows": page.rows,
+        "rows": [(one, STAGES[Custody(one.custody)]) for one in page.rows],
         "is_first_page": not request.GET.get("after"),
         "first_page": f"?{here}",
         "next_page": f"?{here}&{urlencode({'after': page.after})}" if page.after else "",
-        **printed(request),
+        "table": screens.shown(request, columns.INBOUND, without=["stage"] if stage else []),
     }
     return render(request, "desk/inbound_units.html", context)
 

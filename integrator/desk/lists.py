@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from fulfilment.models import Order
-from integrator.desk import catalogue, directory, effects, words
+from integrator.desk import catalogue, columns, directory, effects, screens, words
 from integrator.desk.auth import DeskRequest, needs
 from integrator.desk.steps import step_of
 from integrator.models import Case, CaseState, Job, JobState
@@ -44,8 +44,10 @@ def steps(request: DeskRequest) -> HttpResponse:
         "steps": [(step_of(job, request), numbers.get(job.order_id or 0)) for job in rows[:PAGE]],
         "chosen": chosen,
         "about": about if about in effects.GROUPS else "",
+        "narrowed": ", ".join(_steps_shown(request, known, chosen, about)),
         "only": effects.GROUPS[about].many if about in effects.GROUPS else "",
         "shown": {key: title for key, (title, _) in SHOWN.items()},
+        "table": screens.shown(request, columns.STEPS),
         **_frame(request, known, rows, after),
     }
     return render(request, "desk/steps.html", context)
@@ -70,9 +72,20 @@ def cases(request: DeskRequest) -> HttpResponse:
             )
             for case in rows[:PAGE]
         ],
+        "table": screens.shown(request, columns.CASES),
         **_frame(request, known, rows, after),
     }
     return render(request, "desk/cases.html", context)
+
+
+def _steps_shown(
+    request: DeskRequest, known: directory.Directory, chosen: str, about: str
+) -> list[str]:
+    """What the steps are narrowed to, in words."""
+    connection = known.connections.get(number(request.GET.get("connection", "")))
+    group = effects.GROUPS.get(about)
+    parts = [SHOWN[chosen][0].lower(), group.many if group else "", connection and connection.name]
+    return [part for part in parts if part]
 
 
 def number(text: str) -> int:

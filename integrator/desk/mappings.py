@@ -88,9 +88,11 @@ def _show(
     heard = mapping_rows.heard(at=request.at)
     met = {one.word: one.met for one in heard}
     later = mapping_plans.open_plans()
+    tabs = _tabs(tab, len(waits))
     context = {
         "tab": tab,
-        "tabs": _tabs(tab, len(waits)),
+        "tabs": tabs,
+        "printed_tab": next((one["label"] for one in tabs if one["is_on"]), ""),
         "waits": [(one, known.tile(one.word.connection_id), _href(one.word, tab)) for one in waits],
         "rules": [_rule(rule, met, tab, word) for rule in rules],
         "questions": mapping_rows.questions(later, at=request.at) if tab == WAITING else [],

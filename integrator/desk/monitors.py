@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 
 from finance.cases import SYSTEMS_DIFFER
 from finance.owed import missing, returns_owed, returns_stalled
-from integrator.desk import catalogue, directory, words
+from integrator.desk import catalogue, columns, directory, screens, words
 from integrator.desk.auth import DeskRequest, needs
 from integrator.desk.directory import Directory
 from integrator.desk.lists import WAITING, number
@@ -88,6 +88,8 @@ def monitors(request: DeskRequest) -> HttpResponse:
         "lede": LEDES[show],
         "rows": _rows(show, found[:PAGE], request, known),
         "is_first_page": start == 0,
+        "table": screens.shown(request, columns.OWED),
+        "stage": ReturnStatus(stage).label if stage else "",
         "first_page": f"?{here}",
         "next_page": f"?{here}&after={start + PAGE}" if len(found) > PAGE else "",
     }

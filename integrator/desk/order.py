@@ -21,10 +21,12 @@ from fulfilment.states import OrderStatus
 from integrator.desk import (
     buyer,
     catalogue,
+    columns,
     directory,
     paging,
     rails,
     read_again,
+    screens,
     stages,
     timeline,
     words,
@@ -94,6 +96,7 @@ def orders(request: DeskRequest) -> HttpResponse:
         "is_first_page": page.is_first,
         "sku": sku,
         "known": directory.current(at=request.at),
+        "table": screens.shown(request, columns.ORDERS),
     }
     return render(request, "fulfilment/orders.html", context)
 

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_safe
 from integrator.desk import (
     bulk_choice,
     catalogue,
+    columns,
     directory,
     lists,
     queue_figures,
@@ -21,10 +22,11 @@ from integrator.desk import (
     queue_rows,
     queue_tabs,
     saved_views,
+    screens,
 )
 from integrator.desk import case as case_page
 from integrator.desk.auth import DeskRequest, needs
-from integrator.desk.queue_lines import Line, lines_of, sections_of
+from integrator.desk.queue_lines import Line, lines_of, sections_of, table_of
 from integrator.desk.queue_orders import ORDERS, order_of
 from integrator.desk.queue_tabs import Shown
 from integrator.desk.queue_wanted import ROLES, TABS, WHO, Wanted, own_order
@@ -103,7 +105,9 @@ def show(
     user_id = request.user.pk
     wanted = saved_views.wanted_of(query, role=role, user_id=user_id, at=request.at)
     views = saved_views.views_of(request, at=request.at).get(role, [])
-    shown = queue_tabs.shown(wanted, views, lists.number(query.get("view", "")))
+    table = table_of(request, wanted)
+    usual = screens.shown(request, columns.QUEUE)
+    shown = queue_tabs.shown(wanted, views, lists.number(query.get("view", "")), usual=usual)
     tabs = [*queue_tabs.everybodys(role, user_id), *(one.wanted for one in views), wanted]
     request.counted = queue_figures.figures_of(tabs, at=request.at)
     after = query.get("after", "")
@@ -118,12 +122,19 @@ def show(
             raise Http404
         detail = case_page.detail_of(request, found)
     known = directory.current(at=request.at)
+    chips = _chips(shown, known)
+    tab_list = queue_tabs.tabs_of(shown, request.counted)
+    tab = next((one.label for one in tab_list if one.is_current), "")
     context = {
         "role": role.lower(),
         "role_name": str(Role(role).label),
-        "tabs": queue_tabs.tabs_of(shown, request.counted),
+        "tabs": tab_list,
         "shown": shown,
         "wanted": wanted,
+        "table": table,
+        "back": shown.href(after=after, case=chosen),
+        "hide": columns.NAME,
+        "hidden": "" if wanted.hidden is None else columns.write(wanted.hidden),
         "system": wanted.system,
         "tried": tried,
         "query": shown.href().partition("?")[2],
@@ -133,7 +144,9 @@ def show(
         "older": shown.href(after=page.older) if page.older else "",
         "is_first_page": not after,
         "first_page": shown.href(),
-        "chips": _chips(shown, known),
+        "chips": chips,
+        "queue_name": f"{Role(role).label} queue",
+        "narrowed": ", ".join([tab, *(label for label, _ in chips)]),
         "fields": _fields(wanted, known),
         "unfiltered": shown.href(_without_filters(wanted)),
         "roles": _roles_for(request),

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
 from integrator.desk import case as case_page
-from integrator.desk import catalogue, directory, queue_wanted, timeline, words
+from integrator.desk import (
+    catalogue,
+    columns,
+    directory,
+    queue_wanted,
+    screens,
+    timeline,
+    words,
+)
 from integrator.desk.auth import DeskRequest
 from integrator.desk.queue_orders import order_of
 from integrator.desk.queue_rows import Row
@@ -57,7 +66,9 @@ def lines_of(
 ) -> list[Line]:
     cases = case_page.whole().in_bulk([row.id for row in rows]) if rows else {}
     known = directory.current(at=request.at)
-    steps = _last_steps(list(cases.values()), wanted.system) if wanted.system else {}
+    table = table_of(request, wanted)
+    about = wanted.system if table.shows("step") else None
+    steps = _last_steps(list(cases.values()), about) if about is not None else {}
     return [
         _line(
             row,
@@ -67,11 +78,18 @@ def lines_of(
             at=request.at,
             current=current,
             href=queue_wanted.href(wanted, view=view, case=row.id),
-            step=_step_words(row, steps.get(row.id), at=request.at) if wanted.system else "",
+            step=_step_words(row, steps.get(row.id), at=request.at) if about is not None else "",
+            table=table,
         )
         for row in rows
         if row.id in cases
     ]
+
+
+def table_of(request: DeskRequest, wanted: Wanted) -> columns.Shown:
+    """The columns of this queue: those the address says, else what the person usually has."""
+    without = [] if wanted.system else ["step"]
+    return screens.shown(request, columns.QUEUE, instead=wanted.hidden, without=without)
 
 
 def sections_of(lines: list[Line], wanted: Wanted, *, currency: str) -> list[Section]:
@@ -93,6 +111,7 @@ def _line(
     current: int,
     href: str,
     step: str,
+    table: columns.Shown,
 ) -> Line:
     due = words.due_of(row.due_at, at=at)
     symbol, text = due.symbol, due.short
@@ -115,34 +134,37 @@ def _line(
         money_minor=row.money_minor if shows_money else 0,
         currency=row.currency,
         right=right,
-        tile=known.tile(case.connection_id) if case.connection_id else None,
-        sub=_sub(row, case, wanted, at=at),
-        due=text,
+        tile=known.tile(case.connection_id)
+        if case.connection_id and table.shows("platform")
+        else None,
+        sub=", ".join(
+            text for key, text in _parts(row, case, wanted, at=at) if not key or table.shows(key)
+        ),
+        due=text if table.shows("due") else "",
         is_current=row.id == current,
         section=row.section,
         step=step,
     )
 
 
-def _sub(row: Row, case: Case, wanted: Wanted, *, at: datetime) -> str:
-    parts = []
+def _parts(row: Row, case: Case, wanted: Wanted, *, at: datetime) -> Iterator[tuple[str, str]]:
+    """What the second line says, each with the column it is of; without one it always stays."""
     if row.members > 1:
-        parts.append(words.plural(row.members, RECORD_WORDS.get(case.record_kind, "record")))
+        yield "", words.plural(row.members, RECORD_WORDS.get(case.record_kind, "record"))
     else:
-        parts.append(f"C-{case.pk}")
+        yield "", f"C-{case.pk}"
     if case.facts.get("order") and row.members == 1:
-        parts.append(f"order {case.facts['order']}")
+        yield "", f"order {case.facts['order']}"
     if case.seen > 1 and row.members == 1:
-        parts.append(f"seen {case.seen} times")
+        yield "seen", f"seen {case.seen} times"
     if case.regressions:
-        parts.append("came back")
+        yield "seen", "came back"
     if wanted.sorted_by == "oldest":
-        parts.append(f"{words.span(at - row.opened_at)} old")
+        yield "age", f"{words.span(at - row.opened_at)} old"
     if wanted.tab == "solved":
-        parts.append(str(Case.Resolution(case.resolution).label).lower())
+        yield "who", str(Case.Resolution(case.resolution).label).lower()
     elif case.assignee is not None:
-        parts.append(case.assignee.first_name or case.assignee.get_username())
-    return ", ".join(parts)
+        yield "who", case.assignee.first_name or case.assignee.get_username()
 
 
 def _last_steps(cases: list[Case], view: SystemView) -> dict[int, Transition]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from integrator.desk import queue_wanted
+from integrator.desk import columns, queue_wanted
 from integrator.desk.queue_figures import CAP, Figure
 from integrator.desk.queue_wanted import SYSTEM_VIEWS, TABS, Wanted
 from integrator.desk.saved_views import View, is_built_in
@@ -44,16 +44,28 @@ class Shown:
         view = self.own or self.began
         return view.saved.pk if view is not None else 0
 
+    @property
+    def says_columns(self) -> bool:
+        """Whether a view or the address says the columns, and not what the person usually has."""
+        return bool(self.view_id) or self.wanted.hidden is not None
+
     def href(self, wanted: Wanted | None = None, **more: object) -> str:
         """This page with something changed, still as the same view."""
         return queue_wanted.href(wanted or self.wanted, view=self.view_id, **more)
 
 
-def shown(wanted: Wanted, views: list[View], view_id: int) -> Shown:
-    """``view_id`` comes from the address; one that is not this person's means nothing."""
-    own = next((one for one in views if one.wanted == wanted), None)
+def shown(wanted: Wanted, views: list[View], view_id: int, *, usual: columns.Shown) -> Shown:
+    """``view_id`` comes from the address; one that is not this person's means nothing.
+
+    ``usual``: the columns this person has where nothing says which.
+    """
+
+    def look(of: Wanted) -> tuple[Wanted, frozenset[str]]:
+        return of, usual.hidden if of.hidden is None else frozenset(of.hidden)
+
+    own = next((one for one in views if look(one.wanted) == look(wanted)), None)
     asked = next((one for one in views if one.saved.pk == view_id), None)
-    began = asked if asked is not None and asked.wanted != wanted else None
+    began = asked if asked is not None and look(asked.wanted) != look(wanted) else None
     return Shown(wanted, views, own if began is None else None, began)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from django.contrib import messages
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_POST
 
-from integrator.desk import queue, queue_wanted, saved_views, words
+from integrator.desk import columns, queue, queue_wanted, saved_views, screens, words
 from integrator.desk.auth import DeskRequest, needs
 from integrator.desk.queue_wanted import Wanted
 from integrator.desk.saved_views import UnableToSave
@@ -70,7 +72,10 @@ def _carry_out(view: SavedView, do: str, *, name: str, wanted: Wanted) -> str:
 
 def _wanted(request: DeskRequest, role: str) -> Wanted:
     query = queue_wanted.parsed(request.POST.get("query", "")[:2000])
-    return saved_views.wanted_of(query, role=role, user_id=request.user.pk, at=request.at)
+    wanted = saved_views.wanted_of(query, role=role, user_id=request.user.pk, at=request.at)
+    # A view keeps the columns that are shown, also those the person usually has.
+    hidden = screens.shown(request, columns.QUEUE, instead=wanted.hidden).hidden
+    return replace(wanted, hidden=tuple(columns.QUEUE.hideable(hidden)))
 
 
 def _again(request: DeskRequest, role: str, tried: queue.Tried) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""What a page of a queue shows, as its address says it: tab, filters and order.
+"""What a page of a queue shows, as its address says it: tab, filters, order and columns.
 
 The address and a saved view are read by one function, so that neither can hold what the other
 could not.
@@ -17,7 +17,7 @@ from django.urls import reverse
 
 from finance import cases as money
 from fulfilment import cases as goods
-from integrator.desk import catalogue, lists, words
+from integrator.desk import catalogue, columns, lists, words
 from integrator.engine import cases as engine
 from integrator.engine.case_kinds import CaseKind
 from integrator.roles import Role
@@ -95,7 +95,8 @@ _BY_KEY = {(view.role, view.key): view for view in SYSTEM_VIEWS}
 class Wanted:
     """A tab of a role's queue with its filters. ``order`` is empty for the tab's own.
 
-    ``bulk_id``: only cases about which that one decision about many was to be.
+    ``bulk_id``: only cases about which that one decision about many was to be. ``hidden``: columns
+    taken away, None for what the person usually has; they change nothing of what is listed.
     """
 
     role: str
@@ -107,6 +108,7 @@ class Wanted:
     connection_id: int = 0
     order: str = ""
     bulk_id: int = 0
+    hidden: tuple[str, ...] | None = field(default=None, compare=False)
 
     @property
     def system(self) -> SystemView | None:
@@ -156,6 +158,7 @@ def read(
         connection_id=connection_id if connection_id in connections else 0,
         order=order if order in orders and not is_own else "",
         bulk_id=lists.number(query.get("bulk", "")),
+        hidden=columns.read(query.get(columns.NAME, ""), columns.QUEUE),
     )
 
 
@@ -169,6 +172,7 @@ def write(wanted: Wanted) -> str:
         "connection": wanted.connection_id,
         "order": wanted.order,
         "bulk": wanted.bulk_id,
+        columns.NAME: "" if wanted.hidden is None else columns.write(wanted.hidden),
     }
     return urlencode({name: value for name, value in values.items() if value})
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest
 from django.urls import reverse
-from django.views.decorators.http import require_POST
 
 from integrator import policy
-from integrator.desk import directory, queue_figures, queue_members, saved_views, words
-from integrator.desk.auth import back_to
+from integrator.desk import (
+    directory,
+    queue_figures,
+    queue_members,
+    saved_views,
+    screens,
+    words,
+)
 from integrator.desk.queue_wanted import Wanted
 from integrator.engine import clock
 from integrator.models import ConnectionState
 from integrator.roles import Role
-
-THEMES = ("light", "dark")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +82,24 @@ def side_of(request: HttpRequest) -> dict[str, Any]:
         roles = policy.roles_of(request.user)
     known = directory.current(at=at)
     late = [one for one in known.connections.values() if not one.is_fine]
-    full_name = request.user.get_full_name() if request.user.is_authenticated else ""
-    name = full_name or request.user.get_username()
+    name = name_of(request)
     return {
         "retailer": known.retailer,
         "entries": _entries(request, roles, len(late)),
         "fresh": [_fresh(one) for one in known.connections.values()],
         "late": [_late_words(one) for one in late[:2]],
+        "is_compact": screens.choice_of(request).is_compact,
+        "here": screens.here(request),
         "face": name[:1].upper(),
         "name": name,
         "role_names": ", ".join(str(Role(role).label) for role in Role.values if role in roles),
     }
+
+
+def name_of(request: HttpRequest) -> str:
+    """What the person who asks is called here."""
+    full_name = request.user.get_full_name() if request.user.is_authenticated else ""
+    return full_name or request.user.get_username()
 
 
 def _queues(request: HttpRequest, roles: frozenset[str]) -> list[Entry]:
@@ -145,14 +155,3 @@ def _late_words(one: directory.Known) -> tuple[str, str]:
     if one.age is None:
         return "wait", f"{one.name} was not read yet"
     return "wait", f"{one.name} is behind by {words.span(one.age)}"
-
-
-@require_POST
-def theme(request: HttpRequest) -> HttpResponse:
-    """Keep a person's choice of light or dark. Anything else follows the system again."""
-    chosen = request.POST.get("theme", "")
-    if chosen in THEMES:
-        request.session["theme"] = chosen
-    else:
-        request.session.pop("theme", None)
-    return HttpResponseRedirect(back_to(request, "/"))

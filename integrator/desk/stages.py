@@ -21,7 +21,7 @@ from integrator.desk.auth import DeskRequest, needs
 from integrator.desk.catalogue import Tile
 from integrator.desk.copies import copy_of
 from integrator.desk.directory import Directory, Known
-from integrator.desk.figures import printed, tabs
+from integrator.desk.figures import tabs
 from integrator.roles import Role
 from returns.models import Return
 from returns.stages import ENDED, NEXT, OWNER
@@ -169,7 +169,7 @@ def stages(request: DeskRequest) -> HttpResponse:
     """The map, for everybody: which system to look in, and which team answers for it."""
     known = directory.current(at=request.at)
     found = stage_map(known, Location.objects.order_by("name", "pk"))
-    context = {"tabs": tabs("stages"), "stages": found, **printed(request)}
+    context = {"tabs": tabs("stages"), "stages": found}
     return render(request, "desk/stages.html", context)
 
 

@@ -27,7 +27,7 @@ from integrator.models.states import (
     MappingFileState,
     MappingPlanState,
 )
-from integrator.models.views import KeyChoice, SavedView
+from integrator.models.views import KeyChoice, SavedView, ScreenChoice
 
 __all__ = [
     "AccessReview",
@@ -76,6 +76,7 @@ __all__ = [
     "RoleChange",
     "RoleGrant",
     "SavedView",
+    "ScreenChoice",
     "Seal",
     "SealCheck",
     "SignInEvent",

@@ -1,4 +1,4 @@
-"""What a person arranged for themselves: their views of a queue, and their keys."""
+"""What a person arranged for themselves: their views of a queue, their keys, their screens."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.db.models.functions import Lower
 
 
 class SavedView(models.Model):
-    """A person's own tab of one role's queue: filters and order under a name.
+    """A person's own tab of one role's queue: filters, order and columns under a name.
 
     ``query`` is their one spelling as an address (``desk.queue_wanted.write``). ``place`` is one of
     the ``MOST`` places a person has per queue. ``is_first`` opens instead of "Needs us".
@@ -62,3 +62,32 @@ class KeyChoice(models.Model):
 
     def __str__(self) -> str:
         return f"{self.person}: {'on' if self.is_on else 'off'}"
+
+
+class ScreenChoice(models.Model):
+    """How a person likes their screens: light or dark, close rows or wide ones, which columns.
+
+    ``theme`` is empty for what the system has. ``hidden`` holds, by table (``desk.columns``), the
+    columns that were taken away: one that is new is shown to everybody.
+    """
+
+    class Theme(models.TextChoices):
+        LIGHT = "light", "Light"
+        DARK = "dark", "Dark"
+
+    person = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="screen_choice"
+    )
+    theme = models.CharField(max_length=5, choices=Theme.choices, blank=True)
+    is_compact = models.BooleanField(default=False)
+    hidden = models.JSONField(default=dict)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(theme__in=["", "light", "dark"]), name="screen_theme_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.person}: {self.theme or 'as the system'}"

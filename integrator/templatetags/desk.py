@@ -17,8 +17,9 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from integrator.desk import catalogue, keys, shell, words
+from integrator.desk import catalogue, directory, keys, screens, shell, words
 from integrator.desk.catalogue import Tile, tile_of
+from integrator.desk.columns import Shown
 from integrator.engine import clock, limits
 
 register = template.Library()
@@ -260,6 +261,66 @@ def counted(count: int, one: str, many: str = "") -> str:
 def sign_in_provider() -> str:
     """What people call the retailer's own sign-in; empty where there is none."""
     return str(settings.OIDC_NAME) if settings.OIDC_ISSUER else ""
+
+
+@register.simple_tag(takes_context=True)
+def look(context: dict[str, Any]) -> SafeString:
+    """How this person likes their screens, on the element that holds the page."""
+    choice = screens.choice_of(context.get("request"))
+    theme = format_html(' data-bs-theme="{}"', choice.theme) if choice.theme else ""
+    return SafeString(theme) + SafeString(' data-rows="compact"' if choice.is_compact else "")
+
+
+@register.simple_tag(takes_context=True)
+def heads(context: dict[str, Any]) -> SafeString:
+    """The head of the page's table: the columns that are shown."""
+    table: Shown = context["table"]
+    cells = format_html_join(
+        "",
+        '<th scope="col"{}>{}</th>',
+        ((_class("num") if one.wide == "num" else "", one.head) for one in table.columns),
+    )
+    return format_html("<thead><tr>{}</tr></thead>", cells)
+
+
+@register.simple_block_tag(takes_context=True)
+def cell(context: dict[str, Any], content: str, key: str) -> str:
+    """One cell of a row of the page's table; nothing where its column is not shown."""
+    table: Shown = context["table"]
+    if not table.shows(key):
+        return ""
+    column = next(one for one in table.columns if one.key == key)
+    if column is table.table.columns[0]:
+        return format_html('<th scope="row">{}</th>', content)
+    return format_html('<td data-l="{}"{}>{}</td>', column.head, _class(column.wide), content)
+
+
+def _class(name: str) -> SafeString:
+    return format_html(' class="{}"', name) if name else SafeString("")
+
+
+@register.inclusion_tag("desk/_columns.html", takes_context=True)
+def chooser(context: dict[str, Any], back: str = "", in_address: bool = False) -> dict[str, Any]:
+    """The columns to choose from. ``in_address``: for ``back`` alone, and not for the person."""
+    return {
+        "table": context["table"],
+        "back": back or screens.here(context["request"]),
+        "in_address": in_address,
+        "csrf_token": context.get("csrf_token"),
+    }
+
+
+@register.inclusion_tag("desk/_printed.html", takes_context=True)
+def printed(context: dict[str, Any], about: str, only: str = "") -> dict[str, Any]:
+    """What stands above a list on paper: whose, what, narrowed how, and printed when by whom."""
+    name = shell.name_of(context["request"])
+    return {
+        "retailer": directory.current(at=_at(context)).retailer,
+        "about": about,
+        "only": only,
+        "at": _at(context),
+        "by": name,
+    }
 
 
 @register.inclusion_tag("desk/_side.html", takes_context=True)

@@ -112,6 +112,7 @@ def views_of(stage: Stage) -> Iterator[str]:
     view = SavedView.objects.get(person=stage.fiona)
     yield f"/queue/finance/?{query}&view={view.pk}"
     yield f"/queue/finance/?{query}&who=me&view={view.pk}"
+    yield f"/queue/finance/?{query}&hide=platform.due&view={view.pk}"
     yield "/queue/finance/?tab=not-reconciled&order=customers"
 
 
@@ -211,6 +212,16 @@ def read_again(stage: Stage) -> Iterator[str]:
     yield f"/orders/{pk}/"
 
 
+def as_liked(stage: Stage) -> Iterator[str]:
+    """Close rows and fewer columns, as one person likes them: the lists, and an order."""
+    stage.posts(stage.omar, "density", density="compact")
+    stage.posts(stage.omar, "columns", "orders", show=["status"])
+    yield "/orders/"
+    stage.posts(stage.omar, "columns", "orders", do="all")
+    yield from ("/queue/?tab=not-on-sale", "/monitors/", "/figures/")
+    yield f"/orders/{stage.order({'id': '70001'}).pk}/"
+
+
 SCREENS: dict[str, Callable[[Stage], Iterable[str]]] = {
     "carla": lambda stage: [*OWN, *cases_of("CX")],
     "omar": lambda stage: [
@@ -219,6 +230,7 @@ SCREENS: dict[str, Callable[[Stage], Iterable[str]]] = {
         *cases_of("OPERATIONS"),
         *many_at_once(stage),
         *meanings(stage),
+        *as_liked(stage),
     ],
     "fiona": lambda stage: [*OWN, *views_of(stage), *cases_of("FINANCE")],
     "conrad": lambda stage: [*OWN, "/people/", f"/cases/{stage.case('REFUND_BY_HAND').pk}/"],

@@ -81,3 +81,17 @@ def test_words_are_brought_as_a_file_looked_at_and_saved(house: House) -> None:
         presses(desk, "Save 1")
         assert "1 word saved" in desk.page.content()
     assert Mapping.objects.get(theirs="HH-1").ours == "hamburg"
+
+
+def test_rows_are_put_close_and_columns_taken_away(house: House) -> None:
+    house.stage.sold()
+    with house.desk("omar", java_script_enabled=False) as desk:
+        desk.opens("/orders/")
+        assert desk.page.get_by_role("columnheader", name="Country").count() == 1
+        presses(desk, "Put the rows close together")
+        desk.page.get_by_text("Columns", exact=True).click()
+        desk.page.get_by_label("Country").uncheck()
+        presses(desk, "Show these")
+        assert desk.page.get_by_role("columnheader", name="Country").count() == 0
+        assert desk.page.locator("html[data-rows=compact]").count() == 1
+        assert desk.page.locator("[data-copy]:visible").count() == 0

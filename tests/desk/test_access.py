@@ -100,6 +100,8 @@ EXPECTED = {
     "connection_try": "connection.try",
     "steps": "connection.see",
     "theme": OWN,
+    "density": "queue.see",  # one's own
+    "columns": "queue.see",  # one's own
     "healthz": PUBLIC,
     "readyz": PUBLIC,
     "metrics": PUBLIC,
@@ -113,8 +115,10 @@ POSTS = {name for name in EXPECTED if name.startswith("case_")} | {
     "bulk_prepare",
     "bulk_start",
     "bulk_take_back",
+    "columns",
     "connection_switch",
     "connection_try",
+    "density",
     "mapping_agree",
     "mapping_answer",
     "mapping_bring",
@@ -200,6 +204,7 @@ def arguments(at: datetime, people: dict[str, User]) -> dict[str, list[object]]:
         "bulk_start": [many.pk],
         "bulk_take_back": [many.pk],
         "queue": [],
+        "columns": ["orders"],
         "case": [case.pk],
         "case_act": [case.pk, "not_an_error"],
         "case_agree": [case.pk, 1],

@@ -93,7 +93,7 @@ def test_a_changed_view_says_so_and_can_be_saved_kept_apart_or_undone(
     does(client, view, "change", query=f"{FREE}&order=oldest&view={view.pk}")
 
     assert current(page(client, changed)) == "Free ones"
-    assert SavedView.objects.get().query == f"{FREE}&order=oldest"
+    assert SavedView.objects.get().query == f"{FREE}&order=oldest&hide=none"
 
 
 def test_a_view_is_renamed_and_deleted(as_: Signed) -> None:
@@ -245,7 +245,7 @@ def test_the_most_is_twelve_and_this_is_said(as_: Signed) -> None:
 def test_a_filter_is_checked_as_an_address_is(as_: Signed) -> None:
     saves(as_("fiona"), "Odd", "tab=needs&kind=NONSENSE&who=me&connection=99&order=up&x=1&view=7")
 
-    assert SavedView.objects.get().query == "tab=needs&who=me"
+    assert SavedView.objects.get().query == "tab=needs&who=me&hide=none"
 
 
 def test_a_filter_that_is_gone_since_is_left_out_and_this_is_said(as_: Signed) -> None:
@@ -263,7 +263,7 @@ def test_a_filter_that_is_gone_since_is_left_out_and_this_is_said(as_: Signed) -
     "values",
     [
         {"name": "FREE ONES"},
-        {"query": FREE},
+        {"query": f"{FREE}&hide=none"},
         {"place": 1},
         {"place": 0},
         {"place": 13},

@@ -63,7 +63,7 @@ def test_a_word_that_stops_two_returns_is_answered_once(stage: Stage) -> None:
     shown = page(stage, "omar", f"word={key(stage, 'WH-9')}&ours=hamburg")
     assert "1 word nobody has explained yet, 2 records wait" in shown
     assert "Location WH-9 2 records" in shown
-    assert "What waits 2 0 all go on" in shown
+    assert "What waits 2 records none all go on" in shown
     assert "met 2 times in the last 30 days" in shown
 
     assert saves(stage, "omar", "WH-9", "hamburg") == 302

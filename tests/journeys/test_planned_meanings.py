@@ -48,7 +48,7 @@ def test_what_waits_keeps_waiting_until_the_meaning_starts(stage: Stage) -> None
     comes_from(stage, "WH-9")
     start = in_hours(stage, 2)
     shown = page(stage, "omar", f"word={key(stage, 'WH-9')}&ours=hamburg&from={start}")
-    assert "What waits 2 0 all wait until it starts, then they go on" in shown
+    assert "What waits 2 records none all wait until it starts, then they go on" in shown
     assert "What is carried out until then stops and waits stops and waits" in shown
 
     assert plans(stage, "omar", "WH-9", "hamburg", 2) == 302
