@@ -98,7 +98,7 @@ def _context(request: DeskRequest, rma: Return) -> dict[str, Any]:
         **_head(request, rma, read, known),
         "pill": _pill(rma, read.refunds, read.cases, steps),
         "stage": stage,
-        "next": _next(rma, stage, read.transitions, read.cases, known),
+        "turn": _next(rma, stage, read.transitions, read.cases, known),
         "branches": return_units.tree(
             read.units,
             times=rails.reached(read.transitions),
