@@ -83,6 +83,14 @@ def _judged(movements: QuerySet[StockMovement]) -> Any:
     return movements.annotate(verdict=Subquery(verdict))
 
 
+def units_judged(units: QuerySet[ReturnItem]) -> QuerySet[Any]:
+    """Each with its last verdict as ``disposition``, and what its page shows of other records."""
+    last = Inspection.objects.filter(return_item=OuterRef("pk")).order_by("-version")
+    return units.select_related("return_record", "sku", "order_item").annotate(
+        disposition=Subquery(last.values("disposition")[:1])
+    )
+
+
 def units_inbound(stages: Sequence[str]) -> QuerySet[ReturnItem]:
     """Units that come back and are in one of these stages of custody.
 

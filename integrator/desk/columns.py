@@ -118,6 +118,18 @@ ORDERS = Table(
         Column("refunded", "Refunded", "num", stays=True),
     ),
 )
+RETURNS = Table(
+    "returns",
+    (
+        Column("return", "Return", stays=True),
+        Column("order", "Order"),
+        Column("stage", "Stage"),
+        Column("since", "Since", "nw"),
+        Column("units", "Units", "num", stays=True),
+        Column("money", "Money"),
+        Column("cases", "Open cases"),
+    ),
+)
 CASES = Table(
     "cases",
     (
@@ -177,5 +189,5 @@ FIGURE = Table(
     ),
 )
 TABLES: Mapping[str, Table] = {
-    one.key: one for one in (QUEUE, ORDERS, CASES, STEPS, OWED, AUDIT, INBOUND, FIGURE)
+    one.key: one for one in (QUEUE, ORDERS, RETURNS, CASES, STEPS, OWED, AUDIT, INBOUND, FIGURE)
 }

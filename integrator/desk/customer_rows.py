@@ -19,8 +19,11 @@ from finance.states import REFUND_OPEN, RefundStatus, Subject
 from fulfilment.models import Order
 from fulfilment.shapes import OrderKind
 from fulfilment.states import OrderStatus
+from integrator.desk import return_says
+from integrator.desk.exchange_rows import EXCHANGE_SYMBOLS
 from integrator.desk.lists import number
-from integrator.desk.order import EXCHANGE_SYMBOLS, REFUND_SYMBOLS, STATUS_SYMBOLS, stands
+from integrator.desk.order import STATUS_SYMBOLS, stands
+from integrator.desk.refund_rows import REFUND_SYMBOLS
 from returns.models import Exchange, Return
 from returns.services.exchanges import waits_for
 from returns.states import Custody, DifferenceStatus, ExchangeStatus, ReturnStatus
@@ -37,7 +40,6 @@ KINDS: Mapping[str, str] = {
 _SOURCE_OF = {kind: kind for kind in KINDS} | {"refunds": "payments", "goodwill": "payments"}
 _RANK = {source: place for place, source in enumerate(dict.fromkeys(_SOURCE_OF.values()))}
 _ARRIVED = (Custody.RECEIVED, Custody.INSPECTED)
-_RETURN_SYMBOLS = {ReturnStatus.COMPLETED: "ok", ReturnStatus.CLOSED: "idle"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class Row:
     amount: tuple[int, str] | None = None
     amount_sub: str = ""
     says: str = ""
+    rma: Return | None = None  # the return it is for
 
     @property
     def place(self) -> tuple[float, int, int]:
@@ -162,9 +165,9 @@ def _returns_made(rows: QuerySet[Return]) -> Iterator[Row]:
             at=one.requested_at,
             what="Return",
             number=one.external_id,
-            href=f"{_order(one.order)}#return-{one.pk}",
+            href=reverse("return", args=[one.pk]),
             sub=f"of order {one.order.number}",
-            symbol=_RETURN_SYMBOLS.get(ReturnStatus(one.status), "wait"),
+            symbol=return_says.SYMBOLS.get(ReturnStatus(one.status), "wait"),
             state=one.get_status_display(),
             amount=(given.claimed, given.currency) if given.currency else None,
             amount_sub="claimed",
@@ -191,7 +194,8 @@ def _exchanges_made(rows: QuerySet[Exchange]) -> Iterator[Row]:
             what="Replacement",
             number=one.key,
             href=_order(one.exchange_order or one.order),
-            sub=f"for return {one.return_record.external_id}",
+            sub="",
+            rma=one.return_record,
             symbol=EXCHANGE_SYMBOLS[ExchangeStatus(one.status)],
             state=one.get_status_display(),
             amount=(one.difference_minor, one.currency) if differs else None,
@@ -214,7 +218,6 @@ def _payments_made(rows: QuerySet[Refund]) -> Iterator[Row]:
         status = RefundStatus(one.status)
         paid = one.executed_minor
         is_gift = one.subject == Subject.GOODWILL
-        about = f"return {one.return_record}, " if one.return_record is not None else ""
         subject = "" if is_gift else f"{one.subject_label.lower()}, "
         yield Row(
             kind="goodwill" if is_gift else "refunds",
@@ -223,7 +226,8 @@ def _payments_made(rows: QuerySet[Refund]) -> Iterator[Row]:
             what="Goodwill" if is_gift else "Refund",
             number=f"{one.number} of {one.order.number}",
             href=f"{_order(one.order)}#rf-h",
-            sub=f"{about}{subject}{one.get_executor_display()}",
+            sub=f"{subject}{one.get_executor_display()}",
+            rma=one.return_record,
             symbol=REFUND_SYMBOLS[status],
             state=str(status.label),
             amount=(one.calculated_minor if paid is None else paid, one.currency),

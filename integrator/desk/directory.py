@@ -35,6 +35,7 @@ class Known:
     is_behind: bool
     pages: Mapping[str, str] = field(default_factory=dict)  # by kind of record, with {id}
     policy_version: int | None = None  # the configuration in force
+    stage_hours: Mapping[str, float] = field(default_factory=dict)  # until a return stands still
 
     @property
     def start(self) -> str:
@@ -124,4 +125,5 @@ def _known(connection: Connection, lags: list[Lag], policy: PolicyVersion | None
         is_behind=any(lag.is_behind for lag in lags),
         pages=pages.of(connection.settings, kinds, demo=settings.DEMO),
         policy_version=policy.version if policy is not None else None,
+        stage_hours=choice(policy, "stage_hours") if policy is not None else {},
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -85,6 +85,10 @@ class Evidence:
     order: Order | None = None
     rma: Return | None = None
 
+    @property
+    def differs(self) -> bool:
+        return any(cell.differs for line in self.lines for cell in line.cells)
+
 
 @dataclass(frozen=True, slots=True)
 class Try:
@@ -98,18 +102,8 @@ def of(case: Case, kind: CaseKind, known: directory.Directory, *, at: datetime) 
     """The values of the case's order, return and refund as each side last gave them."""
     unit, rma, refund = _records(case)
     order = _order_of(case, unit, rma, refund)
-    columns: list[Column] = []
-    lines: list[Line] = []
-    if order is not None:
-        tile = known.tile(order.connection_id)
-        fresh = f"read {words.ago_text(order.read_at, at=at)}"
-        columns.append(Column("shop", tile, known.name(order.connection_id), fresh))
-    if rma is not None:
-        tile = known.tile(rma.connection_id)
-        fresh = f"read {words.ago_text(rma.read_at, at=at)}"
-        columns.append(Column("returns", tile, known.name(rma.connection_id), fresh))
+    columns, lines = _columns(order, rma, known, at=at), list[Line]()
     if columns:
-        columns.append(Column("ours", catalogue.OURS, "Ours", "now"))
         lines = [*_order_lines(order), *_return_lines(rma, unit), *_refund_lines(refund, rma)]
     if (differing := _differing(case)) is not None:
         theirs = {rma.connection_id: "returns"} if rma is not None else {}
@@ -123,6 +117,41 @@ def of(case: Case, kind: CaseKind, known: directory.Directory, *, at: datetime) 
         lines.insert(0, differing(theirs.get(case.connection_id or 0, columns[0].key)))
     aligned = [replace(line, cells=_aligned(line, columns)) for line in lines]
     return Evidence(columns, aligned, _facts(case, kind), order, rma)
+
+
+def of_return(
+    rma: Return,
+    units: Iterable[ReturnItem],
+    refunds: Iterable[Refund],
+    known: directory.Directory,
+    *,
+    at: datetime,
+) -> Evidence:
+    """The same of a whole return, from rows that are already read."""
+    columns = _columns(rma.order, rma, known, at=at)
+    lines = [*_order_lines(rma.order), *_return_lines(rma, None)]
+    for unit in units:
+        lines += _unit_lines(unit)
+    for refund in refunds:
+        lines += [
+            replace(one, sub=one.sub or f"number {refund.number}")
+            for one in _refund_lines(refund, rma)
+        ]
+    aligned = [replace(line, cells=_aligned(line, columns)) for line in lines]
+    return Evidence(columns, aligned, [], rma.order, rma)
+
+
+def _columns(
+    order: Order | None, rma: Return | None, known: directory.Directory, *, at: datetime
+) -> list[Column]:
+    """The systems that say something, ours last; none where there is no record of theirs."""
+    columns = []
+    for key, record in (("shop", order), ("returns", rma)):
+        if record is not None:
+            tile, name = known.tile(record.connection_id), known.name(record.connection_id)
+            fresh = f"read {words.ago_text(record.read_at, at=at)}"
+            columns.append(Column(key, tile, name, fresh))
+    return [*columns, Column("ours", catalogue.OURS, "Ours", "now")] if columns else []
 
 
 def _aligned(line: Line, columns: list[Column]) -> list[Cell]:
@@ -209,32 +238,34 @@ def _return_lines(rma: Return | None, unit: ReturnItem | None) -> list[Line]:
             ],
         ),
     ]
-    if unit is not None:
-        claimed = (unit.claimed_minor, unit.currency)
-        paid = None
-        if unit.order_item is not None:
-            paid = (unit.order_item.paid_minor, unit.currency)
-        lines += [
-            Line("Unit", unit.sku_code, [Cell("ours", unit.get_custody_display())]),
-            Line(
-                "Its value",
-                "the shop's price counts",
-                [
-                    Cell("shop", amount=paid, owns=True),
-                    Cell("returns", amount=claimed, differs=paid is not None and paid != claimed),
-                ],
-            ),
-            Line(
-                "What the customer gets",
-                "",
-                [
-                    Cell("returns", unit.resolution_word, owns=True),
-                    Cell("ours", unit.get_resolution_display()),
-                ],
-            ),
-            Line("Its money", "", [Cell("ours", unit.get_money_display())]),
-        ]
-    return lines
+    return [*lines, *(_unit_lines(unit) if unit is not None else ())]
+
+
+def _unit_lines(unit: ReturnItem) -> list[Line]:
+    claimed = (unit.claimed_minor, unit.currency)
+    paid = None
+    if unit.order_item is not None:
+        paid = (unit.order_item.paid_minor, unit.currency)
+    return [
+        Line("Unit", unit.sku_code, [Cell("ours", unit.get_custody_display())]),
+        Line(
+            "Its value",
+            "the shop's price counts",
+            [
+                Cell("shop", amount=paid, owns=True),
+                Cell("returns", amount=claimed, differs=paid is not None and paid != claimed),
+            ],
+        ),
+        Line(
+            "What the customer gets",
+            "",
+            [
+                Cell("returns", unit.resolution_word, owns=True),
+                Cell("ours", unit.get_resolution_display()),
+            ],
+        ),
+        Line("Its money", "", [Cell("ours", unit.get_money_display())]),
+    ]
 
 
 def _refund_lines(refund: Refund | None, rma: Return | None) -> list[Line]:

@@ -124,14 +124,14 @@ def _cancelled(one: OrderItem) -> Line:
 
 def _return(one: Return) -> Line:
     about = f"order {one.order_number}" if one.order_number else "order not known"
-    return Line(f"Return {one.external_id}", about, _of_order(one.order_id))
+    return Line(f"Return {one.external_id}", about, reverse("return", args=[one.pk]))
 
 
 def _verdict(one: Inspection) -> Line:
     record = one.return_item.return_record
     verdict = str(one.get_disposition_display()).lower()
     title = f"{one.return_item.sku_code}: {verdict}"
-    return Line(title, f"return {record.external_id}", _of_order(record.order_id))
+    return Line(title, f"return {record.external_id}", reverse("return", args=[record.pk]))
 
 
 def _refund(one: Refund) -> Line:

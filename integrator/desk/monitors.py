@@ -57,6 +57,7 @@ class Row:
     who: str
     order_id: int | None
     case_id: int | None = None
+    return_id: int | None = None
 
 
 @require_safe
@@ -175,6 +176,7 @@ def _return(one: Return, owners: dict[int, Case], request: DeskRequest) -> Row:
         who=who,
         order_id=one.order_id,
         case_id=case.pk if case is not None else None,
+        return_id=one.pk,
     )
 
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Subquery
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from finance.models import Refund
-from finance.states import REFUND_OPEN, RefundStatus, Subject
+from finance.states import REFUND_OPEN, RefundStatus
 from fulfilment.models import Order, OrderItem, Shipment, Sku, StockMovement
-from fulfilment.shapes import OrderKind, ShareBasis
-from fulfilment.shares import RULE
+from fulfilment.shapes import OrderKind
 from fulfilment.states import OrderStatus
 from integrator.desk import (
     buyer,
@@ -32,9 +30,12 @@ from integrator.desk import (
     words,
 )
 from integrator.desk.auth import DeskRequest, may, needs
+from integrator.desk.exchange_rows import exchanges_of
 from integrator.desk.lists import number
+from integrator.desk.refund_rows import figures_of
+from integrator.desk.set_shares import share_says
 from integrator.desk.steps import step_of
-from integrator.desk.trust import Id, Trust, ids_of, trust_of
+from integrator.desk.trust import Id, Trust, ids_in, linked, trust_of
 from integrator.flows.read_again import Asked, Key, among
 from integrator.models import (
     Case,
@@ -42,42 +43,21 @@ from integrator.models import (
     CaseState,
     Job,
     JobState,
-    Link,
     Message,
     Transition,
 )
 from integrator.roles import Role
-from returns.models import Exchange, Inspection, Return, ReturnItem
-from returns.services.exchanges import waits_for
-from returns.states import Custody, ExchangeStatus
+from returns.models import Exchange, Return, ReturnItem
+from returns.queries import units_judged
+from returns.states import Custody
 
-LINKS = 20
 ROWS = 400  # of one order; more than this is an accident, and the newest are shown
-REFUND_SYMBOLS = {
-    RefundStatus.AUTHORISED: "wait",
-    RefundStatus.SENT: "wait",
-    RefundStatus.IN_DOUBT: "doubt",
-    RefundStatus.RECORDED: "ok",
-    RefundStatus.SETTLED: "ok",
-    RefundStatus.REFUSED: "bad",
-}
 STATUS_SYMBOLS = {
     OrderStatus.CAPTURED: "idle",
     OrderStatus.SHIPPED: "wait",
     OrderStatus.COMPLETED: "ok",
     OrderStatus.CANCELLED: "idle",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """The three figures of a refund, kept apart, with its state."""
-
-    refund: Refund
-    subject: str
-    symbol: str
-    state: str
-    executor: str
 
 
 @require_safe
@@ -105,18 +85,22 @@ def orders(request: DeskRequest) -> HttpResponse:
 @needs("order.see")
 def order(request: DeskRequest, order_id: int) -> HttpResponse:
     """One order: where its units and its money are, what is owed, and what happened."""
-    found = (
-        Order.objects.select_related("connection", "customer", "shipping_address")
-        .filter(pk=order_id)
-        .first()
-    )
-    if found is None:
+    return page_of(request, whole_order(order_id))
+
+
+def whole_order(order_id: int) -> Order:
+    """An order with what of other records its page shows beside it: all in one statement."""
+    rows: QuerySet[Order] = Order.objects.select_related(
+        "connection__retailer", "customer", "made_for__order", "made_for__return_record"
+    ).annotate(links=linked(order_id=OuterRef("pk")))
+    order = rows.filter(pk=order_id).first()
+    if order is None:
         raise Http404
-    return page_of(request, found)
+    return order
 
 
 def page_of(request: DeskRequest, order: Order, **more: Any) -> HttpResponse:
-    """The order's page; ``more`` is what a form that came back adds to it."""
+    """The page of one ``whole_order``; ``more`` is what a form that came back adds to it."""
     return render(request, "fulfilment/order.html", {**_context(request, order), **more})
 
 
@@ -136,8 +120,6 @@ def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
         .order_by("-id")[:ROWS]
     )
     messages = list(Message.objects.filter(order_id=order.pk).order_by("-id")[:ROWS])
-    theme = request.GET.get("show", "all")
-    theme = theme if theme in timeline.THEMES else "all"
     events = timeline.build(
         messages=messages,
         transitions=transitions,
@@ -162,21 +144,15 @@ def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
         "split": {item.parent_id for item in items},
         "returns": _returns(units, times, movements, known, asked if may_read else None, at),
         "reading": read_again.of_order(order, asked, known, at=at) if may_read else None,
-        "exchanges": _exchanges(order) if any(unit.goes_out for unit in units) else [],
+        "exchanges": exchanges_of(Q(order=order)) if any(unit.goes_out for unit in units) else [],
         "made_for": _made_for(order),
-        "refunds": [_figures(refund) for refund in refunds],
+        "refunds": [figures_of(refund) for refund in refunds],
         "movements": movements,
         "open_steps": [one for one in steps if one.job.state not in _ENDED],
         "kept_steps": [one for one in steps if one.job.state in _ENDED],
         "cases": open_cases,
         "more_cases": open_cases[1:],
-        "days": timeline.by_day(timeline.narrowed(events, theme), at=at),
-        "counts": {key: len(timeline.narrowed(events, key)) for key in timeline.THEMES},
-        "themes": timeline.THEMES,
-        "theme": theme,
-        "repeats": sum(len(one.repeats) for one in events),
-        "missed": sum(one.missed for one in events),
-        "lanes": _lanes(known),
+        **timeline.panel_of(events, request.GET.get("show", ""), known, at=at),
         "trust": _trust(order, units, known, history=len(events)),
         "there": known.page(order.connection_id, "order", order.external_id),
         "shipments": list(Shipment.objects.filter(order=order).order_by("id")),
@@ -196,7 +172,7 @@ def _trust(
     for unit in units:
         rma = unit.return_record
         ids.append(Id(rma.connection_id, "rma", rma.external_id, rma.read_at))
-    ids += ids_of(Link.objects.filter(order_id=order.pk).order_by("id")[:LINKS])
+    ids += ids_in(order.links)  # type: ignore[attr-defined]  # comes with ``whole_order``
     return trust_of(ids, known, history=history, history_href="#timeline")
 
 
@@ -216,27 +192,14 @@ def _newest(rows: Any) -> list[Any]:
 
 def _made_for(order: Order) -> Exchange | None:
     """The exchange this order was made for, when it is none of the shop's own sales."""
-    if order.kind != OrderKind.EXCHANGE:
-        return None
-    found = Exchange.objects.select_related("order", "return_record")
-    return found.filter(exchange_order=order).first()
+    return getattr(order, "made_for", None) if order.kind == OrderKind.EXCHANGE else None
 
 
 def _returned(order: Order) -> Any:
-    """The returned units of an order, each with its last verdict, in one query.
-
-    ``goes_out``: goods are sent for something of the same return.
-    """
-    last = Inspection.objects.filter(return_item=OuterRef("pk")).order_by("-version")
-    return (
-        ReturnItem.objects.filter(return_record__order=order)
-        .select_related("return_record", "sku", "order_item")
-        .annotate(
-            disposition=Subquery(last.values("disposition")[:1]),
-            goes_out=Exists(Exchange.objects.filter(return_record=OuterRef("return_record"))),
-        )
-        .order_by("return_record_id", "id")
-    )
+    """The returned units of an order; ``goes_out``: goods are sent for something of the return."""
+    sent = Exchange.objects.filter(return_record=OuterRef("return_record"))
+    units = units_judged(ReturnItem.objects.filter(return_record__order=order))
+    return units.annotate(goes_out=Exists(sent)).order_by("return_record_id", "id")
 
 
 def _returns(
@@ -271,36 +234,6 @@ def _returns(
     return list(found.values())
 
 
-EXCHANGE_SYMBOLS = {
-    ExchangeStatus.REQUESTED: "wait",
-    ExchangeStatus.RESERVED: "wait",
-    ExchangeStatus.ORDERED: "wait",
-    ExchangeStatus.RELEASED: "wait",
-    ExchangeStatus.SHIPPED: "ok",
-    ExchangeStatus.REFUSED: "bad",
-    ExchangeStatus.CANCELLED: "idle",
-}
-
-
-def _exchanges(order: Order) -> list[dict[str, Any]]:
-    """What goes out instead of money: how far, under which number, and what it waits for."""
-    rows = (
-        Exchange.objects.filter(order=order)
-        .select_related("return_record", "exchange_order")
-        .prefetch_related("items")
-        .order_by("return_record_id", "number")
-    )
-    return [
-        {
-            "row": row,
-            "pieces": ", ".join(one.sku_code for one in row.items.all()),
-            "symbol": EXCHANGE_SYMBOLS[ExchangeStatus(row.status)],
-            "waits_for": waits_for(row),
-        }
-        for row in rows
-    ]
-
-
 def _items(
     order: Order, items: list[OrderItem], units: list[ReturnItem]
 ) -> list[tuple[OrderItem, str, str, str]]:
@@ -316,7 +249,10 @@ def _items(
     listed = []
     for item in ordered:
         bundle = bundles.get(item.parent_id or 0)
-        share = "" if bundle is None else _share(order, item, bundle, parts[bundle.pk])
+        share = ""
+        if bundle is not None:
+            prices = [one.catalogue_minor for one in parts[bundle.pk]]
+            share = share_says(item, bundle, prices, order.currency)
         unit = back.get(item.pk)
         if unit is not None:
             said = f"return {unit.return_record.external_id}: {unit.get_custody_display().lower()}"
@@ -327,25 +263,6 @@ def _items(
             symbol = "doubt" if item.platform_status == "UNKNOWN" else symbol
             listed.append((item, symbol, said, share))
     return listed
-
-
-def _share(order: Order, item: OrderItem, bundle: OrderItem, parts: list[OrderItem]) -> str:
-    """``64.90 × 24.90 / 74.70, by their prices on their own``: how the share came about."""
-    paid = words.number_of(bundle.paid_minor, order.currency)
-    basis = ShareBasis(item.share_basis)
-    if basis == ShareBasis.EQUAL or item.catalogue_minor is None:
-        return f"{paid} / {len(parts)}, {RULE[basis]}"
-    price = words.number_of(item.catalogue_minor, order.currency)
-    whole = sum(one.catalogue_minor or 0 for one in parts)
-    return f"{paid} × {price} / {words.number_of(whole, order.currency)}, {RULE[basis]}"
-
-
-def _figures(refund: Refund) -> Figures:
-    status = RefundStatus(refund.status)
-    kind = refund.subject.partition(":")[0]
-    subject = str(Subject(kind).label) if kind in Subject.values else refund.subject
-    executor = refund.get_executor_display()
-    return Figures(refund, subject, REFUND_SYMBOLS[status], str(status.label), executor)
 
 
 def _open_cases(events: list[CaseEvent]) -> list[tuple[Case, str, str]]:
@@ -360,12 +277,6 @@ def _open_cases(events: list[CaseEvent]) -> list[tuple[Case, str, str]]:
         )
         for case in sorted(cases, key=lambda case: (case.due_at, case.pk))
     ]
-
-
-def _lanes(known: directory.Directory) -> list[Any]:
-    """The heads of the time line's columns: one per platform that is connected."""
-    seen = {one.tile.lane: one.tile for one in known.connections.values()}
-    return [seen[lane] for lane in sorted(seen)]
 
 
 def _head(order: Order, units: list[ReturnItem], refunds: list[Refund]) -> dict[str, Any]:

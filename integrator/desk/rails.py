@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from fulfilment.models import StockMovement
 from fulfilment.states import Bucket
 from integrator.desk import words
-from integrator.models import Transition
+from integrator.desk.catalogue import Tile, tile_of
+from integrator.models import BatchItem, BatchItemState, Transition
 from returns.models import ReturnItem
 from returns.shapes import Method, Resolution
 from returns.states import Custody, Disposition, Money
@@ -31,12 +32,21 @@ MONEY_STEPS: tuple[tuple[Money, str], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
+class Tick:
+    """One platform that has a step. ``when`` is empty where it should have it and does not."""
+
+    tile: Tile
+    when: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """One step of a rail. ``css`` is done, here, next or block; dashed means not known."""
 
     label: str
     sub: str
     css: str
+    ticks: tuple[Tick, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +71,89 @@ def reached(transitions: Iterable[Transition]) -> Reached:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Who must have the steps of a return, and when the shop was told of each.
+
+    ``shop`` is None where the shop of the order is told of none.
+    """
+
+    portal: Tile
+    shop: Tile | None
+    payer: Tile | None
+    steps: Mapping[tuple[int, str, str], datetime | None]
+
+    def ticks(
+        self, item: ReturnItem, status: str, when: datetime | None, at: datetime
+    ) -> tuple[Tick, ...]:
+        """The returns platform said it; the shop was told, or is still to be."""
+        said = (Tick(self.portal, _when(when, at)),)
+        key = (item.pk, "custody", status)
+        if self.shop is None or key not in self.steps:
+            return said
+        return (*said, Tick(self.shop, _when(self.steps[key], at)))
+
+    def paid(self, item: ReturnItem, when: datetime | None, at: datetime) -> tuple[Tick, ...]:
+        """The payer recorded it; the returns platform shows the return as done, or not yet."""
+        done = Tick(self.portal, _when(item.return_record.completed_at, at))
+        if self.payer is None or self.payer == self.portal:
+            return (done,)
+        return (Tick(self.payer, _when(when, at)), done)
+
+
+def told_by(
+    transitions: Iterable[Transition],
+    items: Iterable[BatchItem],
+    *,
+    portal: Tile,
+    shop: Tile | None,
+    payer: Tile | None,
+) -> Told:
+    """What is told is the state at that time: a later batch tells what came before it as well."""
+    told = sorted(
+        (one.ended_at, max(one.changes, default=0))
+        for one in items
+        if one.ended_at is not None and one.state in _SHOWN_THERE
+    )
+    steps = {
+        (one.record_id, one.field, one.new): next(
+            (moment for moment, newest in told if newest >= one.pk), None
+        )
+        for one in transitions
+        if one.record_kind == ReturnItem.RECORD_KIND
+    }
+    return Told(portal, shop, payer, steps)
+
+
+_SHOWN_THERE = (BatchItemState.POSTED, BatchItemState.UNCHANGED)
+
+
 def unit_of(
-    item: ReturnItem, *, times: Reached, movements: Iterable[StockMovement], at: datetime
+    item: ReturnItem,
+    *,
+    times: Reached,
+    movements: Iterable[StockMovement],
+    at: datetime,
+    told: Told | None = None,
 ) -> Unit:
+    """``told`` adds to each step that is reached which platforms have it."""
     disposition = getattr(item, "disposition", None)
     verdict = str(Disposition(disposition).label) if disposition else ""
     return Unit(
         item=item,
-        custody=_custody(item, times, verdict, list(movements), at),
-        money=_no_money(item) or _money(item, times, at),
+        custody=_custody(item, times, verdict, list(movements), at, told),
+        money=_no_money(item) or _money(item, times, at, told),
         verdict=verdict,
     )
 
 
 def _custody(
-    item: ReturnItem, times: Reached, verdict: str, movements: list[StockMovement], at: datetime
+    item: ReturnItem,
+    times: Reached,
+    verdict: str,
+    movements: list[StockMovement],
+    at: datetime,
+    told: Told | None,
 ) -> list[Stop]:
     """A unit the customer keeps has no way back; a closed one stopped where it was."""
     steps = CUSTODY_STEPS
@@ -99,12 +177,19 @@ def _custody(
             css, sub = "done", when
         if status == Custody.INSPECTED and css == "done" and verdict:
             sub = ", ".join(part for part in (when, verdict.lower()) if part)
-        stops.append(Stop(label, sub, css))
+        ticks: tuple[Tick, ...] = ()
+        if told is not None and css == "done":
+            ticks = told.ticks(item, status.value, moment, at)
+            sub = verdict.lower() if status == Custody.INSPECTED else ""
+        stops.append(Stop(label, sub, css, ticks))
     if item.method == Method.KEPT:
         return [*stops, Stop("Kept by the customer", "nothing comes back", "done")]
     if closed:
-        return [*stops, _end(item, times, movements, checked=place == len(steps) - 1, at=at)]
-    return _mark_here([*stops, _shelf(item, movements, at)], blocked=bool(item.blocked_by))
+        return [
+            *stops,
+            _end(item, times, movements, checked=place == len(steps) - 1, at=at, told=told),
+        ]
+    return _mark_here([*stops, _shelf(item, movements, at, told)], blocked=bool(item.blocked_by))
 
 
 def _end(
@@ -114,16 +199,19 @@ def _end(
     *,
     checked: bool,
     at: datetime,
+    told: Told | None,
 ) -> Stop:
     """Where a unit of which nothing more will come has ended. One that never came was cut short."""
-    shelf = _shelf(item, movements, at)
+    shelf = _shelf(item, movements, at, told)
     if shelf.css == "done":
         return shelf
     when = _when(times.get((item.pk, "custody", Custody.CLOSED.value)), at)
     return Stop("Closed", when, "done" if checked else "block")
 
 
-def _shelf(item: ReturnItem, movements: list[StockMovement], at: datetime) -> Stop:
+def _shelf(
+    item: ReturnItem, movements: list[StockMovement], at: datetime, told: Told | None
+) -> Stop:
     """Where the unit ended: on sale, put aside, or not yet anywhere."""
     mine = [one for one in movements if one.return_item_id == item.pk]
     last = mine[-1] if mine else None
@@ -134,8 +222,13 @@ def _shelf(item: ReturnItem, movements: list[StockMovement], at: datetime) -> St
     ):
         return Stop("On sale", "not yet", "next")
     label = {"SELLABLE": "On sale", "QUARANTINE": "Put aside", "WRITTEN_OFF": "Written off"}
-    place = f", {last.location}" if last.location is not None else ""
-    return Stop(label[last.to_bucket], f"{_when(last.at, at)}{place}", "done")
+    if last.location is None:
+        return Stop(label[last.to_bucket], _when(last.at, at), "done")
+    if told is not None and last.to_bucket == Bucket.SELLABLE:
+        # A unit is counted as sellable once whoever counts the place has shown the new figure.
+        counts = Tick(tile_of(last.location.authority), _when(last.at, at))
+        return Stop(label[last.to_bucket], str(last.location), "done", (counts,))
+    return Stop(label[last.to_bucket], f"{_when(last.at, at)}, {last.location}", "done")
 
 
 def _no_money(item: ReturnItem) -> list[Stop]:
@@ -149,7 +242,7 @@ def _no_money(item: ReturnItem) -> list[Stop]:
     return []
 
 
-def _money(item: ReturnItem, times: Reached, at: datetime) -> list[Stop]:
+def _money(item: ReturnItem, times: Reached, at: datetime, told: Told | None) -> list[Stop]:
     order = [status for status, _ in MONEY_STEPS]
     status = Money(item.money)
     place = order.index(status) if status in order else -1
@@ -159,7 +252,10 @@ def _money(item: ReturnItem, times: Reached, at: datetime) -> list[Stop]:
     for number, (step, label) in enumerate(MONEY_STEPS):
         when = times.get((item.pk, "money", step.value))
         if number <= place and (when or number == place):
-            stops.append(Stop(label, _when(when, at), "done"))
+            ticks: tuple[Tick, ...] = ()
+            if told is not None and step == Money.RECORDED:
+                ticks = told.paid(item, when, at)
+            stops.append(Stop(label, "" if ticks else _when(when, at), "done", ticks))
         elif number <= place:
             stops.append(Stop(label, "not needed", "done"))
         elif status == Money.IN_DOUBT and step == Money.SENT:
@@ -181,7 +277,7 @@ def _mark_here(stops: list[Stop], *, blocked: bool) -> list[Stop]:
         if stop.css == "next":
             css = "block" if blocked else "here"
             sub = "held for a person" if blocked else stop.sub
-            return [*stops[:number], Stop(stop.label, sub, css), *stops[number + 1 :]]
+            return [*stops[:number], replace(stop, sub=sub, css=css), *stops[number + 1 :]]
         if stop.css in ("doubt", "block"):
             return stops
     return stops

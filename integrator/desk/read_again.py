@@ -132,8 +132,7 @@ def return_(request: DeskRequest, return_id: int) -> HttpResponse:
     with transaction.atomic():
         found = get_object_or_404(Return.objects.select_for_update(no_key=True), pk=return_id)
         ask(request, key_of_return(found))
-    home = reverse("order", args=[found.order_id]) if found.order_id else reverse("home")
-    return _back(request, home, f"read-return-{found.pk}")
+    return _back(request, reverse("return", args=[found.pk]), f"read-return-{found.pk}")
 
 
 def ask(request: DeskRequest, key: Key) -> None:

@@ -85,19 +85,13 @@ def _orders(text: str) -> list[Hit]:
 
 
 def _returns(text: str) -> list[Hit]:
-    """A return leads to its order; one without an order leads to its case."""
     returns = Return.objects.filter(external_id=text).select_related("order")[: LIMIT + 1]
-    hits = []
-    for one in returns:
-        if one.order is not None:
-            href = f"{reverse('order', args=[one.order.pk])}#return-{one.pk}"
-            hits.append(Hit("Return", one.external_id, f"order {one.order.number}", href))
-            continue
-        case = Case.objects.filter(record_kind="return", record_id=one.pk).order_by("-id").first()
-        if case is not None:
-            href = reverse("case", args=[case.pk])
-            hits.append(Hit("Return", one.external_id, "belongs to no order yet", href))
-    return hits
+    return [_return_hit(one) for one in returns]
+
+
+def _return_hit(one: Return) -> Hit:
+    why = f"order {one.order.number}" if one.order is not None else "belongs to no order yet"
+    return Hit("Return", one.external_id, why, reverse("return", args=[one.pk]))
 
 
 def _parcels(text: str) -> list[Hit]:
@@ -106,10 +100,16 @@ def _parcels(text: str) -> list[Hit]:
 
 
 def _links(text: str) -> list[Hit]:
-    links = Link.objects.filter(external_id=text, order_id__isnull=False)
-    order_ids = {one.order_id for one in links[: LIMIT + 1] if one.order_id is not None}
+    """A platform's number of a return leads to the return, of anything else to its order."""
+    links = list(Link.objects.filter(external_id=text)[: LIMIT + 1])
+    of_returns = {one.record_id for one in links if one.record_kind == Return.RECORD_KIND}
+    orders = {
+        one.order_id for one in links if one.order_id and one.record_kind != Return.RECORD_KIND
+    }
+    returns = Return.objects.filter(pk__in=of_returns).select_related("order")
     return [
-        _order_hit(one, "a platform's number") for one in Order.objects.filter(pk__in=order_ids)
+        *(_return_hit(one) for one in returns),
+        *(_order_hit(one, "a platform's number") for one in Order.objects.filter(pk__in=orders)),
     ]
 
 

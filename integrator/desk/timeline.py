@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
+from typing import Any
 
 from finance.states import RefundStatus
 from fulfilment.models import StockMovement
@@ -103,6 +104,23 @@ def by_day(events: list[Event], *, at: datetime) -> list[Day]:
         Day(f"{title}, today" if title == today else title, list(inside))
         for title, inside in groupby(events, key=lambda one: words.day_of(one.happened))
     ]
+
+
+def panel_of(
+    events: list[Event], asked: str, known: directory.Directory, *, at: datetime
+) -> dict[str, Any]:
+    """What ``fulfilment/_timeline.html`` shows. ``asked`` narrows it to one theme."""
+    theme = asked if asked in THEMES else "all"
+    lanes = {one.tile.lane: one.tile for one in known.connections.values()}
+    return {
+        "days": by_day(narrowed(events, theme), at=at),
+        "counts": {key: len(narrowed(events, key)) for key in THEMES},
+        "themes": THEMES,
+        "theme": theme,
+        "repeats": sum(len(one.repeats) for one in events),
+        "missed": sum(one.missed for one in events),
+        "lanes": [lanes[lane] for lane in sorted(lanes)],  # the heads of its columns
+    }
 
 
 def _folded(events: list[Event]) -> list[Event]:

@@ -144,5 +144,10 @@ def due_of(due_at: datetime, *, at: datetime) -> Due:
     return Due("idle", f"Due {when}", when)
 
 
+def fee_words(key: str) -> str:
+    """A platform's name of a fee as words: returnFee → return fee."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", key).replace("_", " ").lower()
+
+
 def plural(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"

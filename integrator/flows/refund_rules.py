@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+from django.db.models import Exists, OuterRef, Q, Subquery
 
 from finance import cases as kinds
 from finance.amounts import worked_out
@@ -97,9 +100,11 @@ def ready_units(
     ``fees`` are taken off the return as a whole, once: from the units that are paid first. A unit
     that nothing is owed for is not among them, nor are those in ``without``.
     """
+    last = Inspection.objects.filter(return_item=OuterRef("pk")).order_by("-version")
     items = list(
         record.items.filter(blocked_by="", money__in=PAYABLE, order_item__isnull=False)
         .exclude(pk__in=without)
+        .annotate(verdict=Subquery(last.values("disposition")[:1]))
         .select_related(
             "sku",
             "order_item__sku",
@@ -110,15 +115,10 @@ def ready_units(
         .prefetch_related("exchanges")
         .order_by("id")
     )
-    verdicts = dict(
-        Inspection.objects.filter(return_item__in=items)
-        .order_by("version")
-        .values_list("return_item_id", "disposition")
-    )
     ready = []
     for item in items:
         method = Method(_known(record, MappingKind.METHOD, item.method, item.method_word))
-        if missing_evidence(item, method, verdicts.get(item.pk), values):
+        if missing_evidence(item, method, item.verdict, values):
             continue
         word = _known(record, MappingKind.RESOLUTION, item.resolution, item.resolution_word)
         if item.order_item is not None and item.order_item.order.kind == OrderKind.EXCHANGE:
@@ -182,33 +182,51 @@ def _whole_bundles(ready: Sequence[Ready]) -> set[int]:
 
     Only these the shop can take back. A component that cost nothing must be back too.
     """
-    whole = set()
-    found: dict[OrderItem, list[Ready]] = {}
+    found: dict[int, list[Ready]] = {}
     for one in ready:
         unit = one.item.order_item
-        if unit is not None and (unit.is_bundle or unit.parent is not None):
-            found.setdefault(unit.parent or unit, []).append(one)
-    for bundle, ones in found.items():
-        bundle.refresh_from_db(fields=["bundle_refund"])
-        plain = all(one.resolution == Resolution.REFUND and not one.deductions for one in ones)
-        if plain and bundle.bundle_refund == BundleRefund.NONE and _is_all_of(bundle, ones):
-            whole.add(bundle.pk)
-    return whole
+        if unit is not None and (unit.is_bundle or unit.parent_id):
+            found.setdefault(unit.parent_id or unit.pk, []).append(one)
+    if not found:
+        return set()
+    unpaid, parts = _as_they_are_now(found, ready[0].item.return_record_id)
+    return {
+        pk
+        for pk, ones in found.items()
+        if pk in unpaid
+        and all(one.resolution == Resolution.REFUND and not one.deductions for one in ones)
+        and _is_all_of(pk, ones, parts.get(pk, {}))
+    }
 
 
-def _is_all_of(bundle: OrderItem, ones: Sequence[Ready]) -> bool:
+def _as_they_are_now(
+    bundles: Iterable[int], return_id: int
+) -> tuple[set[int], dict[int, dict[int, bool]]]:
+    """The bundles of which nothing was paid, and of each its components: whether one costs nothing
+    and is back with this return. Read anew, in one statement.
+    """
+    back = ReturnItem.objects.filter(
+        order_item=OuterRef("pk"),
+        return_record=return_id,
+        blocked_by="",
+        custody=Custody.INSPECTED,
+    )
+    rows = OrderItem.objects.filter(Q(pk__in=bundles) | Q(parent__in=bundles)).annotate(
+        is_back=Exists(back)
+    )
+    unpaid: set[int] = set()
+    parts: dict[int, dict[int, bool]] = defaultdict(dict)
+    for one in rows:
+        if one.parent_id is not None:
+            parts[one.parent_id][one.pk] = one.paid_minor == 0 and one.is_back
+        elif one.bundle_refund == BundleRefund.NONE:
+            unpaid.add(one.pk)
+    return unpaid, parts
+
+
+def _is_all_of(bundle: int, ones: Sequence[Ready], parts: Mapping[int, bool]) -> bool:
     here = {one.item.order_item_id for one in ones}
-    if bundle.pk in here:
-        return True
-    free = bundle.components.filter(
-        paid_minor=0,
-        return_items__return_record=ones[0].item.return_record_id,
-        return_items__blocked_by="",
-        return_items__custody=Custody.INSPECTED,
-    )
-    return set(bundle.components.values_list("pk", flat=True)) <= here | set(
-        free.values_list("pk", flat=True)
-    )
+    return bundle in here or all(pk in here or is_free for pk, is_free in parts.items())
 
 
 def _payer(one: Ready, values: Mapping[str, Any], whole: set[int]) -> tuple[Executor, str]:

@@ -29,8 +29,7 @@ SYMBOLS = frozenset({"ok", "wait", "bad", "doubt", "idle", "pause"})
 
 @register.filter
 def fee_name(key: str) -> str:
-    """A platform's name of a fee as words: returnFee → return fee."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", key).replace("_", " ").lower()
+    return words.fee_words(key)
 
 
 # Groups of capitals and digits with hyphens between them: DE-70002-X1, JKT-NVY-M. Longer

@@ -20,6 +20,7 @@ from integrator.models import (
     MappingKind,
     SavedView,
 )
+from returns.models import Return
 from returns.queries import units_off_sale
 from tests.journeys.causes import CAUSES
 from tests.story import Stage
@@ -43,6 +44,9 @@ LISTS = (
     "/queue/?who=nobody&order=money",
     "/cases/",
     "/orders/",
+    "/returns/",
+    "/returns/?stage=REQUESTED&team=CX",
+    "/returns/?stage=CLOSED&team=FINANCE",
     "/find/?q=DE-70001",
     "/find/?q=nothing+of+the+kind",
     "/steps/",
@@ -103,6 +107,20 @@ def records(stage: Stage) -> list[str]:
     stuck = units_off_sale()[:1]
     articles = {one.sku_id for one in (*told, *stuck)}
     return [customer, *(f"/skus/{one}/" for one in sorted(articles))]
+
+
+def returns_of_each_stage(stage: Stage) -> Iterator[str]:
+    """Returns done, held, swapped, of no known order; and a part of a set, graded anew."""
+    order = stage.sold("SET-TEES")
+    part = {"item_id": order["items"][0]["id"], "component": "TEE-BLK-L"}
+    rma = stage.comes_back(order, units=[part])
+    stage.warehouse_checks(rma)
+    unit = {"rma_id": rma["id"], "item_id": rma["items"][0]["id"]}
+    stage.act("returngo", "correct_validation", **unit, restockable=False)
+    stage.passes(minutes=6, step=3)
+    for pk in Return.objects.order_by("id").values_list("pk", flat=True):
+        yield f"/returns/{pk}/"
+    yield f"/returns/{stage.returned(rma).pk}/?show=money"
 
 
 def views_of(stage: Stage) -> Iterator[str]:
@@ -168,6 +186,7 @@ def of_everybody(stage: Stage) -> list[str]:
         *LISTS,
         order,
         *records(stage),
+        *returns_of_each_stage(stage),
         f"{words}WH-9&ours=hamburg",
         f"{words}WH-1&tab=location",
         f"/mappings/try/?{tried}&theirs=wh-1",
@@ -233,7 +252,7 @@ SCREENS: dict[str, Callable[[Stage], Iterable[str]]] = {
         *as_liked(stage),
     ],
     "fiona": lambda stage: [*OWN, *views_of(stage), *cases_of("FINANCE")],
-    "conrad": lambda stage: [*OWN, "/people/", f"/cases/{stage.case('REFUND_BY_HAND').pk}/"],
+    "conrad": lambda stage: [*OWN, "/people/", f"/cases/{stage.some_case('REFUND_BY_HAND').pk}/"],
     "ada": lambda stage: [
         *OWN,
         *records(stage)[:1],

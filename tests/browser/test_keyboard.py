@@ -101,3 +101,44 @@ def test_lines_are_ticked_one_by_one_and_up_to_here(house: House) -> None:
         with desk.page.expect_navigation():
             desk.page.get_by_role("button", name="Look first").click()
         assert desk.page.locator("h1").inner_text() == "Take them: 2 cases"
+
+
+def test_from_anywhere_to_a_return_and_what_its_customer_may_hear(house: House) -> None:
+    """g r leads to the list, its number in the field to its page; Control+K copies the sentence."""
+    stage = house.stage
+    rma = stage.comes_back(stage.sold("JKT-NVY-M"))
+    number = stage.returned(rma).external_id
+    with house.desk("carla", permissions=["clipboard-read", "clipboard-write"]) as desk:
+        desk.opens("/queue/")
+        strikes(desk, "g")
+        with desk.page.expect_navigation():
+            strikes(desk, "r")
+        assert desk.page.locator("h1").inner_text() == "Returns"
+        strikes(desk, "/")
+        desk.page.keyboard.type(number)
+        strikes(desk, "Enter")
+        assert desk.page.locator("h1").inner_text() == f"Return {number}"
+        strikes(desk, "Control+k")
+        desk.page.locator("#palette-q").fill("copy the sentence")
+        desk.page.keyboard.press("Enter")
+        desk.page.locator(".copied").wait_for()
+        told = desk.page.evaluate("navigator.clipboard.readText()")
+    assert told == (
+        f"Your return {number} has arrived and is not checked yet. Your refund was not sent yet."
+    )
+
+
+def test_the_slip_is_printed_by_the_palette(house: House) -> None:
+    stage = house.stage
+    rma = stage.comes_back(stage.sold("JKT-NVY-M"))
+    with house.desk("omar") as desk:
+        desk.opens(f"/returns/{stage.returned(rma).pk}/")
+        desk.page.evaluate("window.print = () => { document.title = 'printed'; }")
+        strikes(desk, "Control+k")
+        desk.page.locator("#palette-q").fill("print")
+        desk.page.keyboard.press("Enter")
+        desk.page.wait_for_function("document.title === 'printed'")
+        desk.page.emulate_media(media="print")
+        assert desk.page.locator(".slip-code svg").is_visible()
+        for gone in ("#timeline", ".trust", "#fc-h", ".side"):
+            assert not desk.page.locator(gone).is_visible()

@@ -95,3 +95,23 @@ def test_rows_are_put_close_and_columns_taken_away(house: House) -> None:
         assert desk.page.get_by_role("columnheader", name="Country").count() == 0
         assert desk.page.locator("html[data-rows=compact]").count() == 1
         assert desk.page.locator("[data-copy]:visible").count() == 0
+
+
+def test_a_return_is_found_narrowed_to_and_read_again(house: House) -> None:
+    stage = house.stage
+    rma = stage.comes_back(stage.sold("JKT-NVY-M"))
+    number = stage.returned(rma).external_id
+    with house.desk("carla", java_script_enabled=False) as desk:
+        desk.opens("/returns/")
+        desk.page.get_by_role("link", name="Operations 1").click()
+        desk.page.get_by_role("link", name="Received 1").click()
+        assert "stage=RECEIVED" in desk.page.url and "team=OPERATIONS" in desk.page.url
+        desk.page.get_by_role("link", name=number).first.click()
+        assert "Received, waiting for inspection" in desk.page.content()
+        assert desk.page.get_by_role("button", name="Print the slip").count() == 0
+        presses(desk, "Read again from ReturnGO")
+        pk = stage.returned(rma).pk
+        assert desk.page.url.endswith(f"/returns/{pk}/#read-return-{pk}")
+        desk.page.get_by_label("Find an order").fill(number)
+        desk.page.keyboard.press("Enter")
+        desk.page.wait_for_url(f"**/returns/{pk}/")

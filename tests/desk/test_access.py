@@ -55,6 +55,8 @@ EXPECTED = {
     "order": "order.see",
     "order_goodwill": "goodwill.ask",
     "order_read": "record.read_again",
+    "returns": "order.see",
+    "return": "order.see",
     "return_read": "record.read_again",
     "customer": "order.see",
     "sku": "order.see",
@@ -189,6 +191,7 @@ def test_every_view_of_the_desk_asks_for_the_listed_verb() -> None:
 def arguments(at: datetime, people: dict[str, User]) -> dict[str, list[object]]:
     connection = factories.connection()
     order = factories.order("100482913", at)
+    rma = factories.return_of(order, "RMA1", at)
     case = factories.case("SYSTEMS_DIFFER", at, order_id=order.pk)
     job = factories.job("restock", at, record=("case", case.pk), state=JobState.DUE)
     file = mapping_files.prepare([], name="words.csv", by=people["omar"], trace=factories.trace(at))
@@ -213,7 +216,8 @@ def arguments(at: datetime, people: dict[str, User]) -> dict[str, list[object]]:
         "customer": [order.customer_id],
         "sku": [order.items.get().sku_id],
         "order_read": [order.pk],
-        "return_read": [factories.return_of(order, "RMA1", at).pk],
+        "return": [rma.pk],
+        "return_read": [rma.pk],
         "connection_switch": [connection.pk],
         "connection_try": [connection.pk],
         "figure": ["orders-placed"],

@@ -316,7 +316,7 @@ def test_the_order_page_asks_no_more_often_for_more_replacements(
         html = client.get(f"/orders/{order.pk}/").content.decode()
 
     assert html.count("EXC-RMA1-") >= rows
-    assert len(queries) <= 17
+    assert len(queries) <= 15
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,8 @@ PAGES = (
     "/orders/",
     "/off-sale/",
     "/orders/{order}/",
+    "/returns/",
+    "/returns/{rma}/",
     "/customers/{customer}/",
     "/skus/{sku}/",
     "/find/?q=4068",
@@ -82,7 +84,8 @@ def test_every_page_keeps_the_rules(
     path: str, at: datetime, scayle: Connection, returngo: Connection, as_: Callable[[str], Client]
 ) -> None:
     order = factories.order("100482913", at)
-    factories.refund_of(factories.return_of(order, "RMA1", at), at, status=RefundStatus.IN_DOUBT)
+    rma = factories.return_of(order, "RMA1", at)
+    factories.refund_of(rma, at, status=RefundStatus.IN_DOUBT)
     factories.stream(scayle, "order", swept_at=at - timedelta(minutes=1))
     factories.rate(scayle, at)
     factories.heartbeat(at)
@@ -90,6 +93,7 @@ def test_every_page_keeps_the_rules(
     client = as_("ada" if "switch" in path else "fiona")
 
     records = {"customer": order.customer_id, "sku": order.items.get().sku_id}
+    records["rma"] = rma.pk
     path = path.format(case=case.pk, order=order.pk, connection=scayle.pk, **records)
     response = client.get(path)
 

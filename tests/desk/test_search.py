@@ -27,7 +27,6 @@ def order(db: None, at: datetime) -> Order:
         "100482913",
         "REF-100482913",
         "9100482913",
-        "RMA3271840",
         "JJD100482913",
         " 100482913 ",
     ],
@@ -112,12 +111,36 @@ def test_a_part_of_a_number_finds_nothing_and_breaks_nothing(
     assert "Nothing fits" in response.content.decode()
 
 
-def test_a_return_without_an_order_leads_to_its_case(
-    order: Order, at: datetime, as_: Callable[[str], Client]
+@pytest.mark.requirement("R014", "R063")
+@pytest.mark.parametrize("has_order", [True, False])
+def test_a_return_s_number_leads_to_the_return_itself(
+    has_order: bool, order: Order, as_: Callable[[str], Client]
 ) -> None:
     rma = order.returns.get()
-    type(rma).objects.filter(pk=rma.pk).update(order=None)
-    Link.objects.filter(record_kind="return", record_id=rma.pk).update(order_id=None)
-    case = factories.case("RETURN_ORDER_UNKNOWN", at, record=("return", rma.pk))
+    if not has_order:
+        type(rma).objects.filter(pk=rma.pk).update(order=None)
+        Link.objects.filter(record_kind="return", record_id=rma.pk).update(order_id=None)
 
-    assert as_("carla").get("/find/", {"q": "RMA3271840"}).url == f"/cases/{case.pk}/"
+    assert as_("carla").get("/find/", {"q": "RMA3271840"}).url == f"/returns/{rma.pk}/"
+
+
+def test_a_platform_s_own_number_of_a_return_leads_to_it_too(
+    order: Order, as_: Callable[[str], Client]
+) -> None:
+    rma = order.returns.get()
+    link = {"record_kind": "return", "record_id": rma.pk, "order_id": order.pk}
+    Link.objects.create(connection=rma.connection, external_kind="rma", external_id="77120", **link)
+
+    assert as_("carla").get("/find/", {"q": "77120"}).url == f"/returns/{rma.pk}/"
+
+
+def test_an_order_and_a_return_of_one_number_are_both_listed(
+    order: Order, as_: Callable[[str], Client]
+) -> None:
+    rma = order.returns.get()
+    type(rma).objects.filter(pk=rma.pk).update(external_id=order.number)
+
+    html = as_("carla").get("/find/", {"q": order.number}).content.decode()
+
+    assert f'href="/orders/{order.pk}/"' in html
+    assert f'href="/returns/{rma.pk}/"' in html

@@ -5,19 +5,24 @@ The end is judged by the platforms' own books and by a comparison that finds no 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pytest
 from django.core.exceptions import PermissionDenied
+from django.db import connection as database
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from finance.models import Refund
 from integrator import policy
+from integrator.desk import directory
 from integrator.flows import CASE_KINDS
 from integrator.models import Case, CaseState, Cursor
 from integrator.roles import Role
+from tests.desk.test_budgets import PREVIEW_MAX, STATEMENTS_MAX
 from tests.journeys.causes import CAUSES, OTHER, SKU, Story, switch
 from tests.story import Stage
 
@@ -626,6 +631,7 @@ def test_a_case_is_ended_by_any_button_and_both_sides_agree(
 def walk(stage: Stage, code: str, key: str) -> None:
     story = CAUSES[code](stage)
     case = stage.case(code)
+    assert list(dear_buttons(stage, case)) == []
     with pytest.raises(PermissionDenied):
         stage.decide(case, key, by=stage.nobody, second=stage.conrad)
 
@@ -633,6 +639,42 @@ def walk(stage: Stage, code: str, key: str) -> None:
 
     assert not Case.objects.filter(kind=code).exclude(state=CaseState.SOLVED).exists()
     assert "\n0 differences" in stage.compare()
+
+
+def dear_buttons(stage: Stage, case: Case) -> Iterator[str]:
+    """Buttons of a case whose page, with what they would do, costs more than it may."""
+    directory.forget()  # the names of connections are those of this stage
+    client = Client()
+    client.force_login(getattr(stage, TEAM[Role(case.owner)]))
+    client.get("/")
+    for key in ["", *(action.key for action in CASE_KINDS[case.kind].actions)]:
+        with CaptureQueriesContext(database) as asked:
+            client.get(f"/cases/{case.pk}/", {"do": key})
+        if len(asked) > STATEMENTS_MAX + PREVIEW_MAX * bool(key):
+            yield f"{case.kind} {key}: {len(asked)} statements"
+
+
+@pytest.mark.requirement("R015")
+@pytest.mark.parametrize("code", ["REFUND_REFUSED", "REFUND_EXECUTOR_MISSING", "REFUNDED_PAST_US"])
+def test_what_the_dearest_buttons_would_do_costs_no_more_than_it_may(
+    stage: Stage, code: str
+) -> None:
+    """The others are looked at on their way to their end, in ``walk``."""
+    CAUSES[code](stage)
+    assert list(dear_buttons(stage, stage.case(code))) == []
+
+
+@pytest.mark.requirement("R015")
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_nor_do_they_where_sets_and_several_units_come_back(stage: Stage, is_whole: bool) -> None:
+    stage.configure(refund_executor=None)
+    order = stage.sold("SET-TEES", "SET-WEEKEND", SKU)
+    tees, _, jacket = order["items"]
+    parts = [{"item_id": tees["id"], "component": sku} for sku in ("TEE-BLK-L", "TEE-WHT-M")]
+    wish = {} if is_whole else {"units": [*parts, {"item_id": jacket["id"]}]}
+    stage.warehouse_checks(stage.comes_back(order, **wish))
+
+    assert list(dear_buttons(stage, stage.case("REFUND_EXECUTOR_MISSING"))) == []
 
 
 @pytest.mark.requirement("R015")

@@ -50,6 +50,11 @@ def behind(html: str, label: str) -> str:
     return unescape(found[1]).partition("#")[0]
 
 
+def paid_back(stage: Stage, order: Row) -> str:
+    """What the shop's own books say went back."""
+    return f"EUR {stage.refunds_there(order)[0]['amount'] / 100:.2f}"
+
+
 @pytest.mark.requirement("R063")
 def test_order_and_customer_list_a_return_within_a_minute_and_say_the_same_of_it(
     stage: Stage,
@@ -64,7 +69,7 @@ def test_order_and_customer_list_a_return_within_a_minute_and_say_the_same_of_it
     order = stage.sold(SKU)
     for path in pages(stage, order):
         assert 'id="return-' not in seen(stage, path)
-        assert "#return-" not in seen(stage, path)
+        assert not re.search(r'href="/returns/\d', seen(stage, path))
 
     rma = stage.act("returngo", "request_return", order_id=order["id"])
     happened = stage.now()
@@ -75,7 +80,11 @@ def test_order_and_customer_list_a_return_within_a_minute_and_say_the_same_of_it
     number = stage.returned(rma).external_id
     on_order, on_customer = (seen(stage, path) for path in pages(stage, order))
     assert f'id="return-{stage.returned(rma).pk}"' in on_order
-    assert f'#return-{stage.returned(rma).pk}">{number}</a>' in on_customer
+    own = f"/returns/{stage.returned(rma).pk}/"
+    assert f'href="{own}">{number}</a>' in on_customer
+    assert f'href="{own}">{number}</a>' in on_order
+    assert f'href="{own}">{number}</a>' in seen(stage, "/returns/")
+    assert "Asked for, nobody has agreed yet" in words(seen(stage, own))
     assert "1 unit in this return, none arrived yet." in words(on_customer)
 
     stage.approves(rma)
@@ -84,15 +93,16 @@ def test_order_and_customer_list_a_return_within_a_minute_and_say_the_same_of_it
     stage.passes(minutes=6, step=3)
     for path in pages(stage, order):
         assert "1 arrived" in words(seen(stage, path))
+    assert "Received, waiting for inspection" in words(seen(stage, own))
 
     stage.warehouse_checks(rma)
     stage.passes(minutes=6, step=3)
     on_order, on_customer = (words(seen(stage, path)) for path in pages(stage, order))
     assert stage.rma_there(rma)["status"] == "Done"
     assert "ReturnGO says Done" in on_order
+    assert f"Completed; {paid_back(stage, order)} paid back." in words(seen(stage, own))
     assert "Completed" in on_customer
-    refund = stage.refunds_there(order)[0]
-    paid = f"EUR {refund['amount'] / 100:.2f}"
+    paid = paid_back(stage, order)
     assert f"{paid} proved by the payer" in on_customer
     assert "EUR 0.00 decided, not proved" in on_customer
 
