@@ -125,8 +125,8 @@ RETURNS = Table(
         Column("order", "Order"),
         Column("stage", "Stage"),
         Column("since", "Since", "nw"),
-        Column("units", "Units", "num", stays=True),
-        Column("money", "Money"),
+        Column("units", "Units", "num"),
+        Column("money", "Money", stays=True),
         Column("cases", "Open cases"),
     ),
 )

@@ -36,7 +36,6 @@ from integrator.desk import (
 from integrator.desk.auth import DeskRequest, may, needs
 from integrator.desk.code128 import barcode
 from integrator.desk.exchange_rows import Replacement, exchanges_of
-from integrator.desk.figures import printed
 from integrator.desk.refund_rows import figures_of
 from integrator.desk.return_about import records_of
 from integrator.desk.steps import Step, step_of
@@ -117,7 +116,6 @@ def _context(request: DeskRequest, rma: Return) -> dict[str, Any]:
         "kept_steps": [one for one in steps if one.job.state in _KEPT],
         "cases": open_cases.told(request, read.cases),
         **_history(request, rma, read, known),
-        **printed(request),
     }
 
 

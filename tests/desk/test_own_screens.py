@@ -160,6 +160,7 @@ def test_every_wide_table_follows_the_choice(at: datetime, as_: Signed) -> None:
     factories.return_of(order, "RMA1", at, reached=Custody.IN_TRANSIT)
     pages = {
         "orders": "/orders/",
+        "returns": "/returns/",
         "cases": "/cases/",
         "steps": "/steps/",
         "owed": "/monitors/?show=differ",
