@@ -13,13 +13,32 @@ from django.conf import settings
 from django.core.cache import caches
 
 from integrator.desk.catalogue import Tile, tile_of
+from integrator.engine import maintenance
 from integrator.engine.choices import choice
 from integrator.engine.lag import Lag, all_lags
-from integrator.models import Connection, ConnectionState, PolicyVersion, Retailer
+from integrator.models import (
+    Connection,
+    ConnectionState,
+    MaintenanceState,
+    MaintenanceWindow,
+    PolicyVersion,
+    Retailer,
+)
 from integrator.platforms import PLATFORMS, pages
 
 FRESH_FOR_SECONDS = 15
 _KEY = "desk-directory"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The next time a connection is held with an end that is known, or the one that is going on."""
+
+    starts_at: datetime
+    ends_at: datetime
+    reason: str
+    is_on: bool
+    is_by_hand: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +54,9 @@ class Known:
     is_behind: bool
     pages: Mapping[str, str] = field(default_factory=dict)  # by kind of record, with {id}
     policy_version: int | None = None  # the configuration in force
+    since: datetime | None = None  # since when it is in its state, and why
+    reason: str = ""
+    hold: Hold | None = None
 
     @property
     def start(self) -> str:
@@ -92,6 +114,7 @@ def _read(at: datetime) -> Directory:
     newest = PolicyVersion.objects.order_by("retailer_id", "-version").distinct("retailer_id")
     policies = {one.retailer_id: one for one in newest}
     policy = policies.get(retailer.pk) if retailer else None
+    holds = {one.connection_id: _hold(one) for one in reversed(maintenance.open_windows())}
     lags: dict[int, list[Lag]] = {}
     for lag in all_lags(at=at):
         lags.setdefault(lag.connection_id, []).append(lag)
@@ -102,14 +125,24 @@ def _read(at: datetime) -> Directory:
         executor=str(choice(policy, "refund_executor") or "") if policy else "",
         connections={
             connection.pk: _known(
-                connection, lags.get(connection.pk, []), policies.get(connection.retailer_id)
+                connection,
+                lags.get(connection.pk, []),
+                policies.get(connection.retailer_id),
+                holds.get(connection.pk),
             )
             for connection in Connection.objects.order_by("id").defer("secrets")
         },
     )
 
 
-def _known(connection: Connection, lags: list[Lag], policy: PolicyVersion | None) -> Known:
+def _hold(window: MaintenanceWindow) -> Hold:
+    is_on = window.state == MaintenanceState.BEGUN
+    return Hold(window.starts_at, window.ends_at, window.reason, is_on, window.is_by_hand)
+
+
+def _known(
+    connection: Connection, lags: list[Lag], policy: PolicyVersion | None, hold: Hold | None
+) -> Known:
     platform = PLATFORMS.get(connection.platform)
     kinds = platform.pages if platform is not None else ()
     ages = [lag.age for lag in lags]
@@ -124,4 +157,7 @@ def _known(connection: Connection, lags: list[Lag], policy: PolicyVersion | None
         is_behind=any(lag.is_behind for lag in lags),
         pages=pages.of(connection.settings, kinds, demo=settings.DEMO),
         policy_version=policy.version if policy is not None else None,
+        since=connection.state_since,
+        reason=connection.state_reason,
+        hold=hold,
     )

@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from integrator.desk import catalogue, keys, shell, words
+from integrator.desk import catalogue, keys, shell, stopped, words
 from integrator.desk.catalogue import Tile, tile_of
 from integrator.engine import clock, limits
 
@@ -266,6 +266,13 @@ def sign_in_provider() -> str:
 def side(context: dict[str, Any]) -> dict[str, Any]:
     request: HttpRequest = context["request"]
     return {**shell.side_of(request), "request": request, "csrf_token": context.get("csrf_token")}
+
+
+@register.inclusion_tag("desk/_stopped.html", takes_context=True)
+def stopped_ones(context: dict[str, Any]) -> dict[str, Any]:
+    """What stands above every page while a connection is stopped, and shortly before."""
+    request: HttpRequest = context["request"]
+    return {"banners": stopped.banners(request), "request": request}
 
 
 def _at(context: dict[str, Any]) -> datetime:
