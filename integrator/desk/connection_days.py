@@ -5,6 +5,7 @@ Everything is counted from facts that are kept anyway. Reads only.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -45,11 +46,11 @@ class Day:
     lasted: str
     incidents: int
     missed: int
-    unseen: int  # minutes, the longest time between two complete looks
+    unseen: int | None  # minutes since a look had seen everything, at most
 
     @property
     def unseen_words(self) -> str:
-        return words.span(timedelta(minutes=self.unseen)) if self.unseen else ""
+        return "" if self.unseen is None else words.span(timedelta(minutes=self.unseen))
 
 
 def period(at: datetime) -> Period:
@@ -98,7 +99,7 @@ def days_of(
                 lasted=words.span(lasted) if phases else "",
                 incidents=len(touching),
                 missed=missed.get(day, 0),
-                unseen=unseen.get(day, 0),
+                unseen=unseen.get(day),
             )
         )
     return rows
@@ -116,30 +117,39 @@ def missed_per_day(connection: Connection, shown: Period) -> dict[date, int]:
     return dict(by_day.values_list("day").annotate(Count("id")))
 
 
-def unseen_per_day(connection: Connection, shown: Period) -> dict[date, int]:
-    """The longest time of each day, in minutes, between two looks that saw everything.
+def unseen_per_day(connection: Connection, shown: Period, *, at: datetime) -> dict[date, int]:
+    """The longest time of each day, in minutes, since a look had seen everything.
 
-    It is what the business may have been behind, whatever the single steps said.
+    It is what the business may have been behind, whatever the single steps said. A day without a
+    look has what the last one before left; days before the first look are not known.
     """
     with database.cursor() as cursor:
         cursor.execute(
             """
             SELECT (finished_at AT TIME ZONE %(zone)s)::date,
-                   max(ceil(extract(epoch FROM finished_at - before) / 60))::int
-              FROM (SELECT finished_at,
-                           lag(finished_at) OVER (PARTITION BY flow ORDER BY finished_at) AS before
+                   max(finished_at - before), max(finished_at)
+              FROM (SELECT finished_at, lag(finished_at) OVER (ORDER BY finished_at) AS before
                       FROM integrator_job
                      WHERE record_kind = 'connection' AND record_id = %(connection)s
                        AND flow LIKE 'sweep%%' AND state = 'DONE' AND finished_at >= %(start)s
                        AND evidence ->> 'unreadable' = '0') looks
-             WHERE before IS NOT NULL GROUP BY 1""",
+             GROUP BY 1""",
             {
                 "zone": shown.zone.key,
                 "connection": connection.pk,
                 "start": shown.start - timedelta(days=1),
             },
         )
-        return dict(cursor.fetchall())
+        looks = {day: (gap, last) for day, gap, last in cursor.fetchall()}
+    found: dict[date, int] = {}
+    last: datetime | None = looks.get(shown.first - timedelta(days=1), (None, None))[1]
+    for day in shown.days:
+        gap, newest = looks.get(day, (None, None))
+        last = newest or last
+        if last is not None:
+            since = max(gap or timedelta(), min(shown.of_day(day).end, at) - last)
+            found[day] = math.ceil(since / timedelta(minutes=1))
+    return found
 
 
 _LONGEST_WAIT_DAYS = 7  # then a step is set aside for a person (engine.router)

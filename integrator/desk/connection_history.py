@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.http import HttpResponse, HttpResponseRedirect
@@ -19,18 +20,18 @@ from integrator.desk import (
     connection,
     connection_days,
     connection_forms,
-    directory,
     figures,
     history,
     words,
 )
 from integrator.desk.auth import DeskRequest, may, needs
 from integrator.desk.case_forms import Filled
-from integrator.desk.connection_days import KINDS
+from integrator.desk.connection_days import KINDS, Day
 from integrator.desk.lists import number
 from integrator.desk.periods import Period
 from integrator.engine import incidents
 from integrator.engine.incidents import Incident, Phase
+from integrator.engine.maintenance import PLANNED
 from integrator.models import Connection, ConnectionState, IncidentNote, Message, Transition
 
 PAGE = 15
@@ -86,7 +87,7 @@ def _show(
     days = connection_days.days_of(
         found,
         connection_days.missed_per_day(one, shown),
-        connection_days.unseen_per_day(one, shown),
+        connection_days.unseen_per_day(one, shown, at=at),
         shown,
         at=at,
     )
@@ -95,15 +96,13 @@ def _show(
     numbers = Counter(one.kind for one in days)
     context = {
         "connection": one,
-        "tile": directory.current(at=at).tile(one.pk),
         "tabs": connection.tabs(one.pk, "connection_history"),
         "period": shown,
         "strip": charts.strip([(f"d-{one.kind}", KINDS[one.kind][0]) for one in days]),
         "legend": [
             (f"d-{key}", symbol, says, numbers[key]) for key, (_, symbol, says) in KINDS.items()
         ],
-        "unseen": charts.lines([charts.Series("Longest", [one.unseen for one in days])]),
-        "has_looks": any(one.unseen for one in days),
+        **_unseen(days, shown),
         "days": days[::-1],
         "day": day,
         "rows": _rows(one, listed, about, form, at=at),
@@ -115,6 +114,16 @@ def _show(
         **figures.printed(request),
     }
     return render(request, "desk/connection_history.html", context, status=status)
+
+
+def _unseen(days: Sequence[Day], shown: Period) -> dict[str, Any]:
+    """The line of how long nothing was seen, from the first day of which that is known."""
+    known = [(one.day, one.unseen) for one in days if one.unseen is not None]
+    if not known:
+        return {"unseen": None}
+    line = charts.lines([charts.Series("", [minutes for _, minutes in known])])
+    since = Period(known[0][0], shown.last, shown.zone)
+    return {"unseen": replace(line, ends=[]), "unseen_period": since}
 
 
 def _day(text: str, shown: Period) -> date | None:
@@ -195,7 +204,8 @@ def _part(phase: Phase, *, at: datetime) -> Part:
     if kind == "pause":
         says = f"Paused by {history.who(phase.actor)}"
     lasted = words.span((phase.until or at) - phase.since)
-    return Part(symbol, says, phase.since, lasted, phase.reason)
+    why = phase.reason.removeprefix(f"{PLANNED}: ")
+    return Part(symbol, says, phase.since, lasted, why)
 
 
 def _by(actor: str, why: str) -> str:

@@ -1,6 +1,7 @@
 """What every page needs to know about the installation: its name, zone, connections and their lag.
 
-Read at most every 15 seconds per process; never for numbers that stand for rows of a list.
+Read at most every 15 seconds per process; never for numbers that stand for rows of a list, unless
+the moment at which they were counted stands beside them.
 """
 
 from __future__ import annotations
@@ -8,9 +9,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.core.cache import caches
+from django.db.models import (
+    Case,
+    Count,
+    IntegerField,
+    JSONField,
+    OuterRef,
+    QuerySet,
+    Subquery,
+    When,
+)
+from django.db.models.functions import JSONObject
 
 from integrator.desk.catalogue import Tile, tile_of
 from integrator.engine import maintenance
@@ -19,11 +32,12 @@ from integrator.engine.lag import Lag, all_lags
 from integrator.models import (
     Connection,
     ConnectionState,
+    Job,
     MaintenanceState,
-    MaintenanceWindow,
     PolicyVersion,
     Retailer,
 )
+from integrator.models.states import JOB_OPEN
 from integrator.platforms import PLATFORMS, pages
 
 FRESH_FOR_SECONDS = 15
@@ -57,6 +71,7 @@ class Known:
     since: datetime | None = None  # since when it is in its state, and why
     reason: str = ""
     hold: Hold | None = None
+    waits: int = 0  # steps, counted only while it is stopped
 
     @property
     def start(self) -> str:
@@ -78,6 +93,7 @@ class Directory:
     timezone: str
     currency: str
     connections: Mapping[int, Known]
+    read_at: datetime | None = None
     executor: str = ""  # who pays refunds, by the policy in force
 
     def tile(self, connection_id: int | None) -> Tile:
@@ -114,7 +130,6 @@ def _read(at: datetime) -> Directory:
     newest = PolicyVersion.objects.order_by("retailer_id", "-version").distinct("retailer_id")
     policies = {one.retailer_id: one for one in newest}
     policy = policies.get(retailer.pk) if retailer else None
-    holds = {one.connection_id: _hold(one) for one in reversed(maintenance.open_windows())}
     lags: dict[int, list[Lag]] = {}
     for lag in all_lags(at=at):
         lags.setdefault(lag.connection_id, []).append(lag)
@@ -122,26 +137,63 @@ def _read(at: datetime) -> Directory:
         retailer=retailer.name if retailer else "",
         timezone=retailer.timezone if retailer else "UTC",
         currency=retailer.currency if retailer else "",
+        read_at=at,
         executor=str(choice(policy, "refund_executor") or "") if policy else "",
         connections={
             connection.pk: _known(
                 connection,
                 lags.get(connection.pk, []),
                 policies.get(connection.retailer_id),
-                holds.get(connection.pk),
+                _hold(connection.next_hold),
+                connection.waits or 0,
             )
-            for connection in Connection.objects.order_by("id").defer("secrets")
+            for connection in _connections()
         },
     )
 
 
-def _hold(window: MaintenanceWindow) -> Hold:
-    is_on = window.state == MaintenanceState.BEGUN
-    return Hold(window.starts_at, window.ends_at, window.reason, is_on, window.is_by_hand)
+def _connections() -> QuerySet[Any]:
+    """Every connection, with the window that holds it or will do so next, and what waits for one
+    that is stopped.
+    """
+    windows = maintenance.open_windows().filter(connection=OuterRef("pk"))
+    next_one = windows.annotate(
+        as_object=JSONObject(
+            starts_at="starts_at", ends_at="ends_at", reason="reason", state="state", made="made_at"
+        )
+    ).values("as_object")[:1]
+    rows = Connection.objects.order_by("id").defer("secrets")
+    waiting = Job.objects.filter(connection=OuterRef("pk"), state__in=JOB_OPEN).order_by()
+    counted = waiting.values("connection").annotate(count=Count("id")).values("count")
+    return rows.annotate(
+        next_hold=Subquery(next_one, output_field=JSONField()),
+        waits=Case(
+            When(state=ConnectionState.ACTIVE, then=0),
+            default=Subquery(counted),
+            output_field=IntegerField(),
+        ),
+    )
+
+
+def _hold(window: Mapping[str, Any] | None) -> Hold | None:
+    if window is None:
+        return None
+    starts_at = datetime.fromisoformat(window["starts_at"])
+    return Hold(
+        starts_at=starts_at,
+        ends_at=datetime.fromisoformat(window["ends_at"]),
+        reason=window["reason"],
+        is_on=window["state"] == MaintenanceState.BEGUN,
+        is_by_hand=starts_at == datetime.fromisoformat(window["made"]),
+    )
 
 
 def _known(
-    connection: Connection, lags: list[Lag], policy: PolicyVersion | None, hold: Hold | None
+    connection: Connection,
+    lags: list[Lag],
+    policy: PolicyVersion | None,
+    hold: Hold | None,
+    waits: int,
 ) -> Known:
     platform = PLATFORMS.get(connection.platform)
     kinds = platform.pages if platform is not None else ()
@@ -160,4 +212,5 @@ def _known(
         since=connection.state_since,
         reason=connection.state_reason,
         hold=hold,
+        waits=waits,
     )

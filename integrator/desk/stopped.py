@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count
 from django.http import HttpRequest
 from django.urls import reverse
 
@@ -17,9 +16,9 @@ from integrator import policy
 from integrator.desk import directory, words
 from integrator.desk.directory import Hold, Known
 from integrator.engine import clock
+from integrator.engine.maintenance import PLANNED
 from integrator.flows.tell_teams import WAITS, team_words
-from integrator.models import ConnectionState, Job
-from integrator.models.states import JOB_OPEN
+from integrator.models import ConnectionState
 
 ANNOUNCED_BEFORE = timedelta(hours=24)
 _STOPPED = (
@@ -31,7 +30,7 @@ _STOPPED = (
 
 @dataclass(frozen=True, slots=True)
 class Banner:
-    """One connection. ``waits`` counts the steps behind ``href``."""
+    """One connection. ``waits`` is how many steps were behind ``href`` at ``counted``."""
 
     id: int
     symbol: str
@@ -39,19 +38,21 @@ class Banner:
     text: str
     team: str
     waits: int = 0
+    counted: str = ""
     href: str = ""
 
 
 def banners(request: HttpRequest) -> list[Banner]:
-    """What this person should know before reading on. One statement, and only if one is stopped."""
+    """What this person should know before reading on. No statement of its own."""
     roles = getattr(request, "roles", None)
     if not roles or not roles & policy.VERBS["connection.see"]:
         return []
     at = getattr(request, "at", None) or clock.now()
-    known = list(directory.current(at=at).connections.values())
+    here = directory.current(at=at)
+    known = list(here.connections.values())
+    counted = words.clock_time(here.read_at or at)
     stopped = [one for one in known if one.state in _STOPPED]
-    counts = _waiting([one.id for one in stopped]) if stopped else {}
-    return [_stopped(one, roles, counts.get(one.id, 0), at) for one in stopped] + [
+    return [_stopped(one, roles, counted, at) for one in stopped] + [
         _announced(one, one.hold, at)
         for one in known
         if one.hold is not None
@@ -60,21 +61,17 @@ def banners(request: HttpRequest) -> list[Banner]:
     ]
 
 
-def _waiting(ids: list[int]) -> dict[int, int]:
-    rows = Job.objects.filter(connection_id__in=ids, state__in=JOB_OPEN).order_by()
-    return dict(rows.values_list("connection_id").annotate(Count("id")))
-
-
-def _stopped(one: Known, roles: frozenset[str], waits: int, at: datetime) -> Banner:
+def _stopped(one: Known, roles: frozenset[str], counted: str, at: datetime) -> Banner:
     symbol, title = title_of(one, at=at)
     team = [team_words(role, one.platform) for role in WAITS if role in roles]
     return Banner(
         id=one.id,
         symbol=symbol,
         title=title,
-        text=one.reason,
+        text=one.reason.removeprefix(f"{PLANNED}: "),
         team=" ".join(dict.fromkeys(said for said in team if said)),
-        waits=waits,
+        waits=one.waits,
+        counted=counted,
         href=f"{reverse('steps')}?show=waiting&connection={one.id}",
     )
 
