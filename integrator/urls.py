@@ -13,6 +13,8 @@ from integrator.desk import (
     case,
     case_approvals,
     case_verbs,
+    connection,
+    connection_history,
     connection_tries,
     connections,
     customer,
@@ -125,7 +127,18 @@ urlpatterns = [
     path("audit/", audit.audit, name="audit"),
     path("audit/copy/", audit.copy, name="audit_copy"),
     path("connections/", connections.connections, name="connections"),
-    path("connections/<int:connection_id>/switch/", connections.change, name="connection_switch"),
+    path("connections/<int:connection_id>/", connection.page, name="connection"),
+    path(
+        "connections/<int:connection_id>/history/",
+        connection_history.page,
+        name="connection_history",
+    ),
+    path("connections/<int:connection_id>/switch/", connection.change, name="connection_switch"),
+    path("connections/<int:connection_id>/plan/", connection.plan, name="connection_plan"),
+    path("connections/windows/<int:window_id>/cancel/", connection.cancel, name="window_cancel"),
+    path(
+        "connections/incidents/<int:fact_id>/note/", connection_history.note, name="incident_note"
+    ),
     path("connections/<int:connection_id>/try/", connection_tries.try_, name="connection_try"),
     path("theme/", screens.theme, name="theme"),
     path("density/", screens.density, name="density"),

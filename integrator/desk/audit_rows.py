@@ -152,6 +152,7 @@ SOURCES = (
     Source("asked", ("approval",), audit_sources.asked, "asked_at"),
     Source("booked", ("money",), audit_sources.booked),
     Source("reviewed", ("role",), audit_sources.reviewed),
+    Source("incident_note", ("note",), audit_sources.noted),
     Source("sign_in", ("sign_in",), audit_sources.signed_in),
 )
 NAMES = tuple(source.name for source in SOURCES)

@@ -10,7 +10,15 @@ from django.urls import reverse
 
 from finance.states import Account
 from fulfilment.models import Order
-from integrator.desk import audit_people, case_forms, catalogue, directory, history, words
+from integrator.desk import (
+    audit_connections,
+    audit_people,
+    case_forms,
+    catalogue,
+    directory,
+    history,
+    words,
+)
 from integrator.desk.audit_entry import Change, Entry, differences, short
 from integrator.desk.audit_known import Known, entry_of
 from integrator.desk.audit_rows import NAMES, Row
@@ -170,15 +178,9 @@ def _moved(row: Row, known: Known) -> Entry:
     kind, labels = data["record_kind"], _labels(data["record_kind"], data["field"])
     change = Change("", labels.get(data["old"], data["old"]), labels.get(data["new"], data["new"]))
     if kind == "connection":
-        name = known.connections.name(data["record_id"])
-        return entry_of(
-            row,
-            "switched the connection",
-            about=name,
-            href=f"{reverse('connections')}#c-{data['record_id']}",
-            changes=(change,),
-            why=data["reason"],
-        )
+        return audit_connections.switched(row, change, known)
+    if kind == "maintenance":
+        return audit_connections.window(row, known)
     if kind == "bulk":
         verbs = {"RUNNING": "started", "CANCELLED": "cancelled"}
         return entry_of(
@@ -321,4 +323,5 @@ _SAYS: dict[str, Callable[[Row, Known], Entry]] = {
     "export": _exported,
     "reviewed": audit_people.reviewed,
     "sign_in": audit_people.signed_in,
+    "incident_note": audit_connections.noted,
 }

@@ -28,6 +28,8 @@ from integrator.models import (
     Case,
     CaseEvent,
     Export,
+    IncidentNote,
+    MaintenanceWindow,
     Mapping,
     ReviewDecision,
     SignInEvent,
@@ -179,7 +181,7 @@ def asked(wanted: Wanted) -> QuerySet[Any] | None:
 def moved(wanted: Wanted) -> QuerySet[Any] | None:
     """States a person changed, or a step in a person's name. Cases tell their own story."""
     answers = Q(record_kind="approval", new__in=["GRANTED", "REFUSED"])
-    settings = Q(record_kind="connection")
+    settings = Q(record_kind__in=["connection", "maintenance"])
     rows = by_actor(Transition.objects.filter(actor__startswith=PERSON), wanted)
     rows = rows.exclude(record_kind="case").exclude(record_kind="approval", new="USED")
     match wanted.kind:
@@ -193,7 +195,9 @@ def moved(wanted: Wanted) -> QuerySet[Any] | None:
         about = Approval.objects.filter(_approvals_of(wanted.target))
         mine = Q(record_kind="approval", record_id__in=about.values("pk"))
         if wanted.target.connection_id is not None:
+            windows = MaintenanceWindow.objects.filter(connection=wanted.target.connection_id)
             mine |= Q(record_kind="connection", record_id=wanted.target.connection_id)
+            mine |= Q(record_kind="maintenance", record_id__in=windows.values("pk"))
         if wanted.target.order_ids:
             mine |= Q(order_id__in=wanted.target.order_ids)
         rows = rows.filter(mine)
@@ -226,6 +230,13 @@ def moved(wanted: Wanted) -> QuerySet[Any] | None:
                 record_id="record_id",
                 content="content",
                 case="case",
+            ),
+            window=one_of(
+                MaintenanceWindow.objects.filter(pk=OuterRef("record_id")),
+                connection_id="connection_id",
+                starts_at="starts_at",
+                ends_at="ends_at",
+                reason="reason",
             ),
         )
     )
@@ -267,6 +278,21 @@ def signed_in(wanted: Wanted) -> QuerySet[Any] | None:
     return by_actor(SignInEvent.objects.all(), wanted).annotate(
         row_data=JSONObject(
             what="what", person="person__username", person_id="person_id", reason="reason"
+        )
+    )
+
+
+def noted(wanted: Wanted) -> QuerySet[Any] | None:
+    """What people wrote on incidents of connections: about no customer, so for every reader."""
+    target = wanted.target
+    if wanted.two or wanted.money or (target is not None and target.connection_id is None):
+        return None
+    rows = by_actor(IncidentNote.objects.all(), wanted)
+    if target is not None:
+        rows = rows.filter(fact__record_kind="connection", fact__record_id=target.connection_id)
+    return rows.annotate(
+        row_data=JSONObject(
+            connection_id="fact__record_id", fact_id="fact_id", began="fact__at", text="text"
         )
     )
 

@@ -13,6 +13,7 @@ WIDTH, HEIGHT = 600, 160
 _TOP = 10  # room for a line at its highest
 _LABEL = 14  # what one name needs, in the same units
 _GAP = 0.28  # of a bar's width
+_STRIP = 40  # the height of a strip
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,24 @@ def bars(series: Sequence[Series]) -> Chart:
                 )
             below += value
     return _chart(top, [], drawn, [])
+
+
+def strip(levels: Sequence[tuple[str, float]]) -> Sequence[Shape]:
+    """One bar per day without a gap: its filling says what the day was, its height how bad.
+
+    ``levels`` are the name of the filling and the height, from 0 to 1.
+    """
+    step = WIDTH / max(len(levels), 1)
+    return [
+        Shape(
+            css,
+            x=round(place * step, 2),
+            y=round(_STRIP - _STRIP * height, 1),
+            width=round(step * (1 - _GAP / 2), 2),
+            height=round(_STRIP * height, 1),
+        )
+        for place, (css, height) in enumerate(levels)
+    ]
 
 
 def nice(highest: int) -> int:

@@ -10,15 +10,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.contrib import messages
 from django.db import transaction
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from integrator.desk import directory, read_again, words
-from integrator.desk.auth import DeskRequest, needs
+from integrator.desk import read_again, words
+from integrator.desk.auth import DeskRequest, back_to, needs
 from integrator.flows import read_again as asking
 from integrator.flows.read_again import Asked, Key
 from integrator.flows.try_connection import TRIED
@@ -41,42 +40,36 @@ class Trial:
 @require_POST
 @needs("connection.try")
 def try_(request: DeskRequest, connection_id: int) -> HttpResponse:
-    """Have one harmless reading made. What is held is not called."""
+    """Have one harmless reading made, also of what is held: nothing else of it is called."""
     with transaction.atomic():
         rows = Connection.objects.select_for_update(no_key=True).defer("secrets")
         connection = get_object_or_404(rows, pk=connection_id)
-        if connection.holds_work:
-            messages.warning(request, f"{connection.name} is not called now: switch it on first")
-        else:
-            read_again.ask(request, _key(connection))
-    return HttpResponseRedirect(f"{reverse('connections')}#c-{connection.pk}")
+        read_again.ask(request, _key(connection))
+    back = back_to(request, reverse("connections")).partition("#")[0]
+    return HttpResponseRedirect(f"{back}#c-{connection.pk}")
 
 
 def trials(connections: list[Connection], *, at: datetime) -> Mapping[int, Trial]:
     """The last try of each connection, by its id."""
     asked = asking.last_asked([_key(one) for one in connections]) if connections else {}
-    known = directory.current(at=at)
-    return {one.pk: _trial(one, asked.get(_key(one)), known, at=at) for one in connections}
+    return {one.pk: _trial(one, asked.get(_key(one)), at=at) for one in connections}
 
 
 def _key(connection: Connection) -> Key:
     return (connection.pk, "connection", str(connection.pk))
 
 
-def _trial(
-    connection: Connection, asked: Asked | None, known: directory.Directory, *, at: datetime
-) -> Trial:
+def _trial(connection: Connection, asked: Asked | None, *, at: datetime) -> Trial:
     if asked is None:
         return Trial()
-    there = known.connections.get(connection.pk)
     frame: dict[str, Any] = {
         "is_under_way": asked.is_under_way,
-        "soon": read_again.is_soon(asked, there, at=at),
+        "soon": read_again.is_soon(asked, None, at=at),  # whatever it is in, it is tried
     }
     job = asked.job
     tried = job.evidence.get(TRIED) if job is not None and job.state == JobState.DONE else None
     if job is None or tried is None:
-        symbol, says = read_again.says(asked, [], there, connection.name, at=at)
+        symbol, says = read_again.says(asked, [], None, connection.name, at=at)
         return Trial(**frame, symbol=symbol, says=says)
     symbol, says = _headline(tried, job, at=at)
     return Trial(**frame, symbol=symbol, says=says, lines=_lines(tried))

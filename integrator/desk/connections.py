@@ -1,29 +1,25 @@
-"""How far each connection is behind the business, what is held, and its switch. Not for set-up."""
+"""How far each connection is behind the business, and what is held. Switching is its own page's."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from django.contrib import messages
 from django.db.models import Count, Max
-from django.http import HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404, render
-from django.urls import reverse
+from django.http import HttpResponse
+from django.shortcuts import render
 from django.utils import timezone
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from integrator.desk import connection_tries, directory, effects, words
-from integrator.desk.auth import DeskRequest, may, needs, trace_of
+from integrator.desk.auth import DeskRequest, may, needs
 from integrator.desk.catalogue import Tile
-from integrator.engine import connections as switch
 from integrator.engine.flow import LOCAL
 from integrator.engine.lag import Lag, all_lags
-from integrator.engine.states import UnableToMove
-from integrator.flows import alert, tell_receiver
+from integrator.flows import alert, tell_receiver, try_connection
 from integrator.models import (
     Case,
     CaseState,
@@ -74,7 +70,8 @@ class Panel:
     last_callback: str
     cases: int
     holds: bool
-    is_open: bool
+    hold: directory.Hold | None
+    until: str
     effects: list[effects.Effect]
     flowing: str
     calls: tuple[str, str]
@@ -87,6 +84,9 @@ class _About(NamedTuple):
     waiting: Mapping[int, Counter[str]]
     owed: Mapping[int, list[tuple[int, str]]]
     trials: Mapping[int, connection_tries.Trial]
+    totals: Mapping[int, effects.Total]
+    calls: Mapping[int, datetime]
+    cases: Mapping[int, int]
 
 
 @require_safe
@@ -94,34 +94,17 @@ class _About(NamedTuple):
 def connections(request: DeskRequest) -> HttpResponse:
     """Every connection and stream, the one furthest behind first."""
     at = request.at
-    known = directory.current(at=at)
-    found = list(
-        Connection.objects.order_by("id").defer("secrets").prefetch_related("cursors", "rates")
-    )
-    cursors = {(c.pk, cursor.stream): cursor for c in found for cursor in c.cursors.all()}
-    lags = all_lags(at=at, cursors=cursors.values())
-    by_id = {one.pk: one for one in found}
-    streams = sorted(
-        (_stream(lag, by_id[lag.connection_id], cursors, known, at=at) for lag in lags),
-        key=lambda one: one.sort,
-        reverse=True,
-    )
-    opened = request.GET.get("switch", "")
-    by_flow, calls, cases = effects.open_steps(), _callbacks(at), _cases()
-    work, waiting = effects.totals(by_flow), effects.waiting(by_flow)
-    about = _About(waiting, effects.owed(), connection_tries.trials(found, at=at))
+    found = read()
+    streams, panels = streams_of(found, at=at), panels_of(found, at=at)
     context = {
         "streams": streams,
-        "panels": [
-            _panel(one, lags, known, work, calls, cases, about, opened=opened, at=at)
-            for one in found
-        ],
+        "panels": panels,
         "beats": _beats(at=at),
         "worst": streams[0] if streams and streams[0].symbol != "ok" else None,
         "totals": {
-            "waiting": sum(row.waiting for row in work.values()),
-            "in_doubt": sum(row.in_doubt for row in work.values()),
-            "stopped": sum(row.stopped for row in work.values()),
+            "waiting": sum(one.waiting for one in panels),
+            "in_doubt": sum(one.in_doubt for one in panels),
+            "stopped": sum(one.stopped for one in panels),
             "missed": sum(one.missed for one in streams),
         },
         "may_change": may(request, "connection.change"),
@@ -130,30 +113,52 @@ def connections(request: DeskRequest) -> HttpResponse:
     return render(request, "desk/connections.html", context)
 
 
-@require_POST
-@needs("connection.change")
-def change(request: DeskRequest, connection_id: int) -> HttpResponse:
-    """Pause a connection, or start it again. The reason is kept with the change."""
-    connection = get_object_or_404(Connection.objects.defer("secrets"), pk=connection_id)
-    reason = words.typed(request.POST.get("reason", ""))
-    back = reverse("connections")
-    verb = request.POST.get("to", "")
-    if not reason:
-        messages.error(request, "Reason: say it in one sentence")
-        return HttpResponseRedirect(f"{back}?switch={connection.pk}#c-{connection.pk}")
-    try:
-        if verb == "pause":
-            switch.pause(connection, trace=trace_of(request), reason=reason)
-            said = f"{connection.name} is paused. Its work is held, in order."
-        else:
-            switch.resume(connection, trace=trace_of(request), reason=reason)
-            said = f"{connection.name} is on again. Held work starts, oldest first."
-    except UnableToMove:
-        messages.warning(request, "Somebody has switched it already")
-        return HttpResponseRedirect(back)
-    directory.forget()
-    messages.success(request, said)
-    return HttpResponseRedirect(back)
+def read(**which: Any) -> list[Connection]:
+    """Connections with their streams and the calls they have left; all, or some of them."""
+    rows = Connection.objects.filter(**which).order_by("id").defer("secrets")
+    return list(rows.prefetch_related("cursors", "rates"))
+
+
+def _lags(found: Sequence[Connection], *, at: datetime) -> list[Lag]:
+    return all_lags(at=at, cursors=[cursor for one in found for cursor in one.cursors.all()])
+
+
+def streams_of(
+    found: Sequence[Connection], *, at: datetime, lags: list[Lag] | None = None
+) -> list[Stream]:
+    """The streams of these connections, the one furthest behind first."""
+    known = directory.current(at=at)
+    by_id = {one.pk: one for one in found}
+    cursors = {(one.pk, cursor.stream): cursor for one in found for cursor in one.cursors.all()}
+    return sorted(
+        (
+            _stream(lag, by_id[lag.connection_id], cursors, known, at=at)
+            for lag in (_lags(found, at=at) if lags is None else lags)
+        ),
+        key=lambda one: one.sort,
+        reverse=True,
+    )
+
+
+def panels_of(
+    found: Sequence[Connection], *, at: datetime, lags: list[Lag] | None = None
+) -> list[Panel]:
+    """What is said of each of these connections today."""
+    ids = [one.pk for one in found]
+    by_flow = effects.open_steps(ids)
+    waiting = effects.waiting(by_flow)
+    owed = effects.owed() if any(counts["refunds"] for counts in waiting.values()) else {}
+    about = _About(
+        waiting=waiting,
+        owed=owed,
+        trials=connection_tries.trials(list(found), at=at),
+        totals=effects.totals(by_flow),
+        calls=_callbacks(ids, at),
+        cases=_cases(ids),
+    )
+    known = directory.current(at=at)
+    behind = _lags(found, at=at) if lags is None else lags
+    return [_panel(one, behind, known, about, at=at) for one in found]
 
 
 def _stream(
@@ -194,19 +199,17 @@ def _panel(
     connection: Connection,
     lags: list[Lag],
     known: directory.Directory,
-    work: Mapping[int, effects.Total],
-    calls: dict[int, datetime],
-    cases: dict[int, int],
     about: _About,
     *,
-    opened: str,
     at: datetime,
 ) -> Panel:
     counts = about.waiting.get(connection.pk, Counter())
     mine = [lag for lag in lags if lag.connection_id == connection.pk]
-    symbol, state = _state(connection, mine)
-    row = work.get(connection.pk, effects.Total())
-    called = calls.get(connection.pk)
+    here = known.connections.get(connection.pk)
+    hold = here.hold if here is not None else None
+    symbol, state = state_of(connection, mine, hold)
+    row = about.totals.get(connection.pk, effects.Total())
+    called = about.calls.get(connection.pk)
     return Panel(
         connection=connection,
         tile=known.tile(connection.pk),
@@ -222,20 +225,27 @@ def _panel(
             key=lambda one: (one.remaining / max(one.limit, 1), one.scope),
         ),
         last_callback=words.ago_text(called, at=at) if called else "none in 30 days",
-        cases=cases.get(connection.pk, 0),
+        cases=about.cases.get(connection.pk, 0),
         holds=connection.holds_work,
-        is_open=opened == str(connection.pk),
         effects=effects.effects_of(connection, counts, about.owed.get(connection.pk, [])),
         flowing=effects.flowing(connection, counts),
-        calls=_calls(connection, at=at),
+        calls=_calls(connection, hold, at=at),
         trial=about.trials[connection.pk],
+        hold=hold,
+        until=_until(hold, at=at),
     )
 
 
-def _calls(connection: Connection, *, at: datetime) -> tuple[str, str]:
+def _until(hold: directory.Hold | None, *, at: datetime) -> str:
+    """When a hold that goes on ends by itself; empty when a person must end it."""
+    return words.start_text(hold.ends_at, at=at) if hold is not None and hold.is_on else ""
+
+
+def _calls(connection: Connection, hold: directory.Hold | None, *, at: datetime) -> tuple[str, str]:
     """Whether calls go there, and what holds them back."""
     if connection.holds_work:
-        return "none", "until it is switched on"
+        ends = _until(hold, at=at)
+        return "none", f"until {ends}" if ends else "until it is switched on"
     if connection.state != ConnectionState.DEGRADED:
         return "as they come", ""
     failed = words.plural(connection.failures, "call") + " in a row got no answer"
@@ -248,9 +258,13 @@ def _to_the_second(moment: datetime) -> str:
     return timezone.localtime(moment).strftime("%H:%M:%S")
 
 
-def _state(connection: Connection, lags: list[Lag]) -> tuple[str, str]:
+def state_of(
+    connection: Connection, lags: Sequence[Lag], hold: directory.Hold | None
+) -> tuple[str, str]:
     match connection.state:
         case ConnectionState.PAUSED:
+            if hold is not None and hold.is_on and not hold.is_by_hand:
+                return "pause", "Down as planned"
             return "pause", "Paused by a person"
         case ConnectionState.NEEDS_CREDENTIALS:
             return "bad", "Does not accept our key"
@@ -261,11 +275,13 @@ def _state(connection: Connection, lags: list[Lag]) -> tuple[str, str]:
     return "ok", "In time"
 
 
-def _callbacks(at: datetime) -> dict[int, datetime]:
+def _callbacks(ids: Sequence[int], at: datetime) -> dict[int, datetime]:
     """When each connection last called us, looking back a month at most."""
     rows = (
         Message.objects.filter(
-            origin=Message.Origin.CALLBACK, received_at__gte=at - timedelta(days=CALLBACK_DAYS)
+            connection_id__in=ids,
+            origin=Message.Origin.CALLBACK,
+            received_at__gte=at - timedelta(days=CALLBACK_DAYS),
         )
         .values("connection_id")
         .annotate(last=Max("received_at"))
@@ -273,9 +289,9 @@ def _callbacks(at: datetime) -> dict[int, datetime]:
     return {row["connection_id"]: row["last"] for row in rows}
 
 
-def _cases() -> dict[int, int]:
+def _cases(ids: Sequence[int]) -> dict[int, int]:
     rows = (
-        Case.objects.filter(connection__isnull=False)
+        Case.objects.filter(connection_id__in=ids)
         .exclude(state=CaseState.SOLVED)
         .values("connection_id")
         .annotate(open=Count("id"))
@@ -288,6 +304,7 @@ _OWN_QUEUES = {
     LOCAL: "Our own records",
     alert.QUEUE: "E-mail",
     tell_receiver.QUEUE: "Alerts to other systems",
+    try_connection.QUEUE: "Tests of connections",
 }
 
 

@@ -1,6 +1,7 @@
 """What every page needs to know about the installation: its name, zone, connections and their lag.
 
-Read at most every 15 seconds per process; never for numbers that stand for rows of a list.
+Read at most every 15 seconds per process; never for numbers that stand for rows of a list, unless
+the moment at which they were counted stands beside them.
 """
 
 from __future__ import annotations
@@ -8,18 +9,50 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.core.cache import caches
+from django.db.models import (
+    Case,
+    Count,
+    IntegerField,
+    JSONField,
+    OuterRef,
+    QuerySet,
+    Subquery,
+    When,
+)
+from django.db.models.functions import JSONObject
 
 from integrator.desk.catalogue import Tile, tile_of
+from integrator.engine import maintenance
 from integrator.engine.choices import choice
 from integrator.engine.lag import Lag, all_lags
-from integrator.models import Connection, ConnectionState, PolicyVersion, Retailer
+from integrator.models import (
+    Connection,
+    ConnectionState,
+    Job,
+    MaintenanceState,
+    PolicyVersion,
+    Retailer,
+)
+from integrator.models.states import JOB_OPEN
 from integrator.platforms import PLATFORMS, pages
 
 FRESH_FOR_SECONDS = 15
 _KEY = "desk-directory"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The next time a connection is held with an end that is known, or the one that is going on."""
+
+    starts_at: datetime
+    ends_at: datetime
+    reason: str
+    is_on: bool
+    is_by_hand: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +69,10 @@ class Known:
     pages: Mapping[str, str] = field(default_factory=dict)  # by kind of record, with {id}
     policy_version: int | None = None  # the configuration in force
     stage_hours: Mapping[str, float] = field(default_factory=dict)  # until a return stands still
+    since: datetime | None = None  # since when it is in its state, and why
+    reason: str = ""
+    hold: Hold | None = None
+    waits: int = 0  # steps, counted only while it is stopped
 
     @property
     def start(self) -> str:
@@ -57,6 +94,7 @@ class Directory:
     timezone: str
     currency: str
     connections: Mapping[int, Known]
+    read_at: datetime | None = None
     executor: str = ""  # who pays refunds, by the policy in force
 
     def tile(self, connection_id: int | None) -> Tile:
@@ -100,17 +138,64 @@ def _read(at: datetime) -> Directory:
         retailer=retailer.name if retailer else "",
         timezone=retailer.timezone if retailer else "UTC",
         currency=retailer.currency if retailer else "",
+        read_at=at,
         executor=str(choice(policy, "refund_executor") or "") if policy else "",
         connections={
             connection.pk: _known(
-                connection, lags.get(connection.pk, []), policies.get(connection.retailer_id)
+                connection,
+                lags.get(connection.pk, []),
+                policies.get(connection.retailer_id),
+                _hold(connection.next_hold),
+                connection.waits or 0,
             )
-            for connection in Connection.objects.order_by("id").defer("secrets")
+            for connection in _connections()
         },
     )
 
 
-def _known(connection: Connection, lags: list[Lag], policy: PolicyVersion | None) -> Known:
+def _connections() -> QuerySet[Any]:
+    """Every connection, with the window that holds it or will do so next, and what waits for one
+    that is stopped.
+    """
+    windows = maintenance.open_windows().filter(connection=OuterRef("pk"))
+    next_one = windows.annotate(
+        as_object=JSONObject(
+            starts_at="starts_at", ends_at="ends_at", reason="reason", state="state", made="made_at"
+        )
+    ).values("as_object")[:1]
+    rows = Connection.objects.order_by("id").defer("secrets")
+    waiting = Job.objects.filter(connection=OuterRef("pk"), state__in=JOB_OPEN).order_by()
+    counted = waiting.values("connection").annotate(count=Count("id")).values("count")
+    return rows.annotate(
+        next_hold=Subquery(next_one, output_field=JSONField()),
+        waits=Case(
+            When(state=ConnectionState.ACTIVE, then=0),
+            default=Subquery(counted),
+            output_field=IntegerField(),
+        ),
+    )
+
+
+def _hold(window: Mapping[str, Any] | None) -> Hold | None:
+    if window is None:
+        return None
+    starts_at = datetime.fromisoformat(window["starts_at"])
+    return Hold(
+        starts_at=starts_at,
+        ends_at=datetime.fromisoformat(window["ends_at"]),
+        reason=window["reason"],
+        is_on=window["state"] == MaintenanceState.BEGUN,
+        is_by_hand=starts_at == datetime.fromisoformat(window["made"]),
+    )
+
+
+def _known(
+    connection: Connection,
+    lags: list[Lag],
+    policy: PolicyVersion | None,
+    hold: Hold | None,
+    waits: int,
+) -> Known:
     platform = PLATFORMS.get(connection.platform)
     kinds = platform.pages if platform is not None else ()
     ages = [lag.age for lag in lags]
@@ -126,4 +211,8 @@ def _known(connection: Connection, lags: list[Lag], policy: PolicyVersion | None
         pages=pages.of(connection.settings, kinds, demo=settings.DEMO),
         policy_version=policy.version if policy is not None else None,
         stage_hours=choice(policy, "stage_hours") if policy is not None else {},
+        since=connection.state_since,
+        reason=connection.state_reason,
+        hold=hold,
+        waits=waits,
     )

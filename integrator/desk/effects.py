@@ -6,7 +6,7 @@ Every open step is in one group, so the groups add up to the count above them.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -88,12 +88,10 @@ def narrowed(jobs: QuerySet[Job], key: str) -> QuerySet[Job]:
     return jobs.exclude(flow__in=_NAMED) if key == REST else jobs.filter(flow__in=GROUPS[key].flows)
 
 
-def open_steps() -> list[Any]:
+def open_steps(ids: Sequence[int]) -> list[Any]:
     """What is open or stopped, per connection and flow, in one statement."""
     is_open = Q(state__in=JOB_OPEN)
-    rows = Job.objects.filter(
-        is_open | Q(state=JobState.PARKED), connection__isnull=False
-    ).order_by()
+    rows = Job.objects.filter(is_open | Q(state=JobState.PARKED), connection_id__in=ids).order_by()
     return list(
         rows.values("connection_id", "flow").annotate(
             waiting=Count("id", filter=is_open),

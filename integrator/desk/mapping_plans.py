@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
-from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from integrator.desk import history, words
+from integrator.desk import history, periods, words
 from integrator.desk.auth import DeskRequest, may, needs, trace_of
 from integrator.desk.mapping_rows import SHOWN_MAX, Word
+from integrator.desk.periods import UnableToReadPeriod
 from integrator.engine import mapping_plans, mappings
 from integrator.engine.approvals import UnableToApprove
 from integrator.engine.mapping_plans import UnableToPlan
@@ -52,14 +52,9 @@ def moment_of(text: str, *, at: datetime) -> tuple[datetime | None, str]:
     if not text:
         return None, ""
     try:
-        chosen = datetime.fromisoformat(text)
-    except ValueError:
-        return None, "From when: write a day and a time, or leave it empty for now"
-    if timezone.is_aware(chosen) or not 1900 < chosen.year < 2200:
-        return None, "From when: write a day and a time, or leave it empty for now"
-    moment = timezone.make_aware(chosen)
-    if timezone.make_naive(moment.astimezone(UTC)) != chosen:
-        return None, "From when: the clocks go forward then, this time does not exist that day"
+        moment = periods.moment(text)
+    except UnableToReadPeriod as why:
+        return None, f"From when: {why}, or leave it empty for now"
     if not at < moment <= at + mapping_plans.LATEST:
         return None, "From when: choose a moment to come, within two years, or leave it empty"
     return moment, ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -103,6 +103,20 @@ def week_of(day: date, in_zone: ZoneInfo) -> Period:
 def read_week(text: str, *, at: datetime) -> Period:
     """The week of the day somebody asked for, or this one."""
     return week_of(_day(text) if text else today(at), zone())
+
+
+def moment(text: str) -> datetime:
+    """The moment somebody wrote by the retailer's clock; UnableToReadPeriod says what to write."""
+    try:
+        chosen = datetime.fromisoformat(text)
+    except ValueError:
+        raise UnableToReadPeriod("write a day and a time") from None
+    if timezone.is_aware(chosen) or not _EARLIEST <= chosen.date() < _LATEST:
+        raise UnableToReadPeriod("write a day and a time")
+    found = timezone.make_aware(chosen)
+    if timezone.make_naive(found.astimezone(UTC)) != chosen:
+        raise UnableToReadPeriod("the clocks go forward then, this time does not exist that day")
+    return found
 
 
 def _day(text: str) -> date:

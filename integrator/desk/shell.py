@@ -148,6 +148,8 @@ def _fresh(one: directory.Known) -> Fresh:
 
 def _late_words(one: directory.Known) -> tuple[str, str]:
     if one.state == ConnectionState.PAUSED:
+        if one.hold is not None and one.hold.is_on:
+            return "pause", f"{one.name} is paused until {words.clock_time(one.hold.ends_at)}"
         return "pause", f"{one.name} is paused"
     if one.state == ConnectionState.NEEDS_CREDENTIALS:
         return "bad", f"{one.name} needs a new key"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from django.db import transaction
 from django.db.models import F
 
-from integrator.engine import cases, jobs
+from integrator.engine import cases, holds
 from integrator.engine.claims import PROBE_EVERY
-from integrator.engine.states import Raced, Trace, move
-from integrator.models import Connection, ConnectionState
+from integrator.engine.states import Raced, Trace, UnableToMove, move
+from integrator.models import Connection, ConnectionState, MaintenanceState, MaintenanceWindow
 
 DEGRADED_AFTER_FAILURES = 5
 
@@ -52,12 +52,20 @@ def refused_credentials(connection: Connection, *, trace: Trace, error: str) -> 
 
 
 def pause(connection: Connection, *, trace: Trace, reason: str) -> None:
-    """Stop all calls to a platform. Its work is held, in order; nothing is dropped."""
-    held_since = connection.state_since if connection.holds_work else None
+    """Stop all calls to a platform. Its work is held, in order; nothing is dropped.
+
+    What was to start again by itself waits for a person from now on. UnableToMove when it does so
+    already.
+    """
     with transaction.atomic():
-        moved = _move(connection, ConnectionState.PAUSED, reason=reason, trace=trace)
-        if moved and held_since is not None:
-            jobs.stop_clock(connection=connection, since=held_since, at=trace.at)
+        if connection.state == ConnectionState.PAUSED and not _holding(connection):
+            raise UnableToMove(f"{connection.slug} is paused already")
+        held_since = connection.state_since if connection.holds_work else None
+        if not _move(connection, ConnectionState.PAUSED, reason=reason, trace=trace):
+            return
+        _let_go(connection, reason="Paused by a person, who will switch it on", trace=trace)
+        if held_since is not None:
+            holds.stop_clock(connection=connection, since=held_since, at=trace.at)
 
 
 def resume(connection: Connection, *, trace: Trace, reason: str) -> None:
@@ -66,8 +74,9 @@ def resume(connection: Connection, *, trace: Trace, reason: str) -> None:
     with transaction.atomic():
         if not _move(connection, ConnectionState.ACTIVE, reason=reason, trace=trace):
             return
+        _let_go(connection, reason="Ended early: it was switched on", trace=trace)
         Connection.objects.filter(pk=connection.pk).update(failures=0, open_until=None)
-        jobs.stop_clock(connection=connection, since=held_since, at=trace.at)
+        holds.stop_clock(connection=connection, since=held_since, at=trace.at)
         cases.close_by_fact(
             trace=trace,
             reason="The connection is active again",
@@ -75,6 +84,19 @@ def resume(connection: Connection, *, trace: Trace, reason: str) -> None:
             record_kind="connection",
             record_id=connection.pk,
         )
+
+
+def _holding(connection: Connection) -> list[MaintenanceWindow]:
+    """The window that holds it, under the connection's lock; none when a person does."""
+    Connection.objects.select_for_update(no_key=True).values_list("pk").get(pk=connection.pk)
+    begun = connection.windows.filter(state=MaintenanceState.BEGUN)
+    return list(begun)
+
+
+def _let_go(connection: Connection, *, reason: str, trace: Trace) -> None:
+    """A person decided: the window that held it must not start it, nor end a second time."""
+    for window in _holding(connection):
+        move(window, "state", MaintenanceState.OVER, reason=reason, trace=trace)
 
 
 def _move(connection: Connection, state: str, *, reason: str, trace: Trace) -> bool:

@@ -3,6 +3,7 @@
 PlatformError
 ├── Transient       nothing happened there, a later try can work  → the Job waits, tries again
 │   ├── OutOfCalls  our allowance of calls is used up             → it waits for the new day
+│   ├── Held        a person or a plan holds what it would call   → it waits, its clock stops
 │   └── Yields      another job of its lane must go first         → that one passes it meanwhile
 ├── Refused         the platform understood and said no           → parked, a case for the team
 ├── Misconfigured   a setting, credential or mapping is missing   → parked, a case for its owner
@@ -69,6 +70,10 @@ class Transient(PlatformError):
 
 class OutOfCalls(Transient):
     """Our allowance at the platform is used up. The work waits in order until it is given anew."""
+
+
+class Held(Transient):
+    """What it would call is paused, or does not accept our key. That does not count against it."""
 
 
 class Yields(Transient):

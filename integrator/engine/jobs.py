@@ -16,7 +16,7 @@ from django.db import connection as database
 from django.db.models import F
 from django.db.models.functions import Greatest
 
-from integrator.models import Connection, Job, JobState
+from integrator.models import Job, JobState
 
 LEASE = timedelta(seconds=60)
 CRASHES_MAX = 3
@@ -325,18 +325,6 @@ def settle_doubt(job: Job, *, happened: bool, at: datetime, evidence: dict[str, 
             lease_until=None,
         )
     )
-
-
-def stop_clock(*, connection: Connection, since: datetime, at: datetime) -> int:
-    """A hold since ``since`` does not count against the promises: move their times by its length.
-
-    Work that came in meanwhile was held for less: from when it was created.
-    """
-    held_for = at - Greatest(since, F("created_at"))
-    return Job.objects.filter(
-        connection=connection,
-        state__in=[JobState.DUE, JobState.WAITING, JobState.IN_DOUBT, JobState.PARKED],
-    ).update(due_at=F("due_at") + held_for, give_up_at=F("give_up_at") + held_for)
 
 
 def oldest_due(*, at: datetime, queue: str = "") -> timedelta:

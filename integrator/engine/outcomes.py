@@ -15,10 +15,11 @@ from django.db import connection as database
 from django.db import transaction
 from django.db.models import Exists, OuterRef
 
-from integrator.engine import cases, connections, jobs
+from integrator.engine import cases, connections, holds, jobs
 from integrator.engine.case_facts import moment_fact
 from integrator.engine.cases import CaseKind
 from integrator.engine.errors import (
+    Held,
     Misconfigured,
     OutOfCalls,
     PlatformError,
@@ -90,7 +91,9 @@ class Outcomes:
 
     def _wait_or_give_up(self, work: Work, error: Transient) -> None:
         job = work.job
-        if work.at >= job.give_up_at:
+        if isinstance(error, Held):
+            holds.wait(job, at=work.at, error=error, calls=work.calls)
+        elif work.at >= job.give_up_at:
             jobs.park(job, at=work.at, error=error, calls=work.calls)
             self.open_case(work, work.flow.on_refused, str(error), error)
         else:
@@ -320,15 +323,15 @@ def _close_late(job: Job, trace: Trace) -> None:
 def report_late(routes: Routes, *, at: datetime, limit: int = 200) -> int:
     """Open a case for each job that crossed its promise and is still tried. Returns how many.
 
-    What waits behind a doubt of its own lane is not tried: the doubt has its case.
+    What waits behind a doubt of its own lane is not tried: the doubt has its case. What is held is
+    not late: its clock goes on when it starts again.
     """
     outcomes = Outcomes(flows_of(routes), lambda: at)
     in_doubt = Job.objects.filter(lane=OuterRef("lane"), state=JobState.IN_DOUBT)
     told = Case.objects.filter(job=OuterRef("pk"), cause__startswith=LATE)
     late = (
-        Job.objects.filter(~Exists(in_doubt), due_at__lte=at, state__in=JOB_AT_WORK)
-        .filter(~Exists(told.exclude(state=CaseState.SOLVED)))
-        .exclude(connection__state__in=["PAUSED", "NEEDS_CREDENTIALS"])
+        holds.not_held(Job.objects.filter(due_at__lte=at, state__in=JOB_AT_WORK))
+        .filter(~Exists(in_doubt), ~Exists(told.exclude(state=CaseState.SOLVED)))
         # One case says that the day's calls are used up, not one for each step that waits for it;
         # what lets another go first is as late as that one, which is told of.
         .exclude(state=JobState.WAITING, error_class__in=[OutOfCalls.__name__, Yields.__name__])

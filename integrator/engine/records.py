@@ -22,6 +22,7 @@ RECORDS: Mapping[str, str] = {
     "connection": "integrator.Connection",
     "digest": "integrator.Digest",
     "job": "integrator.Job",
+    "maintenance": "integrator.MaintenanceWindow",
     "mapping": "integrator.Mapping",
     "mapping_file": "integrator.MappingFile",
     "mapping_plan": "integrator.MappingPlan",

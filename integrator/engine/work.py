@@ -15,7 +15,7 @@ from django.db import transaction
 
 from integrator.engine import choices, jobs
 from integrator.engine.clock import now
-from integrator.engine.errors import Transient
+from integrator.engine.errors import Held, Transient
 from integrator.engine.flow import Flow
 from integrator.engine.http import Dialect, Http
 from integrator.engine.records import find
@@ -68,10 +68,20 @@ class Work:
             raise Transient("there is no policy yet", retry_after=60)
         return choices.version(retailer_id, self.job.policy_version)
 
-    def http(self, connection: Connection, dialect: Dialect, *, again: bool = True) -> Http:
-        """A way to call one platform, bound to this job's fence and call log."""
-        if connection.holds_work:
-            raise Transient(
+    def http(
+        self,
+        connection: Connection,
+        dialect: Dialect,
+        *,
+        again: bool = True,
+        though_held: bool = False,
+    ) -> Http:
+        """A way to call one platform, bound to this job's fence and call log.
+
+        ``though_held``: a person wants to know whether what is held works.
+        """
+        if connection.holds_work and not though_held:
+            raise Held(
                 f"{connection.name} is {connection.get_state_display().lower()}", retry_after=60
             )
         client = Http(

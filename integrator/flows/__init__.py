@@ -51,6 +51,7 @@ from integrator.flows import (
     tell_exchange,
     tell_failed_refund,
     tell_receiver,
+    tell_teams,
     try_connection,
     watch_exchanges,
     watch_returns,
@@ -178,6 +179,10 @@ ROUTES: Routes = {
     "case:OPENED": [alert.FLOW, tell_receiver.FLOW],
     "case:REOPENED": [alert.FLOW, tell_receiver.FLOW],
     "case:ESCALATED": [alert.FLOW, tell_receiver.FLOW],
+    "connection.state:DEGRADED": [tell_teams.FLOW],
+    "connection.state:NEEDS_CREDENTIALS": [tell_teams.FLOW],
+    "connection.state:PAUSED": [tell_teams.FLOW],
+    "connection.state:ACTIVE": [tell_teams.FLOW],
     "digest.state:DUE": [send_digest.FLOW],
 }
 

@@ -22,7 +22,13 @@ from integrator.engine.inbox import nudge
 from integrator.engine.work import Work
 from integrator.flows import platforms
 from integrator.flows.sweep_scayle import FIRST_LOOK_BACK, OVERLAP
-from integrator.flows.sweeping import cursor_of, due_before, read_list, report_unreadable
+from integrator.flows.sweeping import (
+    cursor_of,
+    due_before,
+    not_counted,
+    read_list,
+    report_unreadable,
+)
 from integrator.models import Connection, Message
 from returns.models import Return, ReturnItem
 from returns.shapes import Method, PlatformStatus, Resolution, ReturnSummary
@@ -140,12 +146,15 @@ def _chase_refunds(connection: Connection, work: Work, most: int) -> int:
         status__in=[RefundStatus.SENT, RefundStatus.IN_DOUBT],
         sent_at__lte=work.at - LOOK_AFTER,
     ).select_related("order__connection", "return_record__connection")
-    for refund in waiting.order_by("sent_at")[:REREAD_MOST]:
+    rows = list(waiting.order_by("sent_at")[:REREAD_MOST])
+    held = not_counted(connection, [one.sent_at for one in rows], work.at)
+    for refund in rows:
         assert refund.return_record is not None and refund.sent_at is not None
         if count < most and refund.return_record.read_at <= work.at - LOOK_AFTER:
             count += 1
             _nudge(connection, refund.return_record.external_id, "refund-without-proof", work.at)
-        if refund.status == RefundStatus.SENT and refund.sent_at <= work.at - PAY_WITHIN:
+        pay_by = refund.sent_at + PAY_WITHIN + held(refund.sent_at)
+        if refund.status == RefundStatus.SENT and pay_by <= work.at:
             refund_overdue(refund, trace=work.trace)
     return count
 

@@ -14,7 +14,13 @@ from integrator.engine.flow import Aim, Evidence, Fact, Flow, Nothing, each, onl
 from integrator.engine.inbox import nudge
 from integrator.engine.work import Work
 from integrator.flows import platforms
-from integrator.flows.sweeping import cursor_of, due_before, read_list, report_unreadable
+from integrator.flows.sweeping import (
+    cursor_of,
+    due_before,
+    not_counted,
+    read_list,
+    report_unreadable,
+)
 from integrator.models import Connection, Message
 
 STREAM = "order"
@@ -101,9 +107,12 @@ def _chase_refunds(connection: Connection, work: Work) -> int:
         sent_at__lte=work.at - READ_AGAIN_AFTER,
     ).select_related("order__connection", "return_record__connection")
     count = 0
-    for refund in waiting.order_by("sent_at")[:200]:
+    rows = list(waiting.order_by("sent_at")[:200])
+    held = not_counted(connection, [one.sent_at for one in rows], work.at)
+    for refund in rows:
         _nudge(connection, refund.order.external_id, "refund-without-proof", work.at)
-        is_late = refund.sent_at is not None and refund.sent_at <= work.at - OVERDUE_AFTER
+        sent_at = refund.sent_at
+        is_late = sent_at is not None and sent_at <= work.at - OVERDUE_AFTER - held(sent_at)
         if is_late and refund.failed_at is None:  # what failed is before finance already
             refund_overdue(refund, trace=work.trace)
         count += 1

@@ -5,13 +5,13 @@ Not for what is missed: that is each platform's own sweep.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from django.db.models import Max, Q
 
-from integrator.engine import cases
+from integrator.engine import cases, incidents
 from integrator.engine.cases import ROW_NOT_READ
 from integrator.engine.errors import Malformed
 from integrator.engine.work import Work
@@ -32,6 +32,15 @@ def due_before(work: Work, looked_at: datetime | None) -> bool:
     """
     due = Message.objects.filter(pk__in=work.facts).aggregate(at=Max("received_at"))["at"]
     return looked_at is not None and looked_at > due
+
+
+def not_counted(
+    connection: Connection, moments: Sequence[datetime | None], at: datetime
+) -> Callable[[datetime], timedelta]:
+    """How much of the time since one of these moments nothing could be seen there: it was held."""
+    earliest = min((one for one in moments if one is not None), default=None)
+    found = incidents.since(connection, start=earliest) if earliest is not None else []
+    return lambda start: incidents.held_for(found, start=start, at=at)
 
 
 def read_list(rows: Iterable[T]) -> tuple[tuple[T, ...], dict[str, str]]:

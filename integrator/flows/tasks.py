@@ -22,6 +22,7 @@ from integrator.engine import (
     case_counts,
     clock,
     jobs,
+    maintenance,
     mapping_files,
     mapping_plans,
     quota,
@@ -66,10 +67,12 @@ def tick(**_: object) -> int:
 
 
 def minute(*, at: datetime) -> int:
-    """What time alone brings about: what is due, batches that close, meanings that start, cases
-    that rise, lateness, the seal of the day that is over, the summary of the day that begins, roles
-    that end, and the review of them each quarter.
+    """What time alone brings about: maintenance that begins or ends (first: what it held is not
+    late), what is due, batches that close, meanings that start, cases that rise, lateness, the seal
+    of the day that is over, the summary of the day that begins, roles that end, and the review of
+    them each quarter.
     """
+    maintenance.turn(at=at)
     fired = timer.fire(SCHEDULE, at=at)
     batches.close_due(at=at)
     bulks.forget(at=at)

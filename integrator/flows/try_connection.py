@@ -1,6 +1,7 @@
 """A person wants to know whether a connection works: one harmless reading, once, whatever it says.
 
-It ends with the first answer: a platform that is down is what the person wanted to hear.
+It ends with the first answer: a platform that is down is what the person wanted to hear. What is
+paused, or has a new key that nobody has tried, is read all the same; nothing else of it is.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from integrator.models import Connection
 from integrator.platforms import PLATFORMS
 
 TOPIC = "try-asked"
+QUEUE = "tries"  # of no platform: what is held is not called, but a person may want to know
 TRIED = "tried"  # where the evidence keeps it
 
 
@@ -37,14 +39,13 @@ class Tried:
 def _aim(fact: Fact) -> Aim:
     assert fact.connection_id is not None
     lane = f"try:{fact.connection_id}"
-    queue = str(fact.data["platform"])
-    return Aim("connection", fact.connection_id, lane, queue=queue, join=lane)
+    return Aim("connection", fact.connection_id, lane, join=lane)
 
 
 def call(work: Work) -> Tried:
     connection = Connection.objects.get(pk=work.job.record_id)
     platform = PLATFORMS[connection.platform]
-    http = work.http(connection, platform.dialect, again=False)
+    http = work.http(connection, platform.dialect, again=False, though_held=True)
     try:
         platform.client(http, connection.settings).check()
     except PlatformError as error:
@@ -92,7 +93,7 @@ FLOW = Flow(
     call=call,
     record=record,
     probe=only_reads,
-    queue="scayle",
+    queue=QUEUE,
     priority=10,
     joins=True,
     gives_way=True,

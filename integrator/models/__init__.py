@@ -10,6 +10,7 @@ from integrator.models.configuration import Approval, Mapping, MappingKind, Poli
 from integrator.models.connections import Connection, Cursor, RateWindow, Retailer
 from integrator.models.facts import Link, Message, Payload, Stranger, Transition
 from integrator.models.jobs import Attempt, Heartbeat, Job
+from integrator.models.maintenance import IncidentNote, MaintenanceWindow
 from integrator.models.mapping_files import MappingFile
 from integrator.models.mapping_plans import MappingPlan
 from integrator.models.people import RoleChange, RoleGrant, SignInEvent
@@ -24,6 +25,7 @@ from integrator.models.states import (
     ConnectionState,
     DigestState,
     JobState,
+    MaintenanceState,
     MappingFileState,
     MappingPlanState,
 )
@@ -55,10 +57,13 @@ __all__ = [
     "DigestState",
     "Export",
     "Heartbeat",
+    "IncidentNote",
     "Job",
     "JobState",
     "KeyChoice",
     "Link",
+    "MaintenanceState",
+    "MaintenanceWindow",
     "Mapping",
     "MappingFile",
     "MappingFileState",

@@ -71,6 +71,12 @@ class Message(models.Model):
             models.Index(
                 fields=["connection", "resource_kind", "resource_id"], name="message_resource"
             ),
+            # What sweeps found that no callback had told.
+            models.Index(
+                fields=["connection", "received_at"],
+                condition=Q(origin="SWEEP", kind="missed"),
+                name="message_missed",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -110,6 +111,8 @@ class Job(models.Model):
             models.Index(fields=["cause"], condition=Q(state="PARKED"), name="job_parked_cause"),
             models.Index(fields=["order_id", "id"], name="job_order"),
             models.Index(fields=["record_kind", "record_id", "id"], name="job_record"),
+            # What came in some days, for the history of a connection: next to nothing to keep.
+            BrinIndex(fields=["created_at"], name="job_created", pages_per_range=32),
         ]
 
     def __str__(self) -> str:

@@ -33,8 +33,30 @@ CONNECTION_MOVES: Moves = {
         ConnectionState.PAUSED,
     ),
     ConnectionState.NEEDS_CREDENTIALS: (ConnectionState.ACTIVE, ConnectionState.PAUSED),
-    ConnectionState.PAUSED: (ConnectionState.ACTIVE,),
+    # Paused anew: what was to start again by itself now waits for a person.
+    ConnectionState.PAUSED: (ConnectionState.ACTIVE, ConnectionState.PAUSED),
 }
+
+
+class MaintenanceState(TextChoices):
+    PLANNED = "PLANNED", "Planned"  # announced: nothing is held yet
+    BEGUN = "BEGUN", "Going on"  # it holds the connection, and starts it again when it ends
+    OVER = "OVER", "Over"  # it holds nothing any more: its end has come, or a person decided
+    CANCELLED = "CANCELLED", "Cancelled"  # taken back before it began
+
+
+MAINTENANCE_MOVES: Moves = {
+    BORN: (MaintenanceState.PLANNED, MaintenanceState.BEGUN),
+    MaintenanceState.PLANNED: (
+        MaintenanceState.BEGUN,
+        MaintenanceState.OVER,
+        MaintenanceState.CANCELLED,
+    ),
+    MaintenanceState.BEGUN: (MaintenanceState.OVER,),
+    MaintenanceState.OVER: (),
+    MaintenanceState.CANCELLED: (),
+}
+MAINTENANCE_OPEN = (MaintenanceState.PLANNED, MaintenanceState.BEGUN)
 
 
 class JobState(TextChoices):

@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from integrator.desk import catalogue, directory, keys, screens, shell, words
+from integrator.desk import catalogue, directory, keys, screens, shell, stopped, words
 from integrator.desk.catalogue import Tile, tile_of
 from integrator.desk.columns import Shown
 from integrator.engine import clock, limits
@@ -326,6 +326,13 @@ def printed(context: dict[str, Any], about: str, only: str = "") -> dict[str, An
 def side(context: dict[str, Any]) -> dict[str, Any]:
     request: HttpRequest = context["request"]
     return {**shell.side_of(request), "request": request, "csrf_token": context.get("csrf_token")}
+
+
+@register.inclusion_tag("desk/_stopped.html", takes_context=True)
+def stopped_ones(context: dict[str, Any]) -> dict[str, Any]:
+    """What stands above every page while a connection is stopped, and shortly before."""
+    request: HttpRequest = context["request"]
+    return {"banners": stopped.banners(request), "request": request}
 
 
 def _at(context: dict[str, Any]) -> datetime:

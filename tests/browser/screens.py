@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date, timedelta
+from zoneinfo import ZoneInfo
 
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from fulfilment.models import StockLevel
 from integrator import access_reviews
-from integrator.engine import mappings, seal_checks
+from integrator.desk import directory
+from integrator.engine import connections, maintenance, mappings, seal_checks
+from integrator.engine.states import Trace
 from integrator.flows import CASE_KINDS
 from integrator.models import (
     AccessReview,
@@ -19,6 +22,7 @@ from integrator.models import (
     MappingFile,
     MappingKind,
     SavedView,
+    Transition,
 )
 from returns.models import Return
 from returns.queries import units_off_sale
@@ -241,6 +245,45 @@ def as_liked(stage: Stage) -> Iterator[str]:
     yield f"/orders/{stage.order({'id': '70001'}).pk}/"
 
 
+def one_connection(stage: Stage) -> Iterator[str]:
+    """A shop with a past: an outage, a key, a maintenance; one to come, and a pause with an end."""
+    shop = stage.connection("scayle")
+    start = stage.now() - timedelta(days=60)
+    for days, act, reason in (
+        (0, connections.refused_credentials, "401 Unauthorised: the key has run out"),
+        (0.2, connections.resume, "A new key"),
+        (30, connections.pause, "Stock-taking in Hamburg"),
+        (32, connections.resume, "Counted"),
+    ):
+        how = "error" if act is connections.refused_credentials else "reason"
+        trace = Trace(at=start + timedelta(days=days), actor="user:ada")
+        act(stage.connection("scayle"), trace=trace, **{how: reason})
+    fact = Transition.objects.filter(record_kind="connection").earliest("id")
+    stage.posts(stage.omar, "incident_note", fact.pk, note="Their portal let ours expire.")
+    begun = maintenance.announce(
+        stage.connection("scayle"),
+        starts_at=start + timedelta(days=45),
+        ends_at=start + timedelta(days=45, hours=3),
+        reason="A new release of the shop",
+        trace=Trace(at=start, actor="user:ada"),
+    )
+    maintenance.turn(at=begun.starts_at)
+    maintenance.turn(at=begun.ends_at)
+    soon = {"starts": "2026-03-03T02:00", "ends": "2026-03-03T04:00", "reason": "A new release"}
+    stage.posts(stage.ada, "connection_plan", shop.pk, **soon)
+    ends = stage.now() + timedelta(hours=4)
+    typed = f"{ends.astimezone(ZoneInfo(stage.retailer.timezone)):%Y-%m-%dT%H:%M}"
+    stage.posts(
+        stage.ada, "connection_switch", shop.pk, to="pause", reason="They move house", ends=typed
+    )
+    directory.forget()
+    day = (start + timedelta(days=30)).date()
+    for path in ("", "?do=on", "?do=pause", "?do=plan", "history/", f"history/?note={fact.pk}"):
+        yield f"/connections/{shop.pk}/{path}"
+    yield f"/connections/{shop.pk}/history/?day={day}"
+    yield f"/connections/{stage.connection('returngo').pk}/history/"
+
+
 SCREENS: dict[str, Callable[[Stage], Iterable[str]]] = {
     "carla": lambda stage: [*OWN, *cases_of("CX")],
     "omar": lambda stage: [
@@ -261,6 +304,7 @@ SCREENS: dict[str, Callable[[Stage], Iterable[str]]] = {
         *reviews(stage),
         *AUDIT,
         *cases_of("ADMIN"),
+        *one_connection(stage),
     ],
     "nobody": lambda stage: OWN,
 }

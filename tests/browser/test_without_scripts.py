@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from finance.models import Refund
+from integrator.desk import directory
 from integrator.models import Case, CaseState, Mapping
 from tests.browser.conftest import Desk, House
 from tests.journeys.causes import CAUSES
@@ -115,3 +118,27 @@ def test_a_return_is_found_narrowed_to_and_read_again(house: House) -> None:
         desk.page.get_by_label("Find an order").fill(number)
         desk.page.keyboard.press("Enter")
         desk.page.wait_for_url(f"**/returns/{pk}/")
+
+
+def test_maintenance_is_announced_and_a_pause_kept(house: House) -> None:
+    stage = house.stage
+    shop = stage.connection("scayle").pk
+    with house.desk("ada", java_script_enabled=False) as desk:
+        desk.opens(f"/connections/{shop}/")
+        desk.page.get_by_role("link", name="Announce maintenance").click()
+        sends(desk)  # nothing was typed
+        assert "3 things to change" in desk.page.content()
+        desk.page.get_by_label("Starts").fill("2026-03-02T14:00")
+        desk.page.get_by_label("Ends").fill("2026-03-02T16:00")
+        desk.page.get_by_label("Reason").fill("A new release")
+        sends(desk)
+        assert "SCAYLE will be down from 14:00 to 16:00" in desk.page.content()
+        stage.clock.move_to(datetime(2026, 3, 2, 13, 0, tzinfo=UTC))
+        stage.tick_and_work()
+        directory.forget()
+        desk.opens(f"/connections/{shop}/")
+        desk.page.get_by_role("link", name="Keep it paused").click()
+        desk.page.get_by_label("Reason").fill("It looks wrong")
+        sends(desk)
+        assert "until somebody switches it on" in desk.page.content()
+    assert stage.connection("scayle").state_reason == "It looks wrong"

@@ -12,7 +12,7 @@ from django.test import Client as Browser
 
 from integrator.desk import directory
 from integrator.engine import connections, limits
-from integrator.models import Case, Connection, Job, RateWindow
+from integrator.models import Case, Connection, RateWindow
 from integrator.platforms import PLATFORMS
 from tests.story import Stage
 
@@ -111,18 +111,34 @@ def test_their_clock_is_compared_with_ours(stage: Stage) -> None:
     assert re.search(r"Its clock is 9[34] s ahead of ours", panel(stage, "scayle"))
 
 
-def test_what_is_paused_is_not_called(stage: Stage) -> None:
+def test_what_is_paused_can_be_tried_and_nothing_else_of_it_is_called(stage: Stage) -> None:
+    """Whoever paused it wants to know whether it works before switching it on."""
+    order = stage.ships(stage.shop_sells())
+    stage.deliver()
     scayle = stage.connection("scayle")
     connections.pause(scayle, trace=stage.trace("ada"), reason="they move house")
+    stage.passes(minutes=10)
+    held = stage.owed()
+    assert held, f"the order {order['id']} is to be read"
+    before = len(stage.wire.calls)
+
+    assert "What is held stays held" in panel(stage, "scayle")
+    tries(stage, "scayle")
+
+    assert len(stage.wire.calls) == before + 1
+    assert "it works" in panel(stage, "scayle")
+    assert stage.owed() == held
+    assert stage.connection("scayle").state == "PAUSED"
+
+
+def test_a_new_key_is_tried_before_it_is_switched_on(stage: Stage) -> None:
+    scayle = stage.connection("scayle")
+    connections.refused_credentials(scayle, trace=stage.trace("worker"), error="401")
 
     tries(stage, "scayle")
 
-    browser = stage.browsers[stage.ada.pk]
-    html = browser.get("/connections/").content.decode()
-    assert "SCAYLE is not called now: switch it on first" in html
-    assert not Job.objects.filter(flow="try_connection").exists()
-    assert "Test SCAYLE" not in panel(stage, "scayle")
-    assert "Test ReturnGO" in panel(stage, "returngo")
+    assert "It accepts our key We may read there" in panel(stage, "scayle")
+    assert stage.connection("scayle").state == "NEEDS_CREDENTIALS"
 
 
 def test_who_may_not_try_sees_how_it_went(stage: Stage) -> None:
