@@ -13,10 +13,10 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from integrator.desk import audit_entry, audit_filters, audit_rows, audit_says, words
+from integrator.desk import audit_entry, audit_filters, audit_rows, audit_says, personal, words
 from integrator.desk.audit_filters import Filters
 from integrator.desk.audit_sources import KINDS
-from integrator.desk.auth import DeskRequest, may, needs
+from integrator.desk.auth import DeskRequest, needs
 from integrator.desk.copies import copy_of
 from integrator.engine.seal_cases import SEAL_BROKEN
 from integrator.engine.seals import BY_NAME
@@ -53,7 +53,7 @@ class Seals:
 @needs("audit.see")
 def audit(request: DeskRequest) -> HttpResponse:
     """One page of the list, newest first, narrowed by the filters in the address."""
-    filters = audit_filters.read(request.GET, personal=may(request, "personal.see"))
+    filters = audit_filters.read(request.GET, personal=personal.may_see(request))
     return _show(request, filters)
 
 
@@ -61,6 +61,7 @@ def _show(request: DeskRequest, filters: Filters, *, status: int = 200) -> HttpR
     after = audit_filters.key_of(request.GET.get("after", ""))
     limit = audit_rows.PAGE
     rows = [] if filters.errors else audit_rows.page(filters.wanted, after=after, limit=limit + 1)
+    personal.saw(request, personal.Page.AUDIT, audit_says.noted(rows[:limit]))
     first = f"?{urlencode(filters.query)}"
     more = audit_filters.text_of(rows[limit - 1].key) if len(rows) > limit else ""
     context = {
@@ -94,7 +95,7 @@ def copy(request: DeskRequest) -> HttpResponseBase:
 
     Rows that came after the button was pressed are not in it, so the copy is not about itself.
     """
-    filters = audit_filters.read(request.POST, personal=may(request, "personal.see"))
+    filters = audit_filters.read(request.POST, personal=personal.may_see(request))
     if filters.errors:
         return _show(request, filters, status=422)
     day = timezone.localtime(request.at).date()
@@ -110,6 +111,7 @@ def copy(request: DeskRequest) -> HttpResponseBase:
 
 def _cells(request: DeskRequest, filters: Filters) -> Iterator[tuple[object, ...]]:
     for rows in audit_rows.all_of(filters.wanted, before=request.at):
+        personal.saw(request, personal.Page.AUDIT_COPY, audit_says.noted(rows))
         told = audit_says.entries(rows, at=request.at, personal=filters.wanted.personal)
         yield from map(audit_entry.cells, told)
 

@@ -153,5 +153,6 @@ SOURCES = (
     Source("booked", ("money",), audit_sources.booked),
     Source("reviewed", ("role",), audit_sources.reviewed),
     Source("sign_in", ("sign_in",), audit_sources.signed_in),
+    Source("saw", ("personal",), audit_sources.saw),
 )
 NAMES = tuple(source.name for source in SOURCES)

@@ -30,6 +30,7 @@ from integrator.models import (
     Export,
     Mapping,
     ReviewDecision,
+    Sighting,
     SignInEvent,
     Transition,
 )
@@ -50,16 +51,21 @@ KINDS = {
     "role": "Roles of people",
     "sign_in": "Signing in by the provider",
     "export": "Copies taken",
+    "personal": "Saw personal data",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What the list is narrowed to: a case, a connection, or the orders of that number."""
+    """What the list is narrowed to: a case, a connection, the orders of that number or customer.
+
+    ``customer_ids``: whoever it is about, for what people saw of them.
+    """
 
     case_id: int | None = None
     connection_id: int | None = None
     order_ids: tuple[int, ...] = ()
+    customer_ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +265,16 @@ def exported(wanted: Wanted) -> QuerySet[Any] | None:
     return by_actor(Export.objects.all(), wanted).annotate(
         row_data=JSONObject(what="what", filters="filters", rows="row_count")
     )
+
+
+def saw(wanted: Wanted) -> QuerySet[Any] | None:
+    """Who was shown which customer: no change, so only for who asks for it."""
+    if wanted.kind != "personal" or wanted.two or wanted.money:
+        return None
+    rows = by_actor(Sighting.objects.all(), wanted)
+    if wanted.target is not None:
+        rows = rows.filter(customer_id__in=wanted.target.customer_ids)
+    return rows.annotate(row_data=JSONObject(page="page", customer_id="customer_id"))
 
 
 def signed_in(wanted: Wanted) -> QuerySet[Any] | None:

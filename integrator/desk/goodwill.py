@@ -9,11 +9,10 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
 from finance.services import goodwill_ask
-from fulfilment.models import Order
 from integrator.desk import words
 from integrator.desk.auth import DeskRequest, needs, trace_of
 from integrator.desk.case_forms import NOTE_MAX
-from integrator.desk.order import page_of
+from integrator.desk.order import page_of, whole
 from integrator.engine import choices
 
 
@@ -21,7 +20,7 @@ from integrator.engine import choices
 @needs("goodwill.ask")
 def ask(request: DeskRequest, order_id: int) -> HttpResponse:
     """Put an amount and a reason in front of finance. A form with a mistake comes back as typed."""
-    order = get_object_or_404(Order.objects.select_related("connection__retailer"), pk=order_id)
+    order = get_object_or_404(whole(), pk=order_id)
     note = words.typed(request.POST.get("note", ""))[:NOTE_MAX]
     typed = words.typed(request.POST.get("amount", ""))
     errors = {} if note else {"note": "Say why in one sentence"}

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Subquery
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
+from django.db.models.functions import JSONObject
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
@@ -15,14 +17,14 @@ from django.views.decorators.http import require_safe
 from finance.models import Refund
 from finance.states import REFUND_OPEN, RefundStatus, Subject
 from fulfilment.models import Order, OrderItem, Shipment, Sku, StockMovement
-from fulfilment.shapes import OrderKind, ShareBasis
-from fulfilment.shares import RULE
+from fulfilment.shapes import OrderKind
 from fulfilment.states import OrderStatus
 from integrator.desk import (
-    buyer,
     catalogue,
     directory,
+    order_items,
     paging,
+    personal,
     rails,
     read_again,
     stages,
@@ -32,7 +34,7 @@ from integrator.desk import (
 from integrator.desk.auth import DeskRequest, may, needs
 from integrator.desk.lists import number
 from integrator.desk.steps import step_of
-from integrator.desk.trust import Id, Trust, ids_of, trust_of
+from integrator.desk.trust import Id, Trust, trust_of
 from integrator.flows.read_again import Asked, Key, among
 from integrator.models import (
     Case,
@@ -102,14 +104,22 @@ def orders(request: DeskRequest) -> HttpResponse:
 @needs("order.see")
 def order(request: DeskRequest, order_id: int) -> HttpResponse:
     """One order: where its units and its money are, what is owed, and what happened."""
-    found = (
-        Order.objects.select_related("connection", "customer", "shipping_address")
-        .filter(pk=order_id)
-        .first()
-    )
+    found = whole().filter(pk=order_id).first()
     if found is None:
         raise Http404
     return page_of(request, found)
+
+
+def whole() -> QuerySet[Order]:
+    """Orders with what their page shows of other records: who bought, and what platforms call it.
+
+    In one statement, for a page that has many to make.
+    """
+    links = Link.objects.filter(order_id=OuterRef("pk")).order_by("id")
+    ids = JSONObject(connection_id="connection_id", kind="external_kind", number="external_id")
+    return Order.objects.select_related("connection__retailer", "customer").annotate(
+        linked=ArraySubquery(links.values(json=ids)[:LINKS])
+    )
 
 
 def page_of(request: DeskRequest, order: Order, **more: Any) -> HttpResponse:
@@ -143,6 +153,7 @@ def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
         case_events=case_events,
         known=known,
     )
+    shown = timeline.narrowed(events, theme)
     open_cases = _open_cases(case_events)
     steps = [step_of(job, request) for job in jobs]
     times = rails.reached(transitions)
@@ -152,10 +163,8 @@ def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
         "order": order,
         "tile": known.tile(order.connection_id),
         "connection_name": known.name(order.connection_id),
-        "customer": order.customer,
-        "customer_title": _customer_title(request, order),
-        "personal": may(request, "personal.see"),
-        "items": _items(order, items, units),
+        "customer": _customer(request, order, shown),
+        "items": order_items.listed(order, items, units),
         "split": {item.parent_id for item in items},
         "returns": _returns(units, times, movements, known, asked if may_read else None, at),
         "reading": read_again.of_order(order, asked, known, at=at) if may_read else None,
@@ -167,7 +176,7 @@ def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
         "kept_steps": [one for one in steps if one.job.state in _ENDED],
         "cases": open_cases,
         "more_cases": open_cases[1:],
-        "days": timeline.by_day(timeline.narrowed(events, theme), at=at),
+        "days": timeline.by_day(shown, at=at),
         "counts": {key: len(timeline.narrowed(events, key)) for key in timeline.THEMES},
         "themes": timeline.THEMES,
         "theme": theme,
@@ -193,14 +202,18 @@ def _trust(
     for unit in units:
         rma = unit.return_record
         ids.append(Id(rma.connection_id, "rma", rma.external_id, rma.read_at))
-    ids += ids_of(Link.objects.filter(order_id=order.pk).order_by("id")[:LINKS])
+    linked: list[dict[str, Any]] = getattr(order, "linked", [])
+    ids += [Id(**one) for one in linked]
     return trust_of(ids, known, history=history, history_href="#timeline")
 
 
-def _customer_title(request: DeskRequest, order: Order) -> str:
+def _customer(
+    request: DeskRequest, order: Order, shown: list[timeline.Event]
+) -> personal.Shown | None:
     if order.customer is None:
-        return ""
-    return buyer.title_of(order.customer, personal=may(request, "personal.see"))
+        return None
+    notes = any(event.is_note for event in shown)
+    return personal.show(request, personal.Page.ORDER, order.customer, notes=notes)
 
 
 _ENDED = (JobState.DONE, JobState.CANCELLED)
@@ -296,45 +309,6 @@ def _exchanges(order: Order) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
-
-
-def _items(
-    order: Order, items: list[OrderItem], units: list[ReturnItem]
-) -> list[tuple[OrderItem, str, str, str]]:
-    """Each ordered unit with a symbol, where it is, and how its share of a bundle's price was
-    worked out, in words; a bundle's components under it.
-    """
-    back = {unit.order_item_id: unit for unit in units if unit.custody != Custody.CLOSED}
-    parts: dict[int | None, list[OrderItem]] = {}
-    for item in items:
-        parts.setdefault(item.parent_id, []).append(item)
-    ordered = [one for line in parts.get(None, []) for one in (line, *parts.get(line.pk, []))]
-    bundles = {item.pk: item for item in parts.get(None, [])}
-    listed = []
-    for item in ordered:
-        bundle = bundles.get(item.parent_id or 0)
-        share = "" if bundle is None else _share(order, item, bundle, parts[bundle.pk])
-        unit = back.get(item.pk)
-        if unit is not None:
-            said = f"return {unit.return_record.external_id}: {unit.get_custody_display().lower()}"
-            listed.append((item, "wait", said, share))
-        else:
-            symbol = "ok" if item.shipped_at else "idle"
-            said = item.get_platform_status_display().lower()
-            symbol = "doubt" if item.platform_status == "UNKNOWN" else symbol
-            listed.append((item, symbol, said, share))
-    return listed
-
-
-def _share(order: Order, item: OrderItem, bundle: OrderItem, parts: list[OrderItem]) -> str:
-    """``64.90 × 24.90 / 74.70, by their prices on their own``: how the share came about."""
-    paid = words.number_of(bundle.paid_minor, order.currency)
-    basis = ShareBasis(item.share_basis)
-    if basis == ShareBasis.EQUAL or item.catalogue_minor is None:
-        return f"{paid} / {len(parts)}, {RULE[basis]}"
-    price = words.number_of(item.catalogue_minor, order.currency)
-    whole = sum(one.catalogue_minor or 0 for one in parts)
-    return f"{paid} × {price} / {words.number_of(whole, order.currency)}, {RULE[basis]}"
 
 
 def _figures(refund: Refund) -> Figures:

@@ -14,7 +14,7 @@ from itertools import groupby
 from finance.states import RefundStatus
 from fulfilment.models import StockMovement
 from fulfilment.states import Bucket, OrderStatus
-from integrator.desk import catalogue, directory, evidence, history, words
+from integrator.desk import catalogue, directory, evidence, history, personal, words
 from integrator.desk.catalogue import OURS, PERSON, Tile, tile_of
 from integrator.models import CaseEvent, Job, JobState, Message, Transition
 from returns.states import (
@@ -57,6 +57,7 @@ class Event:
     amount: tuple[int, str] | None = None
     repeats: list[datetime] = field(default_factory=list)
     rank: int = 0
+    is_note: bool = False
 
     @property
     def learnt_words(self) -> str:
@@ -260,4 +261,5 @@ def _case(event: CaseEvent) -> Event:
         key="",
         small=event.note.text if event.note is not None else catalogue.said_of(event.case).title,
         rank=4,
+        is_note=personal.has_notes([event]),
     )

@@ -68,7 +68,12 @@ LISTS = (
     "/nowhere/",
 )
 OWN = ("/", "/queue/")
-AUDIT = ("/audit/", "/audit/?kind=approval&two=1", "/audit/?record=nothing&from=soon")
+AUDIT = (
+    "/audit/",
+    "/audit/?kind=approval&two=1",
+    "/audit/?kind=personal",
+    "/audit/?record=nothing&from=soon",
+)
 
 
 def troubled(stage: Stage) -> None:
