@@ -21,7 +21,8 @@ from fulfilment.models import Order
 from fulfilment.shapes import OrderKind
 from fulfilment.states import OrderStatus
 from integrator.desk.lists import number
-from integrator.desk.order import EXCHANGE_SYMBOLS, REFUND_SYMBOLS, STATUS_SYMBOLS, stands
+from integrator.desk.order import stands
+from integrator.desk.symbols import EXCHANGE_SYMBOLS, REFUND_SYMBOLS, STATUS_SYMBOLS
 from returns.models import Exchange, Return
 from returns.services.exchanges import waits_for
 from returns.states import Custody, DifferenceStatus, ExchangeStatus, ReturnStatus

@@ -22,6 +22,7 @@ from fulfilment.states import OrderStatus
 from integrator.desk import (
     catalogue,
     directory,
+    order_as_of,
     order_items,
     paging,
     personal,
@@ -34,6 +35,7 @@ from integrator.desk import (
 from integrator.desk.auth import DeskRequest, may, needs
 from integrator.desk.lists import number
 from integrator.desk.steps import step_of
+from integrator.desk.symbols import EXCHANGE_SYMBOLS, REFUND_SYMBOLS, STATUS_SYMBOLS
 from integrator.desk.trust import Id, Trust, trust_of
 from integrator.flows.read_again import Asked, Key, among
 from integrator.models import (
@@ -53,20 +55,6 @@ from returns.states import Custody, ExchangeStatus
 
 LINKS = 20
 ROWS = 400  # of one order; more than this is an accident, and the newest are shown
-REFUND_SYMBOLS = {
-    RefundStatus.AUTHORISED: "wait",
-    RefundStatus.SENT: "wait",
-    RefundStatus.IN_DOUBT: "doubt",
-    RefundStatus.RECORDED: "ok",
-    RefundStatus.SETTLED: "ok",
-    RefundStatus.REFUSED: "bad",
-}
-STATUS_SYMBOLS = {
-    OrderStatus.CAPTURED: "idle",
-    OrderStatus.SHIPPED: "wait",
-    OrderStatus.COMPLETED: "ok",
-    OrderStatus.CANCELLED: "idle",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +95,8 @@ def order(request: DeskRequest, order_id: int) -> HttpResponse:
     found = whole().filter(pk=order_id).first()
     if found is None:
         raise Http404
+    if "as_of" in request.GET:
+        return order_as_of.page(request, found)
     return page_of(request, found)
 
 
@@ -279,17 +269,6 @@ def _returns(
         )
         panel["units"].append(rails.unit_of(unit, times=times, movements=movements, at=at))
     return list(found.values())
-
-
-EXCHANGE_SYMBOLS = {
-    ExchangeStatus.REQUESTED: "wait",
-    ExchangeStatus.RESERVED: "wait",
-    ExchangeStatus.ORDERED: "wait",
-    ExchangeStatus.RELEASED: "wait",
-    ExchangeStatus.SHIPPED: "ok",
-    ExchangeStatus.REFUSED: "bad",
-    ExchangeStatus.CANCELLED: "idle",
-}
 
 
 def _exchanges(order: Order) -> list[dict[str, Any]]:

@@ -171,6 +171,8 @@ def of_everybody(stage: Stage) -> list[str]:
     return [
         *LISTS,
         order,
+        f"{order}?as_of={stage.now():%Y-%m-%dT%H:%M:%S}",
+        f"{order}?as_of=soon",
         *records(stage),
         f"{words}WH-9&ours=hamburg",
         f"{words}WH-1&tab=location",
