@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib.auth.models import User
@@ -13,7 +14,16 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from integrator.desk import audit_entry, audit_filters, audit_rows, audit_says, personal, words
+from integrator.desk import (
+    audit_entry,
+    audit_filters,
+    audit_rows,
+    audit_says,
+    audit_tabs,
+    directory,
+    personal,
+    words,
+)
 from integrator.desk.audit_filters import Filters
 from integrator.desk.audit_sources import KINDS
 from integrator.desk.auth import DeskRequest, needs
@@ -53,8 +63,15 @@ class Seals:
 @needs("audit.see")
 def audit(request: DeskRequest) -> HttpResponse:
     """One page of the list, newest first, narrowed by the filters in the address."""
-    filters = audit_filters.read(request.GET, personal=personal.may_see(request))
+    filters = audit_filters.read(
+        request.GET, personal=personal.may_see(request), known=directory.current(at=request.at)
+    )
     return _show(request, filters)
+
+
+def _filters(request: DeskRequest, given: Mapping[str, Any]) -> Filters:
+    known = directory.current(at=request.at)
+    return audit_filters.read(given, personal=personal.may_see(request), known=known)
 
 
 def _show(request: DeskRequest, filters: Filters, *, status: int = 200) -> HttpResponse:
@@ -64,7 +81,10 @@ def _show(request: DeskRequest, filters: Filters, *, status: int = 200) -> HttpR
     personal.saw(request, personal.Page.AUDIT, audit_says.noted(rows[:limit]))
     first = f"?{urlencode(filters.query)}"
     more = audit_filters.text_of(rows[limit - 1].key) if len(rows) > limit else ""
+    tabs, says = audit_tabs.tabs(filters, directory.current(at=request.at))
     context = {
+        "tabs": tabs,
+        "says": says,
         "entries": audit_says.entries(
             rows[:limit], at=request.at, personal=filters.wanted.personal
         ),
@@ -95,7 +115,9 @@ def copy(request: DeskRequest) -> HttpResponseBase:
 
     Rows that came after the button was pressed are not in it, so the copy is not about itself.
     """
-    filters = audit_filters.read(request.POST, personal=personal.may_see(request))
+    filters = audit_filters.read(
+        request.POST, personal=personal.may_see(request), known=directory.current(at=request.at)
+    )
     if filters.errors:
         return _show(request, filters, status=422)
     day = timezone.localtime(request.at).date()

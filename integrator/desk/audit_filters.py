@@ -14,13 +14,14 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from fulfilment.models import Customer, Order
-from integrator.desk import words
+from integrator.desk import audit_views, words
 from integrator.desk.audit_rows import SOURCES, Key
 from integrator.desk.audit_sources import KINDS, Target, Wanted
+from integrator.desk.directory import Directory
 from integrator.models import Case, Connection
 from returns.models import Return
 
-NAMES = ("who", "kind", "record", "from", "to", "two", "money", "hand")
+NAMES = ("view", "who", "kind", "record", "from", "to", "two", "money", "hand")
 SWITCHES = {
     "two": "Needed two people",
     "money": "Involved money",
@@ -49,17 +50,21 @@ class Filters:
     def said(self) -> dict[str, str]:
         """The same in words."""
         named = {
+            "view": "list",
             "who": "person",
             "kind": "kind",
             "record": "record",
             "from": "from",
             "to": "to",
         } | {name: says.lower() for name, says in SWITCHES.items()}
-        shown = {"kind": KINDS.get(self.typed.get("kind", ""), "")} | dict.fromkeys(SWITCHES, "yes")
+        shown = {
+            "view": audit_views.NAMES.get(self.typed.get("view", ""), ""),
+            "kind": KINDS.get(self.typed.get("kind", ""), ""),
+        } | dict.fromkeys(SWITCHES, "yes")
         return {named[name]: shown.get(name) or value for name, value in self.query.items()}
 
 
-def read(given: Mapping[str, Any], *, personal: bool) -> Filters:
+def read(given: Mapping[str, Any], *, personal: bool, known: Directory) -> Filters:
     typed = {name: words.typed(str(given.get(name, "")))[:_LONGEST] for name in NAMES}
     errors: list[tuple[str, str]] = []
     wanted = Wanted(
@@ -69,6 +74,9 @@ def read(given: Mapping[str, Any], *, personal: bool) -> Filters:
         hand=typed["hand"] == "1",
         personal=personal,
     )
+    wanted = audit_views.wanted_of(typed["view"], wanted, known)
+    if typed["view"] and not wanted.view:
+        errors.append(("view", "List: choose one of the tabs"))
     if typed["kind"] and not wanted.kind:
         errors.append(("kind", "Kind: choose one from the list"))
     if typed["who"]:

@@ -7,8 +7,9 @@ was set and who holds which role is in ``audit_settings``. Reads only.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.contrib.auth.models import User
 from django.db.models import (
@@ -69,8 +70,23 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Hours:
+    """When people work, Monday to Friday, by the clock of a zone."""
+
+    timezone: str
+    begins: time
+    ends: time
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
-    """The filters. ``personal``: whether the reader may see what people wrote."""
+    """The filters. ``personal``: whether the reader may see what people wrote; ``view``: one of
+    ``audit_views``.
+    """
 
     person: User | None = None
     kind: str = ""
@@ -81,6 +97,8 @@ class Wanted:
     money: bool = False
     hand: bool = False
     personal: bool = False
+    view: str = ""
+    hours: Hours | None = None
 
 
 def by_actor(rows: QuerySet[Any], wanted: Wanted, column: str = "actor") -> QuerySet[Any]:

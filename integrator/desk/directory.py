@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.cache import caches
 
 from integrator.desk.catalogue import Tile, tile_of
-from integrator.engine.choices import choice
+from integrator.engine.choices import CHOICES, choice
 from integrator.engine.lag import Lag, all_lags
 from integrator.models import Connection, ConnectionState, PolicyVersion, Retailer
 from integrator.platforms import PLATFORMS, pages
@@ -50,6 +50,9 @@ class Known:
         return self.state == ConnectionState.ACTIVE and not self.is_behind
 
 
+HOURS = (CHOICES["working_hours"][0], CHOICES["working_hours"][1])
+
+
 @dataclass(frozen=True, slots=True)
 class Directory:
     retailer: str
@@ -57,6 +60,7 @@ class Directory:
     currency: str
     connections: Mapping[int, Known]
     executor: str = ""  # who pays refunds, by the policy in force
+    hours: tuple[str, str] = HOURS  # when people work, Monday to Friday, by its clock
 
     def tile(self, connection_id: int | None) -> Tile:
         known = self.connections.get(connection_id or 0)
@@ -100,6 +104,7 @@ def _read(at: datetime) -> Directory:
         timezone=retailer.timezone if retailer else "UTC",
         currency=retailer.currency if retailer else "",
         executor=str(choice(policy, "refund_executor") or "") if policy else "",
+        hours=_hours(policy),
         connections={
             connection.pk: _known(
                 connection, lags.get(connection.pk, []), policies.get(connection.retailer_id)
@@ -107,6 +112,11 @@ def _read(at: datetime) -> Directory:
             for connection in Connection.objects.order_by("id").defer("secrets")
         },
     )
+
+
+def _hours(policy: PolicyVersion | None) -> tuple[str, str]:
+    begins, ends = choice(policy, "working_hours") if policy else HOURS
+    return begins, ends
 
 
 def _known(connection: Connection, lags: list[Lag], policy: PolicyVersion | None) -> Known:

@@ -72,6 +72,7 @@ AUDIT = (
     "/audit/",
     "/audit/?kind=approval&two=1",
     "/audit/?kind=personal",
+    "/audit/?view=late",
     "/audit/?record=nothing&from=soon",
 )
 
