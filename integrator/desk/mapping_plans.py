@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -47,22 +47,35 @@ class Planned:
     never: str
 
 
-def moment_of(text: str, *, at: datetime) -> tuple[datetime | None, str]:
-    """The moment somebody chose by the retailer's clock; None for now. Or what is wrong with it."""
+def moment_of(text: str, *, at: datetime, zoned: bool = False) -> tuple[datetime | None, str]:
+    """The moment somebody chose by the retailer's clock; None for now. Or what is wrong with it.
+
+    ``zoned``: it may name its own clock, as a file does for the hour that is there twice.
+    """
     if not text:
         return None, ""
     try:
         chosen = datetime.fromisoformat(text)
     except ValueError:
         return None, "From when: write a day and a time, or leave it empty for now"
-    if timezone.is_aware(chosen) or not 1900 < chosen.year < 2200:
+    own = timezone.is_aware(chosen)
+    if (own and not zoned) or not 1900 < chosen.year < 2200:
         return None, "From when: write a day and a time, or leave it empty for now"
-    moment = timezone.make_aware(chosen)
-    if timezone.make_naive(moment.astimezone(UTC)) != chosen:
+    moment = chosen if own else timezone.make_aware(chosen)
+    if not own and timezone.make_naive(moment.astimezone(UTC)) != chosen:
         return None, "From when: the clocks go forward then, this time does not exist that day"
     if not at < moment <= at + mapping_plans.LATEST:
         return None, "From when: choose a moment to come, within two years, or leave it empty"
     return moment, ""
+
+
+def moment_text(moment: datetime, zone: tzinfo) -> str:
+    """A moment by the clock of a zone, as ``moment_of`` reads it: it comes back as the same one."""
+    local = moment.astimezone(zone)
+    plain = local.replace(tzinfo=None, fold=0)
+    is_plain = timezone.make_aware(plain, zone).astimezone(UTC) == moment.astimezone(UTC)
+    precision = "microseconds" if plain.microsecond else "seconds" if plain.second else "minutes"
+    return (plain if is_plain else local).isoformat(sep=" ", timespec=precision)
 
 
 def open_plans(word: Word | None = None) -> list[MappingPlan]:
