@@ -29,6 +29,7 @@ from integrator.desk import (
     rails,
     read_again,
     stages,
+    telling,
     timeline,
     words,
 )
@@ -147,6 +148,7 @@ def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
     open_cases = _open_cases(case_events)
     steps = [step_of(job, request) for job in jobs]
     times = rails.reached(transitions)
+    shipments = list(Shipment.objects.filter(order=order).order_by("id"))
     may_read = may(request, "record.read_again")
     asked = among(messages, jobs) if may_read else {}
     return {
@@ -175,7 +177,8 @@ def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
         "lanes": _lanes(known),
         "trust": _trust(order, units, known, history=len(events)),
         "there": known.page(order.connection_id, "order", order.external_id),
-        "shipments": list(Shipment.objects.filter(order=order).order_by("id")),
+        "shipments": shipments,
+        "tellings": telling.sayings(items, units, shipments),
         "head": _head(order, units, refunds),
         "may_ask_goodwill": may(request, "goodwill.ask"),
         "known": known,

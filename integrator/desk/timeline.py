@@ -14,7 +14,7 @@ from itertools import groupby
 from finance.states import RefundStatus
 from fulfilment.models import StockMovement
 from fulfilment.states import Bucket, OrderStatus
-from integrator.desk import catalogue, directory, evidence, history, personal, words
+from integrator.desk import catalogue, directory, evidence, history, personal, telling, words
 from integrator.desk.catalogue import OURS, PERSON, Tile, tile_of
 from integrator.models import CaseEvent, Job, JobState, Message, Transition
 from returns.states import (
@@ -58,6 +58,7 @@ class Event:
     repeats: list[datetime] = field(default_factory=list)
     rank: int = 0
     is_note: bool = False
+    tell: str = ""  # what the customer may be told of it
 
     @property
     def learnt_words(self) -> str:
@@ -203,6 +204,7 @@ def _changed(one: Transition) -> Event:
         key="",
         small=one.reason,
         rank=1,
+        tell=telling.of_change(one.record_kind, one.field, one.new),
     )
 
 
