@@ -19,6 +19,7 @@ from integrator.engine.mappings import Said
 from integrator.models import Mapping, MappingPlan
 
 MOST = 200  # in one file
+_HOLDS = "it means this already"
 _Key = tuple[int, str, str]
 
 
@@ -42,6 +43,8 @@ def judged(line: Line, rule: Mapping | None, plans: Sequence[MappingPlan]) -> Li
         return replace(line, verdict=Verdict.SAME, why="it is planned already")
     if same is not None:
         return wrong(line, f"it is to become {same.ours} at that moment: take that back first")
+    if rule is not None and rule.ours == line.ours and not plans:
+        return replace(line, verdict=Verdict.SAME, why=_HOLDS)
     before = mapping_plans.before(plans, rule, moment)
     return replace(line, verdict=Verdict.LATER, before=before, two=rule is not None or bool(plans))
 
@@ -50,8 +53,10 @@ def among_others(lines: Sequence[Line]) -> list[Line]:
     """The rows, those that start later beside the other rows about their word.
 
     The first meaning of a word comes about by itself: a later one must wait for it. Of several
-    later ones all but the earliest change what the one before said, and that takes two people.
+    later ones all but the earliest change what the one before said, and that takes two people. One
+    that says what holds already says something where another row changes that first.
     """
+    lines = _wakened(lines)
     first = {one.said.key: one for one in lines if one.verdict == Verdict.NEW}
     earliest: dict[_Key, str] = {}
     for one in lines:
@@ -72,6 +77,16 @@ def among_others(lines: Sequence[Line]) -> list[Line]:
                 line = replace(line, two=True)
         found.append(line)
     return found
+
+
+def _wakened(lines: Sequence[Line]) -> list[Line]:
+    changed = {one.said.key for one in lines if one.verdict in (Verdict.CHANGED, Verdict.LATER)}
+    return [
+        replace(one, verdict=Verdict.LATER, two=True, why="")
+        if one.verdict == Verdict.SAME and one.why == _HOLDS and one.said.key in changed
+        else one
+        for one in lines
+    ]
 
 
 def wrong(line: Line, why: str) -> Line:

@@ -38,7 +38,7 @@ def told(client: Client, order: Order) -> dict[str, tuple[str, str]]:
     panel = html[html.index('id="te-h"') :].partition("</section>")[0]
     found = {}
     for row in re.findall(r"<li>(.*?)</li>", panel, re.S):
-        what, says = re.findall(r"<b>(.*?)</b>.*?<span class=\"sub\">(.*?)</span>", row, re.S)[0]
+        what, says = re.findall(r"<b>(.*?)</b>.*?<div class=\"cap\">(.*?)</div>", row, re.S)[0]
         copied = re.search(r'data-copy="([^"]*)"', row)
         quoted = re.search(r"<q>(.*?)</q>", row, re.S)
         plain = re.sub(r"<[^>]+>", "", unescape(quoted[1])) if quoted else ""

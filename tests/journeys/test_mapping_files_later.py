@@ -108,6 +108,23 @@ def test_of_several_later_meanings_only_the_first_is_one_persons_word(
     assert [one[1:3] for one in plans()] == [("hamburg", "PLANNED"), ("berlin", "ASKED")]
 
 
+def test_what_holds_already_is_planned_only_where_something_else_comes_before(
+    stage: Stage, berlin: None
+) -> None:
+    said(stage, "HH-1", "hamburg")
+    said(stage, "HH-2", "hamburg")
+    rows = [later("HH-1"), later("HH-2"), later("HH-2", "berlin", "2026-03-05 06:00")]
+    file = brings_later(stage, *rows)
+
+    assert (file.counts["SAME"], file.counts["LATER"]) == (1, 2)
+    assert "it means this already" in page(stage, file, "rows=same")
+    presses(stage, "omar", "confirm", file)
+    assert [one[:3] for one in plans()] == [
+        ("HH-2", "berlin", "ASKED"),
+        ("HH-2", "hamburg", "ASKED"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("moment", "says"),
     [
