@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib.auth.models import User
@@ -18,13 +19,16 @@ from integrator.desk import (
     audit_filters,
     audit_rows,
     audit_says,
+    audit_tabs,
     columns,
+    directory,
+    personal,
     screens,
     words,
 )
 from integrator.desk.audit_filters import Filters
 from integrator.desk.audit_sources import KINDS
-from integrator.desk.auth import DeskRequest, may, needs
+from integrator.desk.auth import DeskRequest, needs
 from integrator.desk.copies import copy_of
 from integrator.engine.seal_cases import SEAL_BROKEN
 from integrator.engine.seals import BY_NAME
@@ -61,17 +65,28 @@ class Seals:
 @needs("audit.see")
 def audit(request: DeskRequest) -> HttpResponse:
     """One page of the list, newest first, narrowed by the filters in the address."""
-    filters = audit_filters.read(request.GET, personal=may(request, "personal.see"))
+    filters = audit_filters.read(
+        request.GET, personal=personal.may_see(request), known=directory.current(at=request.at)
+    )
     return _show(request, filters)
+
+
+def _filters(request: DeskRequest, given: Mapping[str, Any]) -> Filters:
+    known = directory.current(at=request.at)
+    return audit_filters.read(given, personal=personal.may_see(request), known=known)
 
 
 def _show(request: DeskRequest, filters: Filters, *, status: int = 200) -> HttpResponse:
     after = audit_filters.key_of(request.GET.get("after", ""))
     limit = audit_rows.PAGE
     rows = [] if filters.errors else audit_rows.page(filters.wanted, after=after, limit=limit + 1)
+    personal.saw(request, personal.Page.AUDIT, audit_says.noted(rows[:limit]))
     first = f"?{urlencode(filters.query)}"
     more = audit_filters.text_of(rows[limit - 1].key) if len(rows) > limit else ""
+    tabs, says = audit_tabs.tabs(filters, directory.current(at=request.at))
     context = {
+        "tabs": tabs,
+        "says": says,
         "entries": audit_says.entries(
             rows[:limit], at=request.at, personal=filters.wanted.personal
         ),
@@ -105,7 +120,9 @@ def copy(request: DeskRequest) -> HttpResponseBase:
     That it was taken is on the list itself from then on.
     Rows that came after the button was pressed are not in it, so the copy is not about itself.
     """
-    filters = audit_filters.read(request.POST, personal=may(request, "personal.see"))
+    filters = audit_filters.read(
+        request.POST, personal=personal.may_see(request), known=directory.current(at=request.at)
+    )
     if filters.errors:
         return _show(request, filters, status=422)
     day = timezone.localtime(request.at).date()
@@ -125,6 +142,7 @@ def copy(request: DeskRequest) -> HttpResponseBase:
 
 def _cells(request: DeskRequest, filters: Filters, table: columns.Shown) -> Iterator[list[object]]:
     for rows in audit_rows.all_of(filters.wanted, before=request.at):
+        personal.saw(request, personal.Page.AUDIT_COPY, audit_says.noted(rows))
         told = audit_says.entries(rows, at=request.at, personal=filters.wanted.personal)
         for one in told:
             known = audit_entry.cells(one)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -13,14 +13,15 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from fulfilment.models import Order
-from integrator.desk import words
+from fulfilment.models import Customer, Order
+from integrator.desk import audit_views, words
 from integrator.desk.audit_rows import SOURCES, Key
 from integrator.desk.audit_sources import KINDS, Target, Wanted
+from integrator.desk.directory import Directory
 from integrator.models import Case, Connection
 from returns.models import Return
 
-NAMES = ("who", "kind", "record", "from", "to", "two", "money", "hand")
+NAMES = ("view", "who", "kind", "record", "from", "to", "two", "money", "hand")
 SWITCHES = {
     "two": "Needed two people",
     "money": "Involved money",
@@ -28,6 +29,7 @@ SWITCHES = {
 }
 _CASE = re.compile(r"[cC]-?(\d{1,17})")
 _LONGEST = 120
+_ORDERS = 500  # of one customer
 _YEARS = range(2000, 2101)
 
 
@@ -48,17 +50,21 @@ class Filters:
     def said(self) -> dict[str, str]:
         """The same in words."""
         named = {
+            "view": "list",
             "who": "person",
             "kind": "kind",
             "record": "record",
             "from": "from",
             "to": "to",
         } | {name: says.lower() for name, says in SWITCHES.items()}
-        shown = {"kind": KINDS.get(self.typed.get("kind", ""), "")} | dict.fromkeys(SWITCHES, "yes")
+        shown = {
+            "view": audit_views.NAMES.get(self.typed.get("view", ""), ""),
+            "kind": KINDS.get(self.typed.get("kind", ""), ""),
+        } | dict.fromkeys(SWITCHES, "yes")
         return {named[name]: shown.get(name) or value for name, value in self.query.items()}
 
 
-def read(given: Mapping[str, Any], *, personal: bool) -> Filters:
+def read(given: Mapping[str, Any], *, personal: bool, known: Directory) -> Filters:
     typed = {name: words.typed(str(given.get(name, "")))[:_LONGEST] for name in NAMES}
     errors: list[tuple[str, str]] = []
     wanted = Wanted(
@@ -68,6 +74,9 @@ def read(given: Mapping[str, Any], *, personal: bool) -> Filters:
         hand=typed["hand"] == "1",
         personal=personal,
     )
+    wanted = audit_views.wanted_of(typed["view"], wanted, known)
+    if typed["view"] and not wanted.view:
+        errors.append(("view", "List: choose one of the tabs"))
     if typed["kind"] and not wanted.kind:
         errors.append(("kind", "Kind: choose one from the list"))
     if typed["who"]:
@@ -78,8 +87,8 @@ def read(given: Mapping[str, Any], *, personal: bool) -> Filters:
     if typed["record"]:
         target = _target(typed["record"])
         if target is None:
-            says = f"Record: we know no case, order, return or connection “{typed['record']}”"
-            errors.append(("record", says))
+            kinds = "case, order, return, customer or connection"
+            errors.append(("record", f"Record: we know no {kinds} “{typed['record']}”"))
         wanted = replace(wanted, target=target)
     since, until = (_day(typed, name, says, errors) for name, says in _DAYS)
     if since is not None and until is not None and since > until:
@@ -113,20 +122,42 @@ def _start(day: date | None) -> datetime | None:
 
 
 def _target(text: str) -> Target | None:
-    """A case by its number, an order or return by theirs, a connection by its name."""
+    """A case by its number, an order, return or customer by theirs, a connection by its name."""
     if (match := _CASE.fullmatch(text)) is not None:
-        found = Case.objects.filter(pk=int(match[1])).values_list("pk", flat=True).first()
-        return Target(case_id=found) if found is not None else None
-    orders = set(
-        Order.objects.filter(Q(number=text) | Q(reference=text)).values_list("pk", flat=True)[:20]
-    )
+        cases = Case.objects.filter(pk=int(match[1]))
+        found = cases.values_list("pk", "order_id").first()
+        if found is not None:
+            return Target(case_id=found[0], customer_ids=_buyers(found[1]))
     returns = Return.objects.filter(external_id=text, order__isnull=False)
-    orders |= set(returns.values_list("order_id", flat=True)[:20])
-    if orders:
-        return Target(order_ids=tuple(sorted(orders)))
+    fits = Q(number=text) | Q(reference=text) | Q(pk__in=returns.values("order_id")[:20])
+    if orders := dict(Order.objects.filter(fits).values_list("pk", "customer_id")[:20]):
+        return Target(order_ids=tuple(sorted(orders)), customer_ids=_known(orders.values()))
+    if (customers := _customers(text)) is not None:
+        return customers
     fits = Q(name__iexact=text) | Q(slug=text.lower())
     connection = Connection.objects.filter(fits).order_by("pk").values_list("pk", flat=True).first()
     return Target(connection_id=connection) if connection is not None else None
+
+
+def _customers(text: str) -> Target | None:
+    """The customers of this number, one per shop, and what they bought."""
+    number = text.removeprefix("Customer ").strip()
+    ids = Customer.objects.filter(external_id=number).values_list("pk", flat=True)[:20]
+    if not (found := tuple(ids)):
+        return None
+    orders = Order.objects.filter(customer_id__in=found).order_by("-pk")
+    return Target(
+        order_ids=tuple(orders.values_list("pk", flat=True)[:_ORDERS]), customer_ids=found
+    )
+
+
+def _buyers(order_id: int | None) -> tuple[int, ...]:
+    orders = Order.objects.filter(pk__in=_known([order_id]))
+    return _known(orders.values_list("customer_id", flat=True))
+
+
+def _known(ids: Iterable[int | None]) -> tuple[int, ...]:
+    return tuple(sorted({one for one in ids if one is not None}))
 
 
 def key_of(text: str) -> Key | None:

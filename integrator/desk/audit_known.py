@@ -26,6 +26,7 @@ class Known:
     orders: dict[int, str]
     at: datetime
     personal: bool
+    customers: dict[int, str]
 
 
 def entry_of(row: Row, says: str, **more: Any) -> Entry:
@@ -33,6 +34,3 @@ def entry_of(row: Row, says: str, **more: Any) -> Entry:
     is_person = row.actor.startswith(PERSON)
     who = history.who(row.actor) if is_person else _ACTORS.get(kind, "We")
     return Entry(at=row.at, who=who, is_person=is_person, says=says, **more)
-
-
-# --- Exceptions and the second person -------------------------------------------------------------

@@ -1,15 +1,20 @@
-"""What was done about people, in words: roles given, asked for, kept, taken; links at sign-in."""
+"""What was done about people, in words: roles given, asked for, kept, taken; links at sign-in;
+and which customers somebody was shown.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.urls import reverse
 
+from fulfilment.models import Customer
+from integrator.desk import buyer
 from integrator.desk.audit_entry import Change, Entry
 from integrator.desk.audit_known import Known, entry_of
 from integrator.desk.audit_rows import Row
-from integrator.models import SignInEvent
+from integrator.models import Sighting, SignInEvent
 from integrator.roles import Role
 
 _SIGN_INS = {
@@ -77,4 +82,22 @@ def signed_in(row: Row, known: Known) -> Entry:
         about=data["person"],
         href=reverse("person", args=[data["person_id"]]),
         why=data["reason"],
+    )
+
+
+def customers(rows: Sequence[Row]) -> dict[int, str]:
+    """The numbers of the customers whom the rows are about: never their names."""
+    ids = {row.data["customer_id"] for row in rows if "customer_id" in row.data}
+    found = Customer.objects.filter(pk__in=ids).only("external_id") if ids else ()
+    return {one.pk: buyer.number_of(one) for one in found}
+
+
+def saw(row: Row, known: Known) -> Entry:
+    page, customer_id = Sighting.Page(row.data["page"]), row.data["customer_id"]
+    return entry_of(
+        row,
+        "saw personal data",
+        about=known.customers.get(customer_id, "a customer"),
+        href=reverse("customer", args=[customer_id]),
+        sub=f"on {page.label}",
     )

@@ -14,7 +14,7 @@ from django.db.models import BigIntegerField, F, IntegerField, Q, QuerySet, Valu
 from django.db.models.functions import Cast
 
 from fulfilment.models import Location
-from integrator.desk import audit_settings, audit_sources
+from integrator.desk import audit_settings, audit_sources, audit_views
 from integrator.desk.audit_sources import Wanted
 from integrator.models import AlertReceiver, Connection, Retailer
 
@@ -78,6 +78,12 @@ def all_of(wanted: Wanted, *, before: datetime, chunk: int = 1000) -> Iterator[l
         after = rows[-1].key
 
 
+def uncounted(wanted: Wanted) -> list[QuerySet[Any]]:
+    """What the filters leave of each source, for who only counts: nothing is put into words."""
+    parts = (_part(number, source, wanted, None) for number, source in enumerate(SOURCES))
+    return [part.order_by().values_list("row_id") for part in parts if part is not None]
+
+
 _ORDER = ("-row_at", "-row_source", "-row_id")
 
 
@@ -92,6 +98,8 @@ def _part(number: int, source: Source, wanted: Wanted, after: Key | None) -> Que
         row_source=Value(number, output_field=IntegerField()),
         row_id=Cast(source.pk, BigIntegerField()),
     )
+    if (rows := audit_views.narrowed(source.name, rows, wanted)) is None:
+        return None
     if wanted.since is not None:
         rows = rows.filter(row_at__gte=wanted.since)
     if wanted.until is not None:
@@ -154,5 +162,6 @@ SOURCES = (
     Source("reviewed", ("role",), audit_sources.reviewed),
     Source("incident_note", ("note",), audit_sources.noted),
     Source("sign_in", ("sign_in",), audit_sources.signed_in),
+    Source("saw", ("personal",), audit_sources.saw),
 )
 NAMES = tuple(source.name for source in SOURCES)

@@ -26,7 +26,7 @@ from integrator.desk.mapping_rows import Word
 from integrator.engine import records
 from integrator.engine.case_kinds import CaseKind
 from integrator.engine.money import EXPONENTS
-from integrator.models import Case, CaseEvent, MappingKind
+from integrator.models import Case, CaseEvent, MappingKind, Note
 
 _RECORDS = {
     "return_item": "returned unit",
@@ -43,16 +43,27 @@ _SET_UP = {
 
 
 def entries(rows: Sequence[Row], *, at: datetime, personal: bool) -> list[Entry]:
-    """The rows in words. One query, for the numbers of orders, however many there are."""
+    """The rows in words. A query for the numbers of orders, and one for those of customers seen,
+    however many there are.
+    """
     ids = {one for row in rows if (one := _order_id(row)) is not None}
     numbers = dict(Order.objects.filter(pk__in=ids).values_list("pk", "number")) if ids else {}
-    known = Known(directory.current(at=at), numbers, at, personal)
+    known = Known(directory.current(at=at), numbers, at, personal, audit_people.customers(rows))
     return [_SAYS[NAMES[row.source]](row, known) for row in rows]
 
 
 def _order_id(row: Row) -> int | None:
     found = row.data.get("order_id") or (row.data.get("case") or {}).get("order_id")
     return int(found) if found else None
+
+
+def noted(rows: Sequence[Row]) -> list[int | None]:
+    """The customers about whose orders the rows tell what people wrote."""
+    told = [row for row in rows if row.data.get("note") not in (None, "", Note.ERASED)]
+    ids = {one for row in told if (one := _order_id(row)) is not None}
+    if not ids:
+        return []
+    return list(Order.objects.filter(pk__in=ids).values_list("customer_id", flat=True))
 
 
 def _case(row: Row, known: Known) -> Entry:
@@ -324,4 +335,5 @@ _SAYS: dict[str, Callable[[Row, Known], Entry]] = {
     "reviewed": audit_people.reviewed,
     "sign_in": audit_people.signed_in,
     "incident_note": audit_connections.noted,
+    "saw": audit_people.saw,
 }

@@ -7,8 +7,9 @@ was set and who holds which role is in ``audit_settings``. Reads only.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.contrib.auth.models import User
 from django.db.models import (
@@ -32,6 +33,7 @@ from integrator.models import (
     MaintenanceWindow,
     Mapping,
     ReviewDecision,
+    Sighting,
     SignInEvent,
     Transition,
 )
@@ -52,21 +54,41 @@ KINDS = {
     "role": "Roles of people",
     "sign_in": "Signing in by the provider",
     "export": "Copies taken",
+    "personal": "Saw personal data",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What the list is narrowed to: a case, a connection, or the orders of that number."""
+    """What the list is narrowed to: a case, a connection, the orders of that number or customer.
+
+    ``customer_ids``: whoever it is about, for what people saw of them.
+    """
 
     case_id: int | None = None
     connection_id: int | None = None
     order_ids: tuple[int, ...] = ()
+    customer_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """When people work, Monday to Friday, by the clock of a zone."""
+
+    timezone: str
+    begins: time
+    ends: time
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The filters. ``personal``: whether the reader may see what people wrote."""
+    """The filters. ``personal``: whether the reader may see what people wrote; ``view``: one of
+    ``audit_views``.
+    """
 
     person: User | None = None
     kind: str = ""
@@ -77,6 +99,8 @@ class Wanted:
     money: bool = False
     hand: bool = False
     personal: bool = False
+    view: str = ""
+    hours: Hours | None = None
 
 
 def by_actor(rows: QuerySet[Any], wanted: Wanted, column: str = "actor") -> QuerySet[Any]:
@@ -270,6 +294,16 @@ def exported(wanted: Wanted) -> QuerySet[Any] | None:
     return by_actor(Export.objects.all(), wanted).annotate(
         row_data=JSONObject(what="what", filters="filters", rows="row_count")
     )
+
+
+def saw(wanted: Wanted) -> QuerySet[Any] | None:
+    """Who was shown which customer: no change, so only for who asks for it."""
+    if wanted.kind != "personal" or wanted.two or wanted.money:
+        return None
+    rows = by_actor(Sighting.objects.all(), wanted)
+    if wanted.target is not None:
+        rows = rows.filter(customer_id__in=wanted.target.customer_ids)
+    return rows.annotate(row_data=JSONObject(page="page", customer_id="customer_id"))
 
 
 def signed_in(wanted: Wanted) -> QuerySet[Any] | None:

@@ -15,6 +15,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from fulfilment.models import Order
 from integrator import policy
 from integrator.desk import (
     case_forms,
@@ -22,6 +23,7 @@ from integrator.desk import (
     directory,
     evidence,
     history,
+    personal,
     queue_members,
     read_again,
     words,
@@ -108,6 +110,8 @@ def detail_of(
     steps = steps_of(request, case)
     group = _group(case, kind)
     shown = evidence.of(case, kind, known, at=request.at)
+    if personal.has_notes(events):
+        personal.saw(request, personal.Page.CASE, _buyers(case, shown))
     return {
         "case": case,
         "kind": kind,
@@ -137,6 +141,15 @@ def detail_of(
         **_addresses(request, case),
         **_own_inputs(request, opened_form),
     }
+
+
+def _buyers(case: Case, shown: evidence.Evidence) -> list[int | None]:
+    """The customer whom notes on this case are about, if it is about an order."""
+    if shown.order is not None and case.order_id in (None, shown.order.pk):
+        return [shown.order.customer_id]
+    if case.order_id is None:
+        return []
+    return list(Order.objects.filter(pk=case.order_id).values_list("customer_id", flat=True))
 
 
 def _addresses(request: DeskRequest, case: Case) -> dict[str, str]:

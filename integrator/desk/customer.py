@@ -11,8 +11,8 @@ from django.views.decorators.http import require_safe
 
 from finance.account import account_of
 from fulfilment.models import Order
-from integrator.desk import buyer, directory
-from integrator.desk.auth import DeskRequest, may, needs
+from integrator.desk import buyer, directory, personal
+from integrator.desk.auth import DeskRequest, needs
 from integrator.desk.customer_rows import KINDS, key_of, story
 from integrator.desk.open_cases import CASES, open_cases, told
 from integrator.desk.trust import Id, trust_of
@@ -33,14 +33,11 @@ def customer(request: DeskRequest, customer_id: int) -> HttpResponse:
     after = key_of(request.GET.get("after", ""))
     rows, older = story(found.pk, show=show, after=after)
     account = account_of(found.pk)
-    personal = may(request, "personal.see")
     known = directory.current(at=request.at)
     cases = open_cases(Q(order_id__in=Order.objects.filter(customer=found.pk).values("pk")))
     context = {
-        "customer": found,
-        "title": buyer.title_of(found, personal=personal),
-        "number": buyer.number_of(found),
-        "personal": personal,
+        "customer": personal.show(request, personal.Page.CUSTOMER, found),
+        "external_id": found.external_id,
         "privacy": buyer.privacy_of(found),
         "connection_name": known.name(found.connection_id),
         "sums": account.sums,

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Max, Prefetch, Q, QuerySet, Sum
+from django.db.models import Count, JSONField, Max, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import JSONObject
 from django.urls import reverse
 from django.utils import timezone
 
@@ -20,10 +21,9 @@ from fulfilment.models import Order
 from fulfilment.shapes import OrderKind
 from fulfilment.states import OrderStatus
 from integrator.desk import return_says
-from integrator.desk.exchange_rows import EXCHANGE_SYMBOLS
 from integrator.desk.lists import number
-from integrator.desk.order import STATUS_SYMBOLS, stands
-from integrator.desk.refund_rows import REFUND_SYMBOLS
+from integrator.desk.order import stands
+from integrator.desk.symbols import EXCHANGE_SYMBOLS, REFUND_SYMBOLS, STATUS_SYMBOLS
 from returns.models import Exchange, Return
 from returns.services.exchanges import waits_for
 from returns.states import Custody, DifferenceStatus, ExchangeStatus, ReturnStatus
@@ -139,16 +139,24 @@ def _orders_made(rows: QuerySet[Order]) -> Iterator[Row]:
 
 def _returns(customer_id: int, _: str) -> QuerySet[Return]:
     """Returns with how many units come and came, and the refund that is not proved yet."""
-    open_refunds = Refund.objects.filter(status__in=REFUND_OPEN).order_by("id")
+    open_refund = (
+        Refund.objects.filter(return_record=OuterRef("pk"), status__in=REFUND_OPEN)
+        .order_by("id")
+        .values(
+            json=JSONObject(
+                status="status", calculated_minor="calculated_minor", currency="currency"
+            )
+        )
+    )
     return (
         Return.objects.filter(order__customer=customer_id)
         .select_related("order", "connection")
-        .prefetch_related(Prefetch("refunds", open_refunds, to_attr="open_refunds"))
         .annotate(
             units=Count("items", filter=~Q(items__custody=Custody.CLOSED)),
             arrived=Count("items", filter=Q(items__custody__in=_ARRIVED)),
             claimed=Sum("items__claimed_minor"),
             currency=Max("items__currency"),
+            open_refund=Subquery(open_refund[:1], output_field=JSONField()),
         )
     )
 
@@ -158,7 +166,7 @@ def _returns_made(rows: QuerySet[Return]) -> Iterator[Row]:
         assert one.order is not None
         given: Any = one
         is_open = one.status not in (ReturnStatus.COMPLETED, ReturnStatus.CLOSED)
-        refund = next(iter(given.open_refunds), None)
+        refund = Refund(**given.open_refund) if given.open_refund else None
         yield Row(
             kind="returns",
             pk=one.pk,

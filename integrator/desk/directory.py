@@ -27,7 +27,7 @@ from django.db.models.functions import JSONObject
 
 from integrator.desk.catalogue import Tile, tile_of
 from integrator.engine import maintenance
-from integrator.engine.choices import choice
+from integrator.engine.choices import CHOICES, choice
 from integrator.engine.lag import Lag, all_lags
 from integrator.models import (
     Connection,
@@ -88,6 +88,9 @@ class Known:
         return self.state == ConnectionState.ACTIVE and not self.is_behind
 
 
+HOURS = (CHOICES["working_hours"][0], CHOICES["working_hours"][1])
+
+
 @dataclass(frozen=True, slots=True)
 class Directory:
     retailer: str
@@ -96,6 +99,7 @@ class Directory:
     connections: Mapping[int, Known]
     read_at: datetime | None = None
     executor: str = ""  # who pays refunds, by the policy in force
+    hours: tuple[str, str] = HOURS  # when people work, Monday to Friday, by its clock
 
     def tile(self, connection_id: int | None) -> Tile:
         known = self.connections.get(connection_id or 0)
@@ -140,6 +144,7 @@ def _read(at: datetime) -> Directory:
         currency=retailer.currency if retailer else "",
         read_at=at,
         executor=str(choice(policy, "refund_executor") or "") if policy else "",
+        hours=_hours(policy),
         connections={
             connection.pk: _known(
                 connection,
@@ -151,6 +156,11 @@ def _read(at: datetime) -> Directory:
             for connection in _connections()
         },
     )
+
+
+def _hours(policy: PolicyVersion | None) -> tuple[str, str]:
+    begins, ends = choice(policy, "working_hours") if policy else HOURS
+    return begins, ends
 
 
 def _connections() -> QuerySet[Any]:

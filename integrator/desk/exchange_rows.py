@@ -5,25 +5,15 @@ Reads only: one statement, however many there are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.contrib.postgres.aggregates import ArrayAgg
 from django.db.models import Q
 
+from integrator.desk.symbols import EXCHANGE_SYMBOLS
 from returns.models import Exchange
 from returns.services.exchanges import waits_for
 from returns.states import ExchangeStatus
-
-EXCHANGE_SYMBOLS: Mapping[ExchangeStatus, str] = {
-    ExchangeStatus.REQUESTED: "wait",
-    ExchangeStatus.RESERVED: "wait",
-    ExchangeStatus.ORDERED: "wait",
-    ExchangeStatus.RELEASED: "wait",
-    ExchangeStatus.SHIPPED: "ok",
-    ExchangeStatus.REFUSED: "bad",
-    ExchangeStatus.CANCELLED: "idle",
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,8 @@ COMMANDS = (
     Command("comment", "c", "Comment"),
     Command("agree", "y", "Reach “Agree” of the second person"),
     Command("refuse", "r", "Reach “Refuse” of the second person"),
+    Command("keep", "e", "Review of roles: keep it, and on to the next"),
+    Command("remove", "d", "Review of roles: remove it, and on to the next"),
 )
 # The buttons of a case have these; + is how keys pressed together are written.
 TAKEN = frozenset("123456789+")

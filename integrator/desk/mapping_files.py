@@ -15,10 +15,20 @@ from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from integrator import policy
-from integrator.desk import catalogue, directory, lists, mapping_rows, mapping_table, tables, words
+from integrator.desk import (
+    catalogue,
+    directory,
+    lists,
+    mapping_later,
+    mapping_rows,
+    mapping_table,
+    tables,
+    words,
+)
 from integrator.desk.auth import DeskRequest, may, needs, trace_of
 from integrator.desk.copies import copy_of
 from integrator.desk.tables import UnableToRead
@@ -42,10 +52,17 @@ WAITING, ALL = "waiting", "all"
 LABELS = {
     Verdict.WRONG: "Cannot be taken",
     Verdict.CHANGED: "Other meaning",
+    Verdict.LATER: "Later",
     Verdict.NEW: "New",
     Verdict.SAME: "As it is",
 }
-SYMBOLS = {Verdict.WRONG: "bad", Verdict.CHANGED: "doubt", Verdict.NEW: "ok", Verdict.SAME: "idle"}
+SYMBOLS = {
+    Verdict.WRONG: "bad",
+    Verdict.CHANGED: "doubt",
+    Verdict.LATER: "wait",
+    Verdict.NEW: "ok",
+    Verdict.SAME: "idle",
+}
 
 
 @require_safe
@@ -94,7 +111,7 @@ def take(request: DeskRequest) -> HttpResponseBase:
         {"list": tab},
         name=f"mappings-{tab}-{request.at:%Y-%m-%d}",
         heads=[*mapping_table.HEADS, *mapping_table.TOLD],
-        rows=mapping_table.rows_of(tab, at=request.at),
+        rows=mapping_table.rows_of(tab, at=request.at, zone=timezone.get_current_timezone()),
         form="xlsx" if request.GET.get("form") == "xlsx" else "csv",
     )
 
@@ -111,7 +128,10 @@ def bring(request: DeskRequest) -> HttpResponse:
         if (brought.size or 0) > tables.BYTES_MAX:
             raise UnableToRead(tables.too_large())
         rows = tables.read(
-            brought.read(), heads=mapping_table.NEEDED, also=(mapping_table.VERSION,)
+            brought.read(),
+            heads=mapping_table.NEEDED,
+            also=(mapping_table.VERSION,),
+            moments=(mapping_table.FROM,),
         )
         if not rows:
             raise UnableToRead("The file has no row below its head. Nothing would change")
@@ -131,7 +151,8 @@ def bring(request: DeskRequest) -> HttpResponse:
 def page(request: DeskRequest, file_id: int) -> HttpResponse:
     """Row by row what would be saved, to its maker alone; from then on what became of it."""
     file = _get(request, file_id)
-    counts = {verdict: file.counts[verdict.value] for verdict in Verdict}
+    # Files from before there were later rows do not count them.
+    counts = {verdict: file.counts.get(verdict.value, 0) for verdict in Verdict}
     shown = _chosen(request, counts)
     lines = mapping_files.lines_of(file, shown)
     after = lists.number(request.GET.get("after", ""))
@@ -146,7 +167,9 @@ def page(request: DeskRequest, file_id: int) -> HttpResponse:
         "new": counts[Verdict.NEW],
         "changed": counts[Verdict.CHANGED],
         "wrong": counts[Verdict.WRONG],
-        "would_save": counts[Verdict.NEW] + counts[Verdict.CHANGED],
+        "later": counts[Verdict.LATER],
+        "two": sum(one.two for one in mapping_files.lines_of(file, Verdict.LATER)),
+        "would_save": counts[Verdict.NEW] + counts[Verdict.CHANGED] + counts[Verdict.LATER],
         "waits": sum(one.waits for one in mapping_files.lines_of(file, Verdict.NEW)),
         "verdicts": [
             (LABELS[one], count, _rows_href(file, one), one == shown, SYMBOLS[one])
@@ -154,7 +177,10 @@ def page(request: DeskRequest, file_id: int) -> HttpResponse:
         ],
         "label": LABELS[shown],
         "is_wrong": shown == Verdict.WRONG,
-        "lines": [(one, known.name(one.connection_id), _kind(one)) for one in behind[:PAGE]],
+        "lines": [
+            (one, known.name(one.connection_id), _kind(one), mapping_later.starts_text(one))
+            for one in behind[:PAGE]
+        ],
         "next_page": _rows_href(file, shown, behind[PAGE - 1].row) if len(behind) > PAGE else "",
         "is_first_page": not after,
         "first_page": _rows_href(file, shown),
@@ -233,6 +259,12 @@ def confirm(request: DeskRequest, file_id: int) -> HttpResponse:
             (
                 done.asked,
                 f"{words.plural(done.asked, 'other meaning')} must be agreed to by a second person",
+            ),
+            (done.planned, f"{words.plural(done.planned, 'word')} planned for later"),
+            (
+                done.plans_asked,
+                f"{words.plural(done.plans_asked, 'later meaning')} must be agreed to, each on its "
+                "word’s page",
             ),
         ]
         messages.success(request, "; ".join(text for count, text in said if count))

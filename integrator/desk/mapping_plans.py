@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
+from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from integrator.desk import history, periods, words
@@ -47,17 +48,29 @@ class Planned:
     never: str
 
 
-def moment_of(text: str, *, at: datetime) -> tuple[datetime | None, str]:
-    """The moment somebody chose by the retailer's clock; None for now. Or what is wrong with it."""
+def moment_of(text: str, *, at: datetime, zoned: bool = False) -> tuple[datetime | None, str]:
+    """The moment somebody chose by the retailer's clock; None for now. Or what is wrong with it.
+
+    ``zoned``: it may name its own clock, as a file does for the hour that is there twice.
+    """
     if not text:
         return None, ""
     try:
-        moment = periods.moment(text)
+        moment = periods.moment(text, zoned=zoned)
     except UnableToReadPeriod as why:
         return None, f"From when: {why}, or leave it empty for now"
     if not at < moment <= at + mapping_plans.LATEST:
         return None, "From when: choose a moment to come, within two years, or leave it empty"
     return moment, ""
+
+
+def moment_text(moment: datetime, zone: tzinfo) -> str:
+    """A moment by the clock of a zone, as ``moment_of`` reads it: it comes back as the same one."""
+    local = moment.astimezone(zone)
+    plain = local.replace(tzinfo=None, fold=0)
+    is_plain = timezone.make_aware(plain, zone).astimezone(UTC) == moment.astimezone(UTC)
+    precision = "microseconds" if plain.microsecond else "seconds" if plain.second else "minutes"
+    return (plain if is_plain else local).isoformat(sep=" ", timespec=precision)
 
 
 def open_plans(word: Word | None = None) -> list[MappingPlan]:

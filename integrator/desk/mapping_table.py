@@ -9,44 +9,50 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as Map
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 
 from django.db.models import Count, Min
 
 from fulfilment.models import Sku
 from integrator import policy
-from integrator.desk import catalogue, mapping_rows
+from integrator.desk import catalogue, history, mapping_later, mapping_plans, mapping_rows
 from integrator.desk.mapping_rows import LONGEST, Word
 from integrator.desk.tables import Cells
 from integrator.engine import decisions, mappings
 from integrator.engine.case_kinds import Action
 from integrator.engine.mapping_files import Line, Verdict
-from integrator.models import Case, CaseState, Connection, Mapping, MappingKind
+from integrator.engine.mapping_plans import OPEN
+from integrator.models import Case, CaseState, Connection, Mapping, MappingKind, MappingPlan
 from integrator.roles import Role
 
 # The columns that are read again, and those that only inform.
-CONNECTION, KIND, WORD, MEANING, VERSION = HEADS = (
+CONNECTION, KIND, WORD, MEANING, VERSION, FROM = HEADS = (
     "Connection",
     "Kind",
     "Word",
     "Meaning",
     "Version",
+    "From when",
 )
 NEEDED = (CONNECTION, KIND, WORD, MEANING)
 TOLD = ("Met in 30 days", "Records that wait", "Said by", "Since")
 _NAMED_MAX = 8  # meanings that an error lists
 
 
-def rows_of(tab: str, *, at: datetime) -> Iterator[Sequence[object]]:
-    """What a tab of the workbench lists, under ``HEADS`` and ``TOLD``. Empty meanings are open."""
+def rows_of(tab: str, *, at: datetime, zone: tzinfo) -> Iterator[Sequence[object]]:
+    """What a tab of the workbench lists, under ``HEADS`` and ``TOLD``. Empty meanings are open.
+
+    What is planned follows the rules, each plan with its moment by the clock of ``zone``: the rows
+    are read while they are sent, when nobody's clock is set any more.
+    """
     met = {one.word: one.met for one in mapping_rows.heard(at=at)}
+    slugs = dict(Connection.objects.values_list("pk", "slug"))
     if tab == "waiting":
-        slugs = dict(Connection.objects.values_list("pk", "slug"))
         for one in mapping_rows.waiting():
             if not one.asks_for_theirs:
                 word = one.word
                 place = (slugs[word.connection_id], word.kind.label, word.theirs)
-                yield (*place, "", "", met.get(word, 0), one.records, "", one.since)
+                yield (*place, "", "", "", met.get(word, 0), one.records, "", one.since)
         return
     kind = MappingKind(tab.upper()) if tab.upper() in MappingKind.values else None
     for rule in mapping_rows.rules(kind, most=None):
@@ -58,11 +64,17 @@ def rows_of(tab: str, *, at: datetime) -> Iterator[Sequence[object]]:
             rule.theirs,
             rule.ours,
             rule.version,
+            "",
             met.get(word, 0) if is_counted else "",
             "",
             mapping_rows.said_by(rule),
             rule.made_at,
         )
+    plans = MappingPlan.objects.filter(state__in=OPEN, starts_at__gt=at).order_by("starts_at", "id")
+    for plan in plans.filter(kind=kind) if kind is not None else plans:
+        moment = mapping_plans.moment_text(plan.starts_at, zone)
+        told = (slugs[plan.connection_id], MappingKind(plan.kind).label, plan.theirs, plan.ours)
+        yield (*told, "", moment, "", "", history.who(plan.made_by), plan.made_at)
 
 
 # --- What comes back ------------------------------------------------------------------------------
@@ -80,6 +92,7 @@ class _Known:
     deciding: set[int]
     met: dict[Word, int]
     partners: dict[tuple[int, str], list[str]]
+    plans: dict[tuple[int, str, str], list[MappingPlan]]
     roles: frozenset[str]
 
 
@@ -87,22 +100,24 @@ def judge(rows: Sequence[Cells], *, roles: frozenset[str], at: datetime) -> list
     """Each row with what it comes to. Who may not answer a word that waits cannot bring it in."""
     found = Connection.objects.defer("secrets").order_by("-pk")
     connections = {one.name.casefold(): one for one in found} | {one.slug: one for one in found}
-    read = [_read(one, connections) for one in rows]
+    read = [_read(one, connections, at) for one in rows]
     known = _known(read, connections, roles=roles, at=at)
-    first: dict[tuple[int, str, str], Line] = {}
+    first: dict[tuple[object, ...], Line] = {}
     lines = []
     for line, cells in zip(read, rows, strict=True):
         if line.verdict != Verdict.WRONG:
             line = _judged(line, cells, known)
         if line.verdict != Verdict.WRONG and line.ours:
-            line = _once(line, first.setdefault(line.said.key, line))
+            line = _once(line, first.setdefault((*line.said.key, line.starts), line))
         lines.append(line)
-    return lines
+    return mapping_later.among_others(lines)
 
 
-def _read(cells: Cells, connections: Map[str, Connection]) -> Line:
+def _read(cells: Cells, connections: Map[str, Connection], at: datetime) -> Line:
     """Which word a row is about, or why that cannot be told."""
     typed = [cells.by_head[name] or "(empty)" for name in NEEDED]
+    from_when = cells.by_head.get(FROM, "").strip()
+    typed += [from_when] if from_when else []
     connection = connections.get(cells.by_head[CONNECTION].strip().casefold())
     kind = _kind_of(cells.by_head[KIND])
     theirs, ours = cells.by_head[WORD], cells.by_head[MEANING].strip()
@@ -128,7 +143,10 @@ def _read(cells: Cells, connections: Map[str, Connection]) -> Line:
         return _wrong(line, f"{WORD}: use at most {LONGEST} characters")
     if len(ours) > LONGEST:
         return _wrong(line, f"{MEANING}: use at most {LONGEST} characters")
-    return line
+    moment, why = mapping_plans.moment_of(from_when, at=at, zoned=True)
+    if why:
+        return _wrong(line, why)
+    return replace(line, starts=moment.astimezone(UTC).isoformat()) if moment is not None else line
 
 
 def _kind_of(text: str) -> str | None:
@@ -172,6 +190,7 @@ def _known(
         deciding=decisions.being_decided(steps) if steps else set(),
         met={one.word: one.met for one in mapping_rows.heard(at=at)},
         partners=partners,
+        plans=mapping_later.plans_of(words),
         roles=roles,
     )
 
@@ -202,9 +221,11 @@ def _judged(line: Line, cells: Cells, known: _Known) -> Line:
         met=known.met.get(word, 0) if is_counted else None,
         waits=waits,
     )
+    if not line.ours and line.starts:
+        return _wrong(line, f"{MEANING}: say what it is to mean from then on")
     if not line.ours:
         return replace(line, why="left empty, so it stays as it is")
-    if rule is not None and rule.ours == line.ours:
+    if not line.starts and rule is not None and rule.ours == line.ours:
         return line
     if why := _meaning_error(line, connection, known):
         return _wrong(line, f"{MEANING}: {why}")
@@ -215,8 +236,10 @@ def _judged(line: Line, cells: Cells, known: _Known) -> Line:
             f"{VERSION}: it was changed since this file was taken, to {rule.ours}. Take a "
             "new file, or empty the version to change it all the same",
         )
-    if case is not None and (why := _why_not_answer(case, known)):
+    if case is not None and (why := _why_not_answer(case, known, later=bool(line.starts))):
         return _wrong(line, f"{WORD}: {why}")
+    if line.starts:
+        return mapping_later.judged(line, rule, known.plans.get(line.said.key, []))
     verdict = Verdict.CHANGED if rule is not None else Verdict.NEW
     return replace(line, verdict=verdict, why=_also(line, known))
 
@@ -238,11 +261,11 @@ def _one_of(names: set[str]) -> str:
     return f"write {'one of ' if len(names) > 1 else ''}{', '.join(shown)}"
 
 
-def _why_not_answer(case: Case, known: _Known) -> str:
+def _why_not_answer(case: Case, known: _Known, *, later: bool) -> str:
     kind, action = catalogue.kind_of(case), answering(case)
     if action is None or not policy.may_act(kind, action, known.roles):
         return f"{Role(kind.owner).label} must answer it: it waits in their queue"
-    if case.job_id in known.deciding:
+    if case.job_id in known.deciding and not later:
         return "an answer to it is on its way. Bring the file again in a minute"
     return ""
 

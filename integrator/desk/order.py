@@ -17,15 +17,18 @@ from fulfilment.models import Order, OrderItem, Shipment, Sku, StockMovement
 from fulfilment.shapes import OrderKind
 from fulfilment.states import OrderStatus
 from integrator.desk import (
-    buyer,
     catalogue,
     columns,
     directory,
+    order_as_of,
+    order_items,
     paging,
+    personal,
     rails,
     read_again,
     screens,
     stages,
+    telling,
     timeline,
     words,
 )
@@ -33,8 +36,8 @@ from integrator.desk.auth import DeskRequest, may, needs
 from integrator.desk.exchange_rows import exchanges_of
 from integrator.desk.lists import number
 from integrator.desk.refund_rows import figures_of
-from integrator.desk.set_shares import share_says
 from integrator.desk.steps import step_of
+from integrator.desk.symbols import STATUS_SYMBOLS
 from integrator.desk.trust import Id, Trust, ids_in, linked, trust_of
 from integrator.flows.read_again import Asked, Key, among
 from integrator.models import (
@@ -52,12 +55,6 @@ from returns.queries import units_judged
 from returns.states import Custody
 
 ROWS = 400  # of one order; more than this is an accident, and the newest are shown
-STATUS_SYMBOLS = {
-    OrderStatus.CAPTURED: "idle",
-    OrderStatus.SHIPPED: "wait",
-    OrderStatus.COMPLETED: "ok",
-    OrderStatus.CANCELLED: "idle",
-}
 
 
 @require_safe
@@ -85,7 +82,10 @@ def orders(request: DeskRequest) -> HttpResponse:
 @needs("order.see")
 def order(request: DeskRequest, order_id: int) -> HttpResponse:
     """One order: where its units and its money are, what is owed, and what happened."""
-    return page_of(request, whole_order(order_id))
+    found = whole_order(order_id)
+    if "as_of" in request.GET:
+        return order_as_of.page(request, found)
+    return page_of(request, found)
 
 
 def whole_order(order_id: int) -> Order:
@@ -128,19 +128,19 @@ def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
         case_events=case_events,
         known=known,
     )
+    panel = timeline.panel_of(events, request.GET.get("show", ""), known, at=at)
     open_cases = _open_cases(case_events)
     steps = [step_of(job, request) for job in jobs]
     times = rails.reached(transitions)
+    shipments = list(Shipment.objects.filter(order=order).order_by("id"))
     may_read = may(request, "record.read_again")
     asked = among(messages, jobs) if may_read else {}
     return {
         "order": order,
         "tile": known.tile(order.connection_id),
         "connection_name": known.name(order.connection_id),
-        "customer": order.customer,
-        "customer_title": _customer_title(request, order),
-        "personal": may(request, "personal.see"),
-        "items": _items(order, items, units),
+        "customer": _customer(request, order, timeline.narrowed(events, panel["theme"])),
+        "items": order_items.listed(order, items, units),
         "split": {item.parent_id for item in items},
         "returns": _returns(units, times, movements, known, asked if may_read else None, at),
         "reading": read_again.of_order(order, asked, known, at=at) if may_read else None,
@@ -152,10 +152,11 @@ def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
         "kept_steps": [one for one in steps if one.job.state in _ENDED],
         "cases": open_cases,
         "more_cases": open_cases[1:],
-        **timeline.panel_of(events, request.GET.get("show", ""), known, at=at),
+        **panel,
         "trust": _trust(order, units, known, history=len(events)),
         "there": known.page(order.connection_id, "order", order.external_id),
-        "shipments": list(Shipment.objects.filter(order=order).order_by("id")),
+        "shipments": shipments,
+        "tellings": telling.sayings(items, units, shipments),
         "head": _head(order, units, refunds),
         "may_ask_goodwill": may(request, "goodwill.ask"),
         "known": known,
@@ -176,10 +177,13 @@ def _trust(
     return trust_of(ids, known, history=history, history_href="#timeline")
 
 
-def _customer_title(request: DeskRequest, order: Order) -> str:
+def _customer(
+    request: DeskRequest, order: Order, events: list[timeline.Event]
+) -> personal.Shown | None:
     if order.customer is None:
-        return ""
-    return buyer.title_of(order.customer, personal=may(request, "personal.see"))
+        return None
+    notes = any(event.is_note for event in events)
+    return personal.show(request, personal.Page.ORDER, order.customer, notes=notes)
 
 
 _ENDED = (JobState.DONE, JobState.CANCELLED)
@@ -232,37 +236,6 @@ def _returns(
         )
         panel["units"].append(rails.unit_of(unit, times=times, movements=movements, at=at))
     return list(found.values())
-
-
-def _items(
-    order: Order, items: list[OrderItem], units: list[ReturnItem]
-) -> list[tuple[OrderItem, str, str, str]]:
-    """Each ordered unit with a symbol, where it is, and how its share of a bundle's price was
-    worked out, in words; a bundle's components under it.
-    """
-    back = {unit.order_item_id: unit for unit in units if unit.custody != Custody.CLOSED}
-    parts: dict[int | None, list[OrderItem]] = {}
-    for item in items:
-        parts.setdefault(item.parent_id, []).append(item)
-    ordered = [one for line in parts.get(None, []) for one in (line, *parts.get(line.pk, []))]
-    bundles = {item.pk: item for item in parts.get(None, [])}
-    listed = []
-    for item in ordered:
-        bundle = bundles.get(item.parent_id or 0)
-        share = ""
-        if bundle is not None:
-            prices = [one.catalogue_minor for one in parts[bundle.pk]]
-            share = share_says(item, bundle, prices, order.currency)
-        unit = back.get(item.pk)
-        if unit is not None:
-            said = f"return {unit.return_record.external_id}: {unit.get_custody_display().lower()}"
-            listed.append((item, "wait", said, share))
-        else:
-            symbol = "ok" if item.shipped_at else "idle"
-            said = item.get_platform_status_display().lower()
-            symbol = "doubt" if item.platform_status == "UNKNOWN" else symbol
-            listed.append((item, symbol, said, share))
-    return listed
 
 
 def _open_cases(events: list[CaseEvent]) -> list[tuple[Case, str, str]]:

@@ -105,14 +105,20 @@ def read_week(text: str, *, at: datetime) -> Period:
     return week_of(_day(text) if text else today(at), zone())
 
 
-def moment(text: str) -> datetime:
-    """The moment somebody wrote by the retailer's clock; UnableToReadPeriod says what to write."""
+def moment(text: str, *, zoned: bool = False) -> datetime:
+    """The moment somebody wrote by the retailer's clock; UnableToReadPeriod says what to write.
+
+    ``zoned``: it may name its own clock, as a file does for the hour that is there twice.
+    """
     try:
         chosen = datetime.fromisoformat(text)
     except ValueError:
         raise UnableToReadPeriod("write a day and a time") from None
-    if timezone.is_aware(chosen) or not _EARLIEST <= chosen.date() < _LATEST:
+    names_its_clock = timezone.is_aware(chosen)
+    if (names_its_clock and not zoned) or not _EARLIEST <= chosen.date() < _LATEST:
         raise UnableToReadPeriod("write a day and a time")
+    if names_its_clock:
+        return chosen
     found = timezone.make_aware(chosen)
     if timezone.make_naive(found.astimezone(UTC)) != chosen:
         raise UnableToReadPeriod("the clocks go forward then, this time does not exist that day")

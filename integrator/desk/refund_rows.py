@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from finance.models import Refund
 from finance.states import RefundStatus
-
-REFUND_SYMBOLS: Mapping[RefundStatus, str] = {
-    RefundStatus.AUTHORISED: "wait",
-    RefundStatus.SENT: "wait",
-    RefundStatus.IN_DOUBT: "doubt",
-    RefundStatus.RECORDED: "ok",
-    RefundStatus.SETTLED: "ok",
-    RefundStatus.REFUSED: "bad",
-}
+from integrator.desk.symbols import REFUND_SYMBOLS
 
 
 @dataclass(frozen=True, slots=True)

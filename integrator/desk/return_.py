@@ -22,10 +22,10 @@ from finance.models import Refund
 from finance.states import RefundStatus
 from fulfilment.models import OrderItem, StockMovement
 from integrator.desk import (
-    buyer,
     directory,
     evidence,
     open_cases,
+    personal,
     rails,
     read_again,
     return_says,
@@ -130,8 +130,6 @@ def _head(
         "order": rma.order,
         "tile": known.tile(rma.connection_id),
         "connection_name": known.name(rma.connection_id),
-        "customer": rma.order.customer if rma.order is not None else None,
-        "customer_title": _customer_title(rma, personal=may(request, "personal.see")),
         "headline": return_says.headline(now),
         "for_customer": return_says.for_customer(now),
         "there": known.page(rma.connection_id, "rma", rma.external_id),
@@ -155,8 +153,10 @@ def _history(
     if may(request, "record.read_again"):
         asked = among(read.messages, read.jobs)
         reading = read_again.of_return(rma, asked, known, at=request.at)
+    panel = timeline.panel_of(events, request.GET.get("show", ""), known, at=request.at)
     return {
-        **timeline.panel_of(events, request.GET.get("show", ""), known, at=request.at),
+        **panel,
+        "customer": _customer(request, rma, timeline.narrowed(events, panel["theme"])),
         "reading": reading,
         "trust": _trust(rma, known, history=len(events)),
     }
@@ -318,10 +318,13 @@ def _next(
     return Next(stage.next_step, since, until)
 
 
-def _customer_title(rma: Return, *, personal: bool) -> str:
+def _customer(
+    request: DeskRequest, rma: Return, events: Iterable[timeline.Event]
+) -> personal.Shown | None:
     if rma.order is None or rma.order.customer is None:
-        return ""
-    return buyer.title_of(rma.order.customer, personal=personal)
+        return None
+    notes = any(event.is_note for event in events)
+    return personal.show(request, personal.Page.RETURN, rma.order.customer, notes=notes)
 
 
 def _trust(rma: Return, known: directory.Directory, *, history: int) -> Trust:

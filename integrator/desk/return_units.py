@@ -14,8 +14,8 @@ from finance.models import Refund
 from fulfilment.models import OrderItem, StockMovement
 from fulfilment.states import Bucket
 from integrator.desk import history, rails, words
-from integrator.desk.refund_rows import REFUND_SYMBOLS
 from integrator.desk.set_shares import share_says
+from integrator.desk.symbols import REFUND_SYMBOLS
 from integrator.models import Transition
 from returns.models import Inspection, ReturnItem
 

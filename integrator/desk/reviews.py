@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from django.contrib import messages
@@ -16,7 +16,8 @@ from integrator import access_reviews
 from integrator.access_reviews import UnableToDecide
 from integrator.desk import words
 from integrator.desk.auth import DeskRequest, may, needs, trace_of
-from integrator.models import AccessReview, ReviewItem, RoleChange
+from integrator.desk.lists import number
+from integrator.models import AccessReview, ReviewDecision, ReviewItem, RoleChange
 from integrator.roles import Role
 
 SHOWN = 200
@@ -37,7 +38,8 @@ class Summary:
 class Line:
     """One role of one person. ``state`` says what became of it.
 
-    ``why_not`` says why the reader cannot decide; the rest is what was sent and not taken.
+    ``why_not`` says why the reader cannot decide; ``error`` what was wrong with what was sent.
+    ``is_next``: the single keys decide about this one.
     """
 
     item: ReviewItem
@@ -47,6 +49,7 @@ class Line:
     why_not: str = ""
     reason: str = ""
     error: str = ""
+    is_next: bool = False
 
 
 def summaries(request: DeskRequest) -> list[Summary]:
@@ -94,7 +97,13 @@ def decide(request: DeskRequest, item_id: int) -> HttpResponse:
         return _show(request, item.review, tried=(item.pk, reason, str(why)))
     said = "Kept" if do == "keep" else "A second person has been asked to take it away"
     messages.success(request, f"{said}: written down with your reason")
-    return HttpResponseRedirect(reverse("review", args=[item.review_id]))
+    return HttpResponseRedirect(_on(item))
+
+
+def _on(item: ReviewItem) -> str:
+    """The same list, at the row after the one that was decided."""
+    there = reverse("review", args=[item.review_id])
+    return f"{there}?after={item.pk}#next"
 
 
 def _show(
@@ -112,16 +121,38 @@ def _show(
         if one.pk not in held or _is_decided(one)
     ]
     is_shown = tried is not None and tried[0] in {one.pk for one in waiting[:SHOWN]}
+    lines = [_waiting(request, one, tried) for one in waiting[:SHOWN]]
     context = {
         "review": review,
         "summary": _summary(request, review),
-        "waiting": [_waiting(request, one, tried) for one in waiting[:SHOWN]],
+        "waiting": _with_next(request, review, lines, [one.pk for one in items]),
         "left": len(waiting),
         "settled": settled[:SHOWN],
         "decided": len(settled),
         "fault": "" if tried is None or is_shown else tried[2],
     }
     return render(request, "desk/review.html", context, status=422 if tried else 200)
+
+
+def _with_next(
+    request: DeskRequest, review: AccessReview, lines: list[Line], in_order: list[int]
+) -> list[Line]:
+    """The lines with the next one to decide: the one with a mistake, or the first behind the last
+    decision, or the first of all. What the reader gave as their last reason stands in it.
+    """
+    mine = [one for one in lines if not one.why_not]
+    if not mine:
+        return lines
+    last = number(request.GET.get("after", ""))
+    past = set(in_order[: in_order.index(last)]) if last in in_order else set()
+    behind = [one for one in mine if one.item.pk not in past]
+    chosen = next((one for one in mine if one.error), (behind or mine)[0])
+    reason = chosen.reason
+    if not chosen.error:
+        decided = ReviewDecision.objects.filter(item__review=review, by=request.user)
+        reason = decided.order_by("-id").values_list("reason", flat=True).first() or ""
+    following = replace(chosen, is_next=True, reason=reason)
+    return [following if one is chosen else one for one in lines]
 
 
 def _is_decided(item: ReviewItem) -> bool:

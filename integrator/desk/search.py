@@ -13,8 +13,8 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from fulfilment.models import Customer, Order, Shipment, Sku
-from integrator.desk import buyer, words
-from integrator.desk.auth import DeskRequest, may, needs
+from integrator.desk import buyer, personal, words
+from integrator.desk.auth import DeskRequest, needs
 from integrator.models import Case, Link
 from returns.models import Return
 
@@ -44,7 +44,7 @@ def find(request: DeskRequest) -> HttpResponse:
         "q": text,
         "hits": hits[:LIMIT],
         "more": len(hits) > LIMIT,
-        "may_see_people": may(request, "personal.see"),
+        "may_see_people": personal.may_see(request),
     }
     return render(request, "desk/find.html", context)
 
@@ -52,8 +52,8 @@ def find(request: DeskRequest) -> HttpResponse:
 def _hits(request: DeskRequest, text: str) -> list[Hit]:
     """Everything that fits, each place once."""
     found = [*_cases(text), *_orders(text), *_returns(text), *_parcels(text), *_links(text)]
-    if "@" in text and may(request, "personal.see"):
-        found += _people(text)
+    if "@" in text and personal.may_see(request):
+        found += _people(request, text)
     found += _skus(text)
     once: dict[str, Hit] = {}
     for hit in found:
@@ -113,8 +113,11 @@ def _links(text: str) -> list[Hit]:
     ]
 
 
-def _people(text: str) -> list[Hit]:
-    """Customers with this address. The shop may know one person as several customers."""
+def _people(request: DeskRequest, text: str) -> list[Hit]:
+    """Customers with this address. The shop may know one person as several customers.
+
+    Whoever is told whose address it is has seen it.
+    """
     newest = Order.objects.filter(customer=OuterRef("pk")).order_by("-placed_at", "-id")
     found = (
         Customer.objects.alias(address=Lower("email"))
@@ -122,8 +125,10 @@ def _people(text: str) -> list[Hit]:
         .annotate(bought=Count("order"), last=Subquery(newest.values("number")[:1]))
         .order_by("-pk")
     )
+    people = list(found[: LIMIT + 1])
+    personal.saw(request, personal.Page.SEARCH, [one.pk for one in people[:LIMIT]])
     hits = []
-    for one in found[: LIMIT + 1]:
+    for one in people:
         why = f"e-mail, {words.plural(one.bought, 'order')}"
         if one.last:
             why += f", the last {one.last}"

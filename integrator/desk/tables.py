@@ -12,6 +12,7 @@ import warnings
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from io import BytesIO, StringIO
 from typing import Any
 
@@ -43,8 +44,11 @@ class Cells:
     wrong: dict[str, str]
 
 
-def read(content: bytes, *, heads: Sequence[str], also: Sequence[str] = ()) -> list[Cells]:
-    """The rows that are not empty, under these columns; ``also`` may be missing.
+def read(
+    content: bytes, *, heads: Sequence[str], also: Sequence[str] = (), moments: Sequence[str] = ()
+) -> list[Cells]:
+    """The rows that are not empty, under these columns; ``also`` may be missing, ``moments`` too:
+    there a spreadsheet's own day and time is taken as it is.
 
     UnableToRead when it is too large, no table, or lacks one of ``heads``.
     """
@@ -60,9 +64,11 @@ def read(content: bytes, *, heads: Sequence[str], also: Sequence[str] = ()) -> l
             f"The first row has no column “{missing[0]}”. It must name the columns "
             f"{', '.join(heads)}"
         )
-    wanted = {name: places[_head(name)] for name in (*heads, *also) if _head(name) in places}
+    wanted = {
+        name: places[_head(name)] for name in (*heads, *also, *moments) if _head(name) in places
+    }
     return _limited(
-        _cells(row, number, wanted) for row, number in lines if any(map(_is_filled, row))
+        _cells(row, number, wanted, moments) for row, number in lines if any(map(_is_filled, row))
     )
 
 
@@ -96,10 +102,13 @@ def _head(cell: Any) -> str:
     return str(cell or "").strip().casefold()
 
 
-def _cells(row: Row, number: int, wanted: dict[str, int]) -> Cells:
+def _cells(row: Row, number: int, wanted: dict[str, int], moments: Sequence[str]) -> Cells:
     by_head, wrong = {}, {}
     for name, place in wanted.items():
-        text, error = _as_text(row[place] if place < len(row) else None)
+        cell = row[place] if place < len(row) else None
+        if name in moments and isinstance(cell, datetime):
+            cell = cell.isoformat(sep=" ", timespec="seconds")
+        text, error = _as_text(cell)
         by_head[name] = text
         if error:
             wrong[name] = error

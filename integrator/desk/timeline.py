@@ -15,7 +15,7 @@ from typing import Any
 from finance.states import RefundStatus
 from fulfilment.models import StockMovement
 from fulfilment.states import Bucket, OrderStatus
-from integrator.desk import catalogue, directory, evidence, history, words
+from integrator.desk import catalogue, directory, evidence, history, personal, telling, words
 from integrator.desk.catalogue import OURS, PERSON, Tile, tile_of
 from integrator.models import CaseEvent, Job, JobState, Message, Transition
 from returns.states import (
@@ -58,6 +58,8 @@ class Event:
     amount: tuple[int, str] | None = None
     repeats: list[datetime] = field(default_factory=list)
     rank: int = 0
+    is_note: bool = False
+    tell: str = ""  # what the customer may be told of it
 
     @property
     def learnt_words(self) -> str:
@@ -220,6 +222,7 @@ def _changed(one: Transition) -> Event:
         key="",
         small=one.reason,
         rank=1,
+        tell=telling.of_change(one.record_kind, one.field, one.new),
     )
 
 
@@ -278,4 +281,5 @@ def _case(event: CaseEvent) -> Event:
         key="",
         small=event.note.text if event.note is not None else catalogue.said_of(event.case).title,
         rank=4,
+        is_note=personal.has_notes([event]),
     )

@@ -89,6 +89,14 @@ def moment_text(moment: datetime, *, at: datetime) -> str:
     return f"{local.day} {local:%b %Y}"
 
 
+def then_text(moment: datetime, *, at: datetime) -> str:
+    """A moment that is over, with its day and time: 3 May 14:00, also of today."""
+    local, today = timezone.localtime(moment), timezone.localtime(at)
+    year = f" {local.year}" if local.year != today.year else ""
+    seconds = ":%S" if local.second else ""
+    return f"{local.day} {local:%b}{year} {local:%H:%M{seconds}}"
+
+
 def start_text(moment: datetime, *, at: datetime) -> str:
     """A moment to come: as ``moment_text``, and with its time also in another year."""
     local, today = timezone.localtime(moment), timezone.localtime(at)

@@ -69,6 +69,9 @@ CHOICES: Mapping[str, Any] = {
     "by_hand_per_week": 20,
     # When people get their daily summary, on working days by the retailer's clock. None for never.
     "digest_at": "08:00",
+    # From when to when people work, Monday to Friday by the retailer's clock. What they do outside
+    # is a list of its own for the auditor; nothing is forbidden by it.
+    "working_hours": ["07:00", "19:00"],
     # Differences younger than this are still on their way and are not reported.
     "settling_minutes": 10,
 }
@@ -128,6 +131,14 @@ def _check_hours(full: Mapping[str, Any]) -> None:
     """A time nobody waits for, or one that is not named, would never tell anybody."""
     if full["digest_at"] is not None and not re.fullmatch(CLOCK_TIME, str(full["digest_at"])):
         raise UnableToSetPolicy('policy.digest_at must be a time as "08:00"')
+    working = full["working_hours"]
+    if not (
+        isinstance(working, list)
+        and len(working) == 2
+        and all(re.fullmatch(CLOCK_TIME, str(one)) for one in working)
+        and working[0] < working[1]
+    ):
+        raise UnableToSetPolicy('policy.working_hours must be two times as ["07:00", "19:00"]')
     stages = full["stage_hours"]
     known = CHOICES["stage_hours"].keys()
     if not isinstance(stages, Mapping) or set(stages) - set(known):

@@ -16,14 +16,16 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Min
 
-from integrator.engine import approvals, decisions, mappings
+from integrator.engine import approvals, decisions, mapping_plans, mappings
 from integrator.engine.case_kinds import Action
+from integrator.engine.mapping_plans import UnableToPlan
 from integrator.engine.mappings import Said
 from integrator.engine.states import Trace, move
 from integrator.models import (
     Approval,
     Case,
     CaseState,
+    Connection,
     MappingFile,
     MappingFileState,
     MappingKind,
@@ -41,6 +43,7 @@ class Verdict(StrEnum):
 
     WRONG = "WRONG"  # cannot be taken: ``why`` says what to mend
     CHANGED = "CHANGED"  # gives a word that has a meaning another one: takes two people
+    LATER = "LATER"  # is planned: it holds from a later moment on
     NEW = "NEW"  # a first meaning
     SAME = "SAME"  # as it is already, or left empty
 
@@ -51,6 +54,7 @@ class Line:
 
     ``rule`` is the rule that answered when it was shown, ``before`` its meaning. ``met`` is how
     often the word was met lately, None where that is not counted; ``waits`` how much waits for it.
+    ``starts`` is the moment of a later meaning, in UTC; ``two``: a second person must agree to it.
     """
 
     row: int
@@ -65,6 +69,12 @@ class Line:
     met: int | None = None
     waits: int = 0
     why: str = ""
+    starts: str = ""
+    two: bool = False
+
+    @property
+    def starts_at(self) -> datetime | None:
+        return datetime.fromisoformat(self.starts) if self.starts else None
 
     @property
     def said(self) -> Said:
@@ -77,11 +87,15 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """How many words hold at once, how many are a decision about what waits, how many are asked."""
+    """How many words hold at once, how many are a decision about what waits, how many are asked;
+    and how many meanings start later, without and with a second person.
+    """
 
     saved: int
     decided: int
     asked: int
+    planned: int
+    plans_asked: int
 
 
 def prepare(lines: Sequence[Line], *, name: str, by: Any, trace: Trace) -> MappingFile:
@@ -131,7 +145,8 @@ def confirm(
     """Let the rows hold that could be taken: all that one person may say, and ask for the rest.
 
     A new word that nothing waits for is saved; one that is waited for (``waiting``, by cause) is
-    answered as its case is; another meaning waits for a second person. All or nothing.
+    answered as its case is; another meaning waits for a second person; one that starts later is
+    planned like on the word's own page. All or nothing.
     UnableToConfirm as its text says, UnableToDecide when somebody decides about a case just now.
     """
     with transaction.atomic():
@@ -139,16 +154,18 @@ def confirm(
         if file.state != MappingFileState.PREPARED:
             raise UnableToConfirm("It was confirmed already.")
         new, changed = lines_of(file, Verdict.NEW), lines_of(file, Verdict.CHANGED)
-        if not new and not changed:
+        later = lines_of(file, Verdict.LATER)
+        if not new and not changed and not later:
             raise UnableToConfirm("Nothing in it would change anything.")
         kept = [one for one in lines_of(file, Verdict.SAME) if one.ours]
-        _refuse_if_changed([*new, *changed, *kept])
+        _refuse_if_changed([*new, *changed, *kept, *later])
         answered = [one for one in new if one.cause in waiting]
         saved = [one for one in new if one.cause not in waiting]
         mappings.answer_all([one.said for one in saved], trace=trace)
         decisions.take_all(
             [(*waiting[one.cause], {"ours": one.ours}) for one in answered], trace=trace
         )
+        _plan_all(later, trace=trace, by=by)
         if changed:
             approvals.ask(
                 verb=mappings.CHANGE,
@@ -162,11 +179,36 @@ def confirm(
             file,
             "state",
             MappingFileState.ASKED if changed else MappingFileState.DONE,
-            reason=f"{len(new)} new, {len(changed)} for a second person",
+            reason=f"{len(new)} new, {len(later)} later, {len(changed)} for a second person",
             trace=trace,
             confirmed_at=trace.at,
         )
-    return Confirmed(len(saved), len(answered), len(changed))
+    asked = sum(one.two for one in later)
+    return Confirmed(len(saved), len(answered), len(changed), len(later) - asked, asked)
+
+
+def _plan_all(lines: Sequence[Line], *, trace: Trace, by: Any) -> None:
+    """Plan each of them, the earliest first: where two people are needed, both stay needed."""
+    connections = Connection.objects.in_bulk({one.connection_id for one in lines})
+    for one in sorted(lines, key=lambda line: line.starts):
+        assert one.starts_at is not None
+        try:
+            made = mapping_plans.plan(
+                connection=connections[one.connection_id],
+                kind=MappingKind(one.kind),
+                theirs=one.theirs,
+                ours=one.ours,
+                starts_at=one.starts_at,
+                trace=trace,
+                by=by,
+            )
+        except UnableToPlan as why:
+            raise UnableToConfirm(f"Row {one.row}: {why}.") from None
+        if made.alone is one.two:
+            raise UnableToConfirm(
+                f"Row {one.row}: something was planned for “{one.theirs}” since these rows were "
+                "shown."
+            )
 
 
 def agree(file: MappingFile, approval: Approval, *, trace: Trace, by: Any) -> int:

@@ -94,6 +94,12 @@ BOOKS = (
         ("id", "case_id", "kind", "action", "actor", "data", "note_id", "at"),
         open=(("routed_at", "set when the fact is looked up in ROUTES"),),
     ),
+    Book(
+        "sighting",
+        "Who saw customers’ data",
+        "integrator.Sighting",
+        ("id", "customer_id", "page", "actor", "at"),
+    ),
 )
 BY_NAME = {book.name: book for book in BOOKS}
 

@@ -53,7 +53,7 @@ def _erase_notes(orders: list[Order]) -> int:
         Note.objects.filter(caseevent__case__order_id__in=ids),
         Note.objects.filter(pk__in=for_many.values("note_id")),
     ):
-        erased += notes.update(text="(erased)")
+        erased += notes.update(text=Note.ERASED)
     return erased
 
 

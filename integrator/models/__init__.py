@@ -1,7 +1,7 @@
 """The engine's tables. Retail's own records live in fulfilment, returns and finance."""
 
 from integrator.models.alerts import AlertChoice, AlertReceiver, Digest
-from integrator.models.audit import Export, Seal, SealCheck
+from integrator.models.audit import Export, Seal, SealCheck, Sighting
 from integrator.models.batches import Batch, BatchItem
 from integrator.models.bulks import Bulk, BulkItem
 from integrator.models.case_counts import CaseCount
@@ -84,6 +84,7 @@ __all__ = [
     "ScreenChoice",
     "Seal",
     "SealCheck",
+    "Sighting",
     "SignInEvent",
     "Stranger",
     "Transition",

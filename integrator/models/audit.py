@@ -1,11 +1,14 @@
-"""What makes tampering show, and who took a copy: seals, their checks, exports. Append-only."""
+"""What makes tampering show, who took a copy and who saw whose data: seals, exports, sightings.
+
+All of it is append-only.
+"""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import DateTimeField, F, Func, Q
 
 from integrator.models.protection import append_only
 
@@ -105,3 +108,68 @@ class Export(models.Model):
 
     def __str__(self) -> str:
         return f"{self.what} by {self.actor}"
+
+
+# The minute of a moment, whatever the session's time zone is.
+_MINUTE = Func(
+    F("at"),
+    function="date_bin",
+    template="%(function)s('1 minute', %(expressions)s, '2000-01-01 00:00:00+00'::timestamptz)",
+    output_field=DateTimeField(),
+)
+
+
+class Sighting(models.Model):
+    """Somebody was shown who a customer is: who, when, on which page. Never what they were shown.
+
+    At most one of a person, a page and a customer in a minute: whoever reloads looks once. It names
+    the customer by our own number, which says nothing once the customer is erased. Kept for ever:
+    its days are sealed, and a seal would show a row that is gone.
+    """
+
+    class Page(models.TextChoices):
+        ORDER = "ORDER", "an order"
+        RETURN = "RETURN", "a return"
+        CUSTOMER = "CUSTOMER", "their own page"
+        SEARCH = "SEARCH", "a search by e-mail"
+        CASE = "CASE", "notes on an exception"
+        AUDIT = "AUDIT", "notes on the audit page"
+        AUDIT_COPY = "AUDIT_COPY", "notes in a copy of the audit list"
+
+    customer_id = models.BigIntegerField()
+    page = models.CharField(max_length=10, choices=Page.choices)
+    actor = models.CharField(max_length=100)
+    at = models.DateTimeField()
+
+    class Meta:
+        triggers: ClassVar = append_only()
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                F("actor"), F("page"), F("customer_id"), _MINUTE, name="sighting_once_a_minute"
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    page__in=[
+                        "ORDER",
+                        "RETURN",
+                        "CUSTOMER",
+                        "SEARCH",
+                        "CASE",
+                        "AUDIT",
+                        "AUDIT_COPY",
+                    ]
+                ),
+                name="sighting_page",
+            ),
+            models.CheckConstraint(
+                condition=Q(actor__startswith="user:"), name="sighting_by_a_person"
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["at", "id"], name="sighting_at"),
+            models.Index(fields=["customer_id", "at"], name="sighting_customer"),
+            models.Index(fields=["actor", "at"], name="sighting_actor"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.page} {self.customer_id}"

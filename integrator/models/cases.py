@@ -141,12 +141,18 @@ class Case(models.Model):
 class Note(models.Model):
     """Free text a person wrote. It may hold personal data, so it can be erased."""
 
+    ERASED: ClassVar = "(erased)"
+
     text = models.TextField()
     author = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
     at = models.DateTimeField(db_default=Now())
 
     def __str__(self) -> str:
         return f"note {self.pk}"
+
+    @property
+    def is_erased(self) -> bool:
+        return self.text == self.ERASED
 
 
 class CaseEvent(models.Model):

@@ -144,6 +144,17 @@ def there(
 
 
 @register.simple_tag
+def copy_text(text: str) -> SafeString:
+    """A button that copies a sentence; shown where the browser lets it."""
+    return format_html(
+        '<button class="btn btn-quiet btn-icon copy" type="button" hidden data-copy="{0}"'
+        ' aria-label="Copy: {0}"><svg class="ic" aria-hidden="true"><use href="#i-copy"/></svg>'
+        "</button>",
+        text,
+    )
+
+
+@register.simple_tag
 def copy(kind: str, number: str) -> SafeString:
     """A button that copies an id. It stays away where no script could do it."""
     return format_html(

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
 
 from fulfilment.models import StockLevel
 from integrator import access_reviews
@@ -76,7 +77,13 @@ LISTS = (
     "/nowhere/",
 )
 OWN = ("/", "/queue/")
-AUDIT = ("/audit/", "/audit/?kind=approval&two=1", "/audit/?record=nothing&from=soon")
+AUDIT = (
+    "/audit/",
+    "/audit/?kind=approval&two=1",
+    "/audit/?kind=personal",
+    "/audit/?view=late",
+    "/audit/?record=nothing&from=soon",
+)
 
 
 def troubled(stage: Stage) -> None:
@@ -189,6 +196,8 @@ def of_everybody(stage: Stage) -> list[str]:
     return [
         *LISTS,
         order,
+        f"{order}?as_of={stage.now():%Y-%m-%dT%H:%M:%S}Z",
+        f"{order}?as_of=soon",
         *records(stage),
         *returns_of_each_stage(stage),
         f"{words}WH-9&ours=hamburg",
@@ -205,6 +214,15 @@ def reviews(stage: Stage) -> Iterator[str]:
     stage.posts(stage.ada, "review_decide", carla.pk, do="keep", reason="Works in returns")
     yield f"/people/reviews/{review.pk}/"
     yield f"/people/{stage.carla.pk}/"
+
+
+def audits(stage: Stage) -> Iterator[str]:
+    """The audit page, after somebody in customer service looked at an order and its customer."""
+    carla = Client()
+    carla.force_login(stage.carla)
+    for path in (f"/orders/{stage.order({'id': '70001'}).pk}/", *records(stage)[:1]):
+        carla.get(path)
+    yield from AUDIT
 
 
 def many_at_once(stage: Stage) -> Iterator[str]:
@@ -302,7 +320,7 @@ SCREENS: dict[str, Callable[[Stage], Iterable[str]]] = {
         "/connections/",
         f"/people/{stage.nobody.pk}/",
         *reviews(stage),
-        *AUDIT,
+        *audits(stage),
         *cases_of("ADMIN"),
         *one_connection(stage),
     ],

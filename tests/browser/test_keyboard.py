@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
+from integrator import access_reviews
 from integrator.models import Approval
 from tests.browser.conftest import Desk, House
 from tests.journeys.causes import CAUSES
@@ -142,3 +145,20 @@ def test_the_slip_is_printed_by_the_palette(house: House) -> None:
         assert desk.page.locator(".slip-code svg").is_visible()
         for gone in ("#timeline", ".trust", "#fc-h", ".side"):
             assert not desk.page.locator(gone).is_visible()
+
+
+def test_a_review_of_roles_goes_on_by_one_key_a_role(house: House) -> None:
+    """The reason is written once; from then on each key decides and leads to the next row."""
+    stage = house.stage
+    review = access_reviews.begin_due(today=date(2026, 1, 28), at=stage.now())
+    assert review is not None
+    with house.desk("ada") as desk:
+        desk.opens(f"/people/reviews/{review.pk}/")
+        desk.page.locator("#next input[name=reason]").fill("Still works here")
+        with desk.page.expect_navigation(timeout=5_000):
+            desk.page.keyboard.press("Enter")
+        for key in ("e", "d"):
+            with desk.page.expect_navigation(timeout=5_000):
+                desk.page.keyboard.press(key)
+    kept = review.items.filter(decision__reason="Still works here").order_by("decision__id")
+    assert list(kept.values_list("decision__keeps", flat=True)) == [True, True, False]

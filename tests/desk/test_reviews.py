@@ -354,3 +354,49 @@ def test_neither_page_costs_more_for_more_people(people: People, as_: As, at: da
         with CaptureQueriesContext(connection) as asked:
             assert ada.get(path).status_code == 200
         assert len(asked) <= 15, (path, len(asked))
+
+
+# --- One key a decision ---------------------------------------------------------------------------
+
+
+def marked(answer: Any) -> list[str]:
+    """The rows that the keys would decide about."""
+    html = answer.content.decode()
+    found = re.findall(r'<tr id="next" aria-current="true">.*?</tr>', html, re.S)
+    return [unescape(re.sub(r"<[^>]+>", " ", row)).split()[0] for row in found]
+
+
+@pytest.mark.requirement("R040")
+def test_the_next_row_is_marked_with_its_keys_and_the_last_reason(
+    at: datetime, people: People, as_: As
+) -> None:
+    review = begins(at)
+    client = as_("ada")
+    first = client.get(f"/people/reviews/{review.pk}/")
+    assert marked(first) == ["Carla"]  # Ada, the first of all, is not asked about herself
+
+    answer = decides(client, people["carla"], reason="Works in returns")
+
+    html = answer.content.decode()
+    assert answer.redirect_chain[-1][0].endswith(f"?after={item_of(people['carla']).pk}#next")
+    assert marked(answer) == ["Clara"]
+    assert html.count('value="Works in returns"') == 1
+    assert re.search(r'value="keep" type="submit" data-act data-key="e"', html)
+    assert re.search(r'value="remove" type="submit" data-act data-key="d"', html)
+    assert html.count("data-key=") == html.count("aria-keyshortcuts=") >= 2
+    answer = decides(client, people["frank"], reason="Works in finance")  # out of turn
+    assert marked(answer) == ["Omar"]
+    assert 'value="Works in finance"' in answer.content.decode()
+    assert 'value="Works' not in as_("clara").get(f"/people/reviews/{review.pk}/").content.decode()
+
+
+def test_behind_the_last_row_it_begins_again_and_a_mistake_stays_where_it_is(
+    at: datetime, people: People, as_: As
+) -> None:
+    review = begins(at)
+    client = as_("ada")
+
+    assert marked(decides(client, people["otto"])) == ["Carla"]
+    assert marked(decides(client, people["fiona"], reason="")) == ["Fiona"]
+    assert marked(client.get(f"/people/reviews/{review.pk}/?after=nonsense")) == ["Carla"]
+    assert marked(as_("otto").get(f"/people/reviews/{review.pk}/")) == []  # he may not decide

@@ -26,6 +26,7 @@ _numbers = itertools.count(1000)
 TIED: dict[str, dict[str, Any]] = {
     "integrator.Approval": {"asked_by_id": 1, "decided_by_id": 2},
     "integrator.RoleChange": {"gives": True},
+    "integrator.Sighting": {"actor": "user:carla"},
     "finance.LedgerEntry": {"from_account": "PAYER", "to_account": "REFUNDS_OWED"},
     "fulfilment.StockMovement": {"from_bucket": "RECEIVED", "to_bucket": "SELLABLE"},
 }

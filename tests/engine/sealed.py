@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ from finance.models import LedgerEntry
 from integrator.engine import seal_checks, seals
 from integrator.engine.seals import BY_NAME
 from integrator.engine.states import Trace
-from integrator.models import Approval, CaseEvent, SealCheck, Transition
+from integrator.models import Approval, CaseEvent, SealCheck, Sighting, Transition
 from tests.engine import rows
 
 DAY = date(2026, 11, 20)
@@ -22,7 +23,10 @@ MODELS = {
     "approval": Approval,
     "approval_decision": Transition,
     "case_event": CaseEvent,
+    "sighting": Sighting,
 }
+
+_customers = itertools.count(1)
 
 
 def write(book: str, at: datetime, **values: Any) -> int:
@@ -33,6 +37,8 @@ def write(book: str, at: datetime, **values: Any) -> int:
     if book == "approval_decision":
         # About no approval there is: what it decides is compared in a test of its own.
         given_ |= {"record_kind": "approval", "record_id": 0, "new": "USED"}
+    if book == "sighting":
+        given_ |= {"customer_id": next(_customers)}  # nobody sees one twice in a minute
     if book in ("approval_decision", "case_event"):
         with database.cursor() as cursor:
             cursor.execute("SELECT nextval('integrator_fact_id')")

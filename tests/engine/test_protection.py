@@ -52,6 +52,7 @@ TRAIL = {
     "integrator.Seal",
     "integrator.SealCheck",
     "integrator.Export",
+    "integrator.Sighting",
 }
 
 

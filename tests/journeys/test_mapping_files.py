@@ -20,6 +20,7 @@ from django.urls import reverse
 from fulfilment.models import Location
 from integrator.desk import directory
 from integrator.engine import mapping_files, mappings
+from integrator.engine.mapping_files import Verdict
 from integrator.models import Approval, CaseEvent, Export, Mapping, MappingFile, MappingKind
 from tests.journeys.test_corrections import second_warehouse
 from tests.story import Stage
@@ -250,7 +251,7 @@ def test_what_cannot_be_taken_names_its_column_and_how_to_mend_it(
 ) -> None:
     file = brings(stage, [row, place("WH-7")])
 
-    assert "1 cannot be taken 0 other meaning 1 new 0 as it is" in page(stage, file)
+    assert "1 cannot be taken 0 other meaning 0 later 1 new 0 as it is" in page(stage, file)
     assert says in page(stage, file)
     presses(stage, "omar", "confirm", file)
     assert Mapping.objects.filter(theirs__in=["X", " "]).count() == 0
@@ -315,7 +316,7 @@ def test_a_copy_is_on_record_and_comes_back_unchanged(stage: Stage) -> None:
         answer = browser(stage, "omar").post(reverse("mapping_bring"), {"file": file})
         assert answer.status_code == 302, text_of(answer.content)
         counts = MappingFile.objects.latest("id").counts
-        assert counts == {"WRONG": 0, "CHANGED": 0, "NEW": 0, "SAME": taken.row_count}
+        assert counts == dict.fromkeys(Verdict, 0) | {"SAME": taken.row_count}
 
 
 def test_what_waits_is_taken_along_with_an_open_meaning(stage: Stage) -> None:
