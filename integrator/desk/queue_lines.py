@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
 from integrator.desk import case as case_page
-from integrator.desk import catalogue, directory, queue_wanted, timeline, words
+from integrator.desk import catalogue, directory, history, presence, queue_wanted, timeline, words
 from integrator.desk.auth import DeskRequest
 from integrator.desk.queue_orders import order_of
 from integrator.desk.queue_rows import Row
 from integrator.desk.queue_wanted import SystemView, Wanted
+from integrator.engine import together
 from integrator.models import Case, Transition
 
 RECORD_WORDS = {
@@ -28,7 +30,10 @@ RECORD_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One row of a queue as it is shown. ``step``: how old, and the last that is known of it."""
+    """One row of a queue as it is shown. ``step``: how old, and the last that is known of it.
+
+    ``on_it``: who else has it open.
+    """
 
     id: int
     case: Case
@@ -44,6 +49,7 @@ class Line:
     is_current: bool
     section: int
     step: str = ""
+    on_it: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +58,24 @@ class Section:
     lines: list[Line]
 
 
+def cases_of(request: DeskRequest, rows: list[Row], *chosen: int) -> Mapping[int, Case]:
+    """The cases of these lines, and those that are chosen, in one statement."""
+    ids = [row.id for row in rows] + [one for one in chosen if one]
+    return presence.with_others(case_page.whole(), request).in_bulk(ids) if ids else {}
+
+
 def lines_of(
-    request: DeskRequest, rows: list[Row], wanted: Wanted, *, current: int = 0, view: int = 0
+    request: DeskRequest,
+    rows: list[Row],
+    wanted: Wanted,
+    cases: Mapping[int, Case],
+    *,
+    current: int = 0,
+    view: int = 0,
 ) -> list[Line]:
-    cases = case_page.whole().in_bulk([row.id for row in rows]) if rows else {}
     known = directory.current(at=request.at)
-    steps = _last_steps(list(cases.values()), wanted.system) if wanted.system else {}
+    listed = [cases[row.id] for row in rows if row.id in cases]
+    steps = _last_steps(listed, wanted.system) if wanted.system else {}
     return [
         _line(
             row,
@@ -121,6 +139,7 @@ def _line(
         is_current=row.id == current,
         section=row.section,
         step=step,
+        on_it=presence.line_of(case, at=at),
     )
 
 
@@ -134,6 +153,10 @@ def _sub(row: Row, case: Case, wanted: Wanted, *, at: datetime) -> str:
         parts.append(f"order {case.facts['order']}")
     if case.seen > 1 and row.members == 1:
         parts.append(f"seen {case.seen} times")
+    if together.with_team(case) != wanted.role:
+        parts.append(f"with {history.team(together.with_team(case))}")
+    elif case.handed_to:
+        parts.append(f"from {history.team(case.owner)}")
     if case.regressions:
         parts.append("came back")
     if wanted.sorted_by == "oldest":

@@ -12,12 +12,14 @@ from typing import Any
 
 from django import template
 from django.conf import settings
+from django.contrib.messages.storage.base import Message
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from integrator.desk import catalogue, keys, shell, words
+from integrator.desk import case_writes, catalogue, keys, shell, words
 from integrator.desk.catalogue import Tile, tile_of
 from integrator.engine import clock, limits
 
@@ -260,6 +262,16 @@ def counted(count: int, one: str, many: str = "") -> str:
 def sign_in_provider() -> str:
     """What people call the retailer's own sign-in; empty where there is none."""
     return str(settings.OIDC_NAME) if settings.OIDC_ISSUER else ""
+
+
+@register.simple_tag
+def undo_of(message: Message) -> str:
+    """Where what a message tells is undone; empty where there is no way back."""
+    mark, _, rest = (message.extra_tags or "").partition(" ")
+    if mark != case_writes.UNDO:
+        return ""
+    case_id, event_id = rest.split()
+    return reverse("case_undo", args=[int(case_id), int(event_id)])
 
 
 @register.inclusion_tag("desk/_side.html", takes_context=True)
