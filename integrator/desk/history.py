@@ -189,6 +189,4 @@ def team(role: str) -> str:
 
 
 def _small(text: str) -> str:
-    if text.startswith("I "):
-        return text
     return text[:1].lower() + text[1:]

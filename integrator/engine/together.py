@@ -27,12 +27,12 @@ _ASIDE = (Kind.ALERTED, Kind.SKIPPED)
 
 
 class Skip(TextChoices):
-    """Why somebody passed a case by."""
+    """Why somebody passed a case by. Each begins with its own letter, which chooses it."""
 
-    NEEDS_ANSWER = "NEEDS_ANSWER", "I need an answer from somebody first"
+    NEEDS_ANSWER = "NEEDS_ANSWER", "Waits for somebody’s answer"
     ANOTHERS = "ANOTHERS", "Another team or colleague should do it"
-    UNCLEAR = "UNCLEAR", "I do not understand what to do"
-    TOO_LONG = "TOO_LONG", "It takes longer than I have now"
+    UNCLEAR = "UNCLEAR", "Not clear what to do"
+    TOO_LONG = "TOO_LONG", "Takes longer than I have now"
     OTHER = "OTHER", "Something else"
 
 
