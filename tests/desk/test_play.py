@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from html import unescape
 from typing import Any
@@ -13,8 +14,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import time_machine
 from django.contrib.auth.models import User
+from django.db import connections
 from django.test import Client
 
+from integrator.desk import play
 from integrator.engine import together
 from integrator.engine.states import Trace
 from integrator.engine.together import Skip
@@ -55,21 +58,26 @@ def test_everybody_is_served_a_case_of_their_own(at: datetime, as_: As) -> None:
 
 
 def test_two_who_ask_in_the_same_moment_get_two_cases(
-    committed: None, people: dict[str, User], at: datetime
+    committed: None, people: dict[str, User], at: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Both would have looked who is on what before either is; so one of them must wait."""
     cases = some(at, 2)
     got: list[int] = []
-    start = threading.Barrier(2)
+    both_looked = threading.Barrier(2)
+    free = play._free
+
+    def looks(*asked: Any) -> list[int]:
+        with suppress(threading.BrokenBarrierError):
+            both_looked.wait(timeout=1)
+        return free(*asked)
 
     def asks(name: str) -> None:
-        from django.db import connections
-
         client = Client()
         client.force_login(people[name])
-        start.wait()
         got.append(next_of(client))
         connections.close_all()
 
+    monkeypatch.setattr(play, "_free", looks)
     threads = [threading.Thread(target=asks, args=(name,)) for name in ("fiona", "frank")]
     for one in threads:
         one.start()
