@@ -64,7 +64,7 @@ SAYS: Mapping[str, str] = {
     "figures.see": "See the figures of the business, and take them along as a file",
     "audit.see": "See and copy what everybody decided and changed",
     "personal.see": "See names and addresses of customers",
-    "case.work": "Take, snooze and comment cases of the own team",
+    "case.work": "Take, snooze, comment and hand over cases of the own team",
     "case.solve": "Close cases of the own team",
     "job.retry": "Try a step again that has stopped",
     "job.cancel": "Stop a step for good",
@@ -87,6 +87,10 @@ SAYS: Mapping[str, str] = {
     "people.agree": "Agree to people's roles as the second person",
     "people.review": "Decide each quarter who keeps which role",
 }
+
+# What can be done about every case, besides the buttons of its kind.
+WORK = Action("work", "Work on it", "Take, give back, snooze, hand over.", "case.work")
+SOLVE = Action("solve", "Close it", "Closes the case with your reason.", "case.solve")
 
 # Pairs nobody may hold together: who asks for money must not be the one who agrees to it.
 TOXIC: tuple[frozenset[str], ...] = (
@@ -113,13 +117,22 @@ def may(user: Any, verb: str, *, roles: frozenset[str] | None = None) -> bool:
     return bool(held & VERBS[verb])
 
 
-def may_act(kind: CaseKind, action: Action, roles: frozenset[str]) -> bool:
+def may_act(kind: CaseKind, action: Action, roles: frozenset[str], *, handed_to: str = "") -> bool:
     """Whether somebody with these roles may press a button of a case.
 
     It takes a role that owns the case, or is next on its ladder, and that also holds the verb.
+    Handing over moves the work, not the right to decide: who has it may take, snooze, comment and
+    hand it on.
     """
-    responsible = roles & frozenset({kind.owner, *kind.ladder})
-    return bool(responsible & VERBS[action.verb])
+    responsible = frozenset({kind.owner, *kind.ladder})
+    if action.verb == WORK.verb:
+        responsible |= {handed_to}
+    return bool(roles & responsible & VERBS[action.verb])
+
+
+def may_work(kind: CaseKind, roles: frozenset[str], *, handed_to: str = "") -> bool:
+    """Whether somebody with these roles may take, snooze, comment and hand on a case."""
+    return may_act(kind, WORK, roles, handed_to=handed_to)
 
 
 def why_not(kind: CaseKind, action: Action) -> str:

@@ -162,7 +162,11 @@ def leave(person: User, *, trace: Trace, by: User) -> int:
         _end_sessions(locked, at=trace.at)
         locked.groups.remove(*Group.objects.filter(name__in=Role.values))
         _standing(locked).update(ended_at=trace.at)
-        held = Case.objects.filter(assignee=locked).exclude(state=CaseState.SOLVED)
+        held = (
+            Case.objects.select_related("assignee")
+            .filter(assignee=locked)
+            .exclude(state=CaseState.SOLVED)
+        )
         return sum(cases.assign(case, to=None, trace=trace) for case in held.order_by("id"))
 
 

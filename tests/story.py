@@ -360,7 +360,7 @@ class Stage:
         """Fill in and send the form of one action, exactly as the page does. Nothing runs yet."""
         action = next(one for one in CASE_KINDS[case.kind].actions if one.key == key)
         notes = {one.name: "seen" for one in action.fields if one.kind == "note"}
-        seen = case.events.filter(kind__in=decisions.DECISIVE).order_by("-id").first()
+        seen = case.events.filter(kind__in=decisions.TO_BE_SEEN).order_by("-id").first()
         version = seen.pk if seen is not None else ""
         answer = self.posts(by, "case_act", case.pk, key, version=version, **{**notes, **data})
         assert answer.status_code == 302, strip_tags(answer.content.decode())

@@ -39,12 +39,12 @@ from integrator.models import (
 )
 
 PERSON = "user:"
-_HANDLING = ("ASSIGNED", "SNOOZED", "WOKE", "SOLVED")
+_HANDLING = ("ASSIGNED", "SNOOZED", "WOKE", "SOLVED", "HANDED_OVER", "SKIPPED", "UNDONE")
 _MONEY_FIELDS = ("money", "difference")
 # The kinds of change, as the filter names them.
 KINDS = {
     "decision": "Decisions on exceptions",
-    "handling": "Exceptions taken, snoozed, closed",
+    "handling": "Exceptions taken, snoozed, handed over, closed",
     "note": "Notes",
     "approval": "Second person",
     "status": "Other changes of state",

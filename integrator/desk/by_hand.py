@@ -53,14 +53,14 @@ class Table:
     rows: list[Row]
 
 
-def _week(request: DeskRequest) -> tuple[Period, str]:
+def asked_week(request: DeskRequest) -> tuple[Period, str]:
     try:
         return periods.read_week(request.GET.get("week", "").strip(), at=request.at), ""
     except UnableToReadPeriod as wrong:
         return periods.read_week("", at=request.at), f"{wrong}. Shown is this week."
 
 
-def _before(week: Period) -> Period:
+def week_before(week: Period) -> Period:
     return periods.week_of(week.first - timedelta(days=7), week.zone)
 
 
@@ -72,8 +72,8 @@ def _rows(week: Period) -> QuerySet[CaseEvent]:
 @needs("figures.see")
 def by_hand(request: DeskRequest) -> HttpResponse:
     """The report of one week."""
-    week, wrong = _week(request)
-    before = _before(week)
+    week, wrong = asked_week(request)
+    before = week_before(week)
     limit = _limit()
     tables = [_table(key, week, before, limit) for key in VIEWS]
     total = Sums()
@@ -98,7 +98,7 @@ def by_hand(request: DeskRequest) -> HttpResponse:
 @needs("figures.see")
 def decisions(request: DeskRequest) -> HttpResponse:
     """The decisions behind one number, the newest first."""
-    week, wrong = _week(request)
+    week, wrong = asked_week(request)
     by, of = request.GET.get("by", ""), request.GET.get("of", "")
     if (by or of) and by not in VIEWS:
         raise Http404
@@ -138,10 +138,10 @@ def decisions(request: DeskRequest) -> HttpResponse:
 @needs("figures.see")
 def by_hand_file(request: DeskRequest) -> HttpResponseBase:
     """The report as a file: a line per table, name and currency."""
-    week, wrong = _week(request)
+    week, wrong = asked_week(request)
     if wrong:
         raise Http404
-    tables = [_table(key, week, _before(week), _limit()) for key in VIEWS]
+    tables = [_table(key, week, week_before(week), _limit()) for key in VIEWS]
 
     def rows() -> Iterator[list[object]]:
         for table in tables:
@@ -207,10 +207,10 @@ def _namer(by: str) -> Callable[[str], str]:
     if by == "type":
         labels: Mapping[str, Any] = counting.labels(catalogue.kinds())
         return lambda key: str(labels.get(key, key.replace("_", " ")))
-    return _cause
+    return kind_name
 
 
-def _cause(code: str) -> str:
+def kind_name(code: str) -> str:
     """A kind of exception without the details of one: what is not known reads as three dots."""
     kind = catalogue.kinds().get(code)
     if kind is None:

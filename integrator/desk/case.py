@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Count, Max, Q, QuerySet, Sum
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Sum
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -22,8 +22,10 @@ from integrator.desk import (
     catalogue,
     directory,
     evidence,
+    handed,
     history,
     personal,
+    presence,
     queue_members,
     read_again,
     words,
@@ -74,7 +76,13 @@ def find(case_id: int) -> Case | None:
 
 def whole() -> QuerySet[Case]:
     """Cases with what their page and their line of a queue show of other records."""
-    return Case.objects.select_related("connection", "assignee", "job")
+    return Case.objects.select_related("connection", "assignee", "job").annotate(
+        is_asked=Exists(_asked_of(OuterRef("pk")))
+    )
+
+
+def _asked_of(case_id: Any) -> QuerySet[Approval]:
+    return Approval.objects.filter(record_kind="case", record_id=case_id, state=ApprovalState.ASKED)
 
 
 @require_safe
@@ -126,12 +134,16 @@ def detail_of(
         "form": opened_form,
         "preview": preview(opened_form, case, kind),
         "may_work": may(request, "case.work"),
+        "may_close": policy.may_act(kind, policy.SOLVE, request.roles),
+        "handed": handed.of(case, events, at=request.at),
+        "presence": presence.here(request, case, kind),
         "is_mine": case.assignee_id == request.user.pk,
         "asked": _asked(request, case, kind, events),
         "steps": steps,
         "tries": evidence.tries_of(case.job),
         "evidence": shown,
-        "history": [history.told(event, at=request.at) for event in events],
+        "events": events,
+        "history": history.all_told(events, at=request.at),
         "readings": read_again.of_case(
             request, shown.order, shown.rma, known, is_own_page=_is_own(request, case)
         ),
@@ -139,7 +151,7 @@ def detail_of(
         "version": version_of(events),
         "closes_when": say_when(kind, case),
         **_addresses(request, case),
-        **_own_inputs(request, opened_form),
+        **_own_inputs(request, case, opened_form),
     }
 
 
@@ -171,6 +183,7 @@ def _addresses(request: DeskRequest, case: Case) -> dict[str, str]:
         "open_snooze": case_forms.opening(request, case, "snooze"),
         "open_solve": case_forms.opening(request, case, "solve"),
         "open_note": case_forms.opening(request, case, "note"),
+        "open_hand_over": case_forms.opening(request, case, "hand_over"),
         "queue_href": queue,
         "members_href": f"{queue}?{same_cause}" if queue else "",
     }
@@ -181,7 +194,7 @@ def _is_own(request: DeskRequest, case: Case) -> bool:
     return request.method != "GET" or request.path == reverse("case", args=[case.pk])
 
 
-def _own_inputs(request: DeskRequest, form: case_forms.Filled | None) -> dict[str, Any]:
+def _own_inputs(request: DeskRequest, case: Case, form: case_forms.Filled | None) -> dict[str, Any]:
     """The inputs of the forms every case has; what was typed stays."""
     open_one = form.key if form is not None else ""
     typed = form.inputs if form is not None else ()
@@ -190,6 +203,8 @@ def _own_inputs(request: DeskRequest, form: case_forms.Filled | None) -> dict[st
         "solve": case_forms.solve_inputs(accepts_loss=accepts_loss),
         "snooze": case_forms.snooze_inputs(),
         "note": case_forms.note_inputs(),
+        "hand_over": case_forms.hand_over_inputs(case),
+        "skip": case_forms.skip_inputs(),
     }
     if open_one in blank and typed:
         blank[open_one] = case_forms.with_typed(blank[open_one], typed)
@@ -202,8 +217,8 @@ def say_when(kind: CaseKind, case: Case) -> str:
 
 
 def version_of(events: list[CaseEvent]) -> int:
-    """What a person has seen: the newest event that decided something."""
-    return max((event.pk for event in events if event.kind in decisions.DECISIVE), default=0)
+    """What a person has seen: the newest event that decided or changed something."""
+    return max((event.pk for event in events if event.kind in decisions.TO_BE_SEEN), default=0)
 
 
 def plain_title(kind: CaseKind) -> str:
@@ -294,9 +309,9 @@ def _buttons(
 def _asked(
     request: DeskRequest, case: Case, kind: CaseKind, events: list[CaseEvent]
 ) -> list[Asked]:
-    waiting = Approval.objects.filter(
-        record_kind="case", record_id=case.pk, state=ApprovalState.ASKED
-    ).select_related("asked_by")
+    if not getattr(case, "is_asked", True):
+        return []
+    waiting = _asked_of(case.pk).select_related("asked_by")
     notes = {event.pk: event.note.text for event in events if event.note is not None}
     actions = {action.key: action for action in kind.actions}
     found = []

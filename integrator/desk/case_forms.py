@@ -17,12 +17,15 @@ from fulfilment.models import Sku
 from integrator import policy
 from integrator.desk import mapping_rows, words
 from integrator.desk.auth import DeskRequest
+from integrator.desk.history import Told
 from integrator.engine import mappings
 from integrator.engine.case_kinds import Action, CaseKind, Field
+from integrator.engine.together import Skip, with_team
 from integrator.models import Case, MappingKind
+from integrator.roles import Role
 
 # Forms that every case has. They are no actions of a kind: nothing is routed from them by name.
-OWN_FORMS = ("solve", "snooze", "note", "assign")
+OWN_FORMS = ("solve", "snooze", "note", "assign", "hand_over", "skip")
 NOTE_MAX = 4000
 TEXT_MAX = 200
 NUMBER_MAX = 10_000_000
@@ -43,11 +46,14 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """A form that is open on the page. ``conflict`` says what somebody else did meanwhile."""
+    """A form that is open on the page. ``conflict`` says what somebody else did meanwhile; ``news``
+    is all of it, where it is more than one thing.
+    """
 
     key: str
     inputs: tuple[Input, ...] = ()
     conflict: str = ""
+    news: tuple[Told, ...] = ()
     for_all: bool = False
 
     @property
@@ -107,6 +113,31 @@ def snooze_until(chosen: str, *, at: datetime) -> tuple[datetime | None, str]:
 
 def note_inputs() -> tuple[Input, ...]:
     return (Input("note", "Comment", "note", True, "", ""),)
+
+
+def teams_for(case: Case) -> tuple[tuple[str, str], ...]:
+    """The teams it can be handed to: who works on cases, and has not got it already."""
+    here = with_team(case)
+    return tuple(
+        (one.value, str(one.label))
+        for one in Role
+        if one in policy.VERBS["case.work"] and one != here
+    )
+
+
+def hand_over_inputs(case: Case) -> tuple[Input, ...]:
+    return (
+        Input("to", "To which team", "choice", True, "", "", teams_for(case)),
+        Input("note", "What they should know or do", "note", True, "", ""),
+    )
+
+
+def skip_inputs() -> tuple[Input, ...]:
+    choices = tuple((one.value, str(one.label)) for one in Skip)
+    return (
+        Input("why", "Why you go on", "choice", True, "", "", choices),
+        Input("note", "In your words", "note", False, "", ""),
+    )
 
 
 def with_typed(blank: tuple[Input, ...], typed: tuple[Input, ...]) -> tuple[Input, ...]:

@@ -24,6 +24,7 @@ _TABS = (
     ("figures", "Per day"),
     ("inbound", "On the way back"),
     ("by_hand", "Done by hand"),
+    ("skips", "Skipped"),
     ("stages", "Who has it when"),
 )
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from django.utils.dateparse import parse_datetime
 
 from integrator.desk import catalogue, words
+from integrator.engine.together import Skip
 from integrator.models import Case, CaseEvent
 from integrator.roles import Role
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One event: when, by whom, in words, with what somebody wrote."""
+    """One event: when, by whom, in words, with what somebody wrote. What was undone says so."""
 
     at: datetime
     when: str
@@ -23,6 +25,7 @@ class Told:
     is_person: bool
     says: str
     note: str
+    is_undone: bool = False
 
 
 def told(event: CaseEvent, *, at: datetime) -> Told:
@@ -33,6 +36,56 @@ def told(event: CaseEvent, *, at: datetime) -> Told:
         is_person=event.actor.startswith("user:"),
         says=_says(event, at=at),
         note=event.note.text if event.note is not None else "",
+    )
+
+
+_WITH_FACTS = (CaseEvent.Kind.OPENED, CaseEvent.Kind.SEEN_AGAIN, CaseEvent.Kind.REOPENED)
+
+
+def facts_before(case: Case, event: CaseEvent) -> Mapping[str, Any] | None:
+    """What was known of a case before an event of it; None where nothing was kept."""
+    before = CaseEvent.objects.filter(case=case, kind__in=_WITH_FACTS, id__lt=event.pk)
+    return before.order_by("-id").values_list("data", flat=True).first()
+
+
+def all_told(
+    events: Iterable[CaseEvent], *, at: datetime, facts: Mapping[str, Any] | None = None
+) -> list[Told]:
+    """Events in words, in the order they come in, with what was different each time.
+
+    A comment that was taken back is named and not shown. ``facts``: as known before the oldest.
+    """
+    given = list(events)
+    undone = {one.data.get("event") for one in given if one.kind == CaseEvent.Kind.UNDONE}
+    differs = {}
+    for one in sorted(given, key=lambda event: event.pk):
+        if one.kind in _WITH_FACTS:
+            if facts is not None and one.kind != CaseEvent.Kind.OPENED:
+                differs[one.pk] = _differences(facts, one.data)
+            facts = one.data
+    found = []
+    for one in given:
+        said = told(one, at=at)
+        if one.pk in undone:
+            is_note = one.kind == CaseEvent.Kind.NOTED
+            said = replace(said, is_undone=True, note="" if is_note else said.note)
+        if extra := differs.get(one.pk):
+            said = replace(said, says=f"{said.says}: {extra}")
+        found.append(said)
+    return found
+
+
+def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """amount EUR 49.90 → EUR 59.90: what a person reads, not the codes beside it."""
+    names = [
+        name
+        for name in sorted({*before, *after})
+        if before.get(name) != after.get(name) and not name.endswith(("_code", "_id"))
+    ]
+    values = [[of.get(name) or "not known" for of in (before, after)] for name in names]
+    return ", ".join(
+        f"{name.replace('_', ' ')} {old} → {new}"
+        for name, (old, new) in zip(names, values, strict=True)
     )
 
 
@@ -47,6 +100,15 @@ _PLAIN = {
     CaseEvent.Kind.SEEN_AGAIN: "saw it again, with other details",
     CaseEvent.Kind.REOPENED: "saw that the same problem came back",
     CaseEvent.Kind.NOTED: "wrote",
+}
+_UNDID = {
+    CaseEvent.Kind.ASSIGNED: "it is with whom it was before",
+    CaseEvent.Kind.HANDED_OVER: "it is with the team it was with",
+    CaseEvent.Kind.SNOOZED: "it is back in the queue",
+    CaseEvent.Kind.WOKE: "it is snoozed again",
+    CaseEvent.Kind.SOLVED: "it is open again",
+    CaseEvent.Kind.DECIDED: "it is open again",
+    CaseEvent.Kind.NOTED: "the comment is taken back",
 }
 
 
@@ -68,10 +130,21 @@ def _says(event: CaseEvent, *, at: datetime) -> str:
             return _decided(event)
         case CaseEvent.Kind.SOLVED:
             return _solved(data)
+        case CaseEvent.Kind.HANDED_OVER | CaseEvent.Kind.SKIPPED | CaseEvent.Kind.UNDONE:
+            return _together(event)
         case CaseEvent.Kind.ALERTED:
             receiver = data.get("receiver")
             return f"told {receiver}" if receiver else f"sent an e-mail to {_role(data)}"
     return _PLAIN[CaseEvent.Kind(event.kind)]
+
+
+def _together(event: CaseEvent) -> str:
+    data = event.data
+    if event.kind == CaseEvent.Kind.HANDED_OVER:
+        return f"handed it over to {team(str(data['to']))}"
+    if event.kind == CaseEvent.Kind.SKIPPED:
+        return f"skipped it: {_small(str(Skip(data['why']).label))}"
+    return f"undid that: {_UNDID[CaseEvent.Kind(data['what'])]}"
 
 
 def _decided(event: CaseEvent) -> str:
@@ -108,6 +181,11 @@ def _until(data: dict[str, Any], *, at: datetime) -> str:
 def _role(data: dict[str, Any]) -> str:
     role = str(data.get("role", ""))
     return str(Role(role).label).lower() if role in Role.values else "the owner"
+
+
+def team(role: str) -> str:
+    """A role as the name of its team."""
+    return str(Role(role).label) if role in Role.values else role
 
 
 def _small(text: str) -> str:

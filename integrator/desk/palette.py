@@ -18,6 +18,7 @@ MORE = (
     ("figures.see", "inbound", "On the way back"),
     ("figures.see", "stages", "Who has it when"),
     ("figures.see", "by_hand", "Done by hand"),
+    ("figures.see", "skips", "Skipped cases"),
     ("connection.see", "steps", "Steps"),
     ("queue.see", "my_alerts", "My alerts"),
     ("queue.see", "my_keys", "My keys"),

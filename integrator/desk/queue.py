@@ -17,6 +17,7 @@ from integrator.desk import (
     columns,
     directory,
     lists,
+    play,
     queue_figures,
     queue_members,
     queue_rows,
@@ -25,12 +26,13 @@ from integrator.desk import (
     screens,
 )
 from integrator.desk import case as case_page
-from integrator.desk.auth import DeskRequest, needs
-from integrator.desk.queue_lines import Line, lines_of, sections_of, table_of
+from integrator.desk.auth import DeskRequest, may, needs
+from integrator.desk.queue_lines import Line, cases_of, lines_of, sections_of, table_of
 from integrator.desk.queue_orders import ORDERS, order_of
 from integrator.desk.queue_tabs import Shown
 from integrator.desk.queue_wanted import ROLES, TABS, WHO, Wanted, own_order
 from integrator.engine.case_kinds import ENGINE_KINDS
+from integrator.models import CaseState
 from integrator.roles import Role
 
 
@@ -60,7 +62,7 @@ def home(request: DeskRequest) -> HttpResponse:
         lines: list[Line] = []
         if is_own and figures["needs"].count:
             page = queue_rows.page_of(tabs["needs"], at=request.at, size=5)
-            lines = lines_of(request, page.rows, tabs["needs"])
+            lines = lines_of(request, page.rows, tabs["needs"], cases_of(request, page.rows))
         panels.append(
             {
                 "role": role.lower(),
@@ -113,14 +115,17 @@ def show(
     after = query.get("after", "")
     page = queue_rows.page_of(wanted, at=request.at, after=after)
     chosen = lists.number(query.get("case", ""))
-    lines = lines_of(request, page.rows, wanted, current=chosen, view=shown.view_id)
+    cases = cases_of(request, page.rows, chosen)
+    lines = lines_of(request, page.rows, wanted, cases, current=chosen, view=shown.view_id)
     detail: dict[str, Any] | None = None
+    played: play.Play | None = None
     if chosen:
-        shown_case = next((one.case for one in lines if one.is_current), None)
-        found = shown_case or case_page.find(chosen)
+        found = cases.get(chosen)
         if found is None:
             raise Http404
         detail = case_page.detail_of(request, found)
+        if query.get("play") == "1" and role in queue_members.held_by(request.roles):
+            played = play.shown(request, wanted, detail, view=shown.view_id)
     known = directory.current(at=request.at)
     chips = _chips(shown, known)
     tab_list = queue_tabs.tabs_of(shown, request.counted)
@@ -151,10 +156,19 @@ def show(
         "unfiltered": shown.href(_without_filters(wanted)),
         "roles": _roles_for(request),
         "position": _position(lines, chosen),
+        "play": played,
+        "begin_play": _begin(request, wanted, shown) if lines else "",
         "detail": detail,
         "many": bulk_choice.offer(request, [one.case for one in lines], wanted),
     }
     return render(request, "desk/queue.html", context, status=status)
+
+
+def _begin(request: DeskRequest, wanted: Wanted, shown: Shown) -> str:
+    """Where those who work in this queue go through it case by case."""
+    if wanted.role not in queue_members.held_by(request.roles) or wanted.state != CaseState.OPEN:
+        return ""
+    return play.address(wanted, view=shown.view_id) if may(request, "case.work") else ""
 
 
 def role_of(request: DeskRequest, asked: str) -> str:

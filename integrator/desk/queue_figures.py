@@ -85,8 +85,7 @@ def _rows(wanted: Wanted, params: Params) -> str:
              GROUP BY {_COLUMNS}, is_late HAVING sum(number) > 0""",  # noqa: S608
         looked.format(f"{today} AND ({doors.own})"),
     ]
-    if doors.asked:
-        parts.append(looked.format(doors.asked))
+    parts.append(looked.format(doors.asked))
     return " UNION ALL ".join(parts)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -12,6 +12,8 @@ from integrator.desk import (
     catalogue,
     columns,
     directory,
+    history,
+    presence,
     queue_wanted,
     screens,
     timeline,
@@ -21,6 +23,7 @@ from integrator.desk.auth import DeskRequest
 from integrator.desk.queue_orders import order_of
 from integrator.desk.queue_rows import Row
 from integrator.desk.queue_wanted import SystemView, Wanted
+from integrator.engine import together
 from integrator.models import Case, Transition
 
 RECORD_WORDS = {
@@ -37,7 +40,10 @@ RECORD_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One row of a queue as it is shown. ``step``: how old, and the last that is known of it."""
+    """One row of a queue as it is shown. ``step``: how old, and the last that is known of it.
+
+    ``on_it``: who else has it open.
+    """
 
     id: int
     case: Case
@@ -53,6 +59,7 @@ class Line:
     is_current: bool
     section: int
     step: str = ""
+    on_it: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +68,26 @@ class Section:
     lines: list[Line]
 
 
+def cases_of(request: DeskRequest, rows: list[Row], *chosen: int) -> Mapping[int, Case]:
+    """The cases of these lines, and those that are chosen, in one statement."""
+    ids = [row.id for row in rows] + [one for one in chosen if one]
+    return presence.with_others(case_page.whole(), request).in_bulk(ids) if ids else {}
+
+
 def lines_of(
-    request: DeskRequest, rows: list[Row], wanted: Wanted, *, current: int = 0, view: int = 0
+    request: DeskRequest,
+    rows: list[Row],
+    wanted: Wanted,
+    cases: Mapping[int, Case],
+    *,
+    current: int = 0,
+    view: int = 0,
 ) -> list[Line]:
-    cases = case_page.whole().in_bulk([row.id for row in rows]) if rows else {}
     known = directory.current(at=request.at)
     table = table_of(request, wanted)
     about = wanted.system if table.shows("step") else None
-    steps = _last_steps(list(cases.values()), about) if about is not None else {}
+    listed = [cases[row.id] for row in rows if row.id in cases]
+    steps = _last_steps(listed, about) if about is not None else {}
     return [
         _line(
             row,
@@ -144,6 +163,7 @@ def _line(
         is_current=row.id == current,
         section=row.section,
         step=step,
+        on_it=presence.line_of(case, at=at),
     )
 
 
@@ -157,6 +177,10 @@ def _parts(row: Row, case: Case, wanted: Wanted, *, at: datetime) -> Iterator[tu
         yield "", f"order {case.facts['order']}"
     if case.seen > 1 and row.members == 1:
         yield "seen", f"seen {case.seen} times"
+    if together.with_team(case) != wanted.role:
+        yield "", f"with {history.team(together.with_team(case))}"
+    elif case.handed_to:
+        yield "", f"from {history.team(case.owner)}"
     if case.regressions:
         yield "seen", "came back"
     if wanted.sorted_by == "oldest":

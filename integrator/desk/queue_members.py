@@ -68,8 +68,8 @@ def narrowed(wanted: Wanted, params: Params) -> str:
 class Doors:
     """How a case comes into a role's queue, as conditions. No case comes in by two of them.
 
-    ``owns``: the role owns it; ``lifted``: it was lifted to it; ``asked``: it is asked to agree,
-    which only the case itself tells. Empty where nothing comes in so.
+    ``owns``: the role owns it; ``lifted``: it was lifted to it; ``asked``: it was handed to it, or
+    it is asked to agree, which only the case itself tells.
     """
 
     owns: str
@@ -78,7 +78,7 @@ class Doors:
 
     @property
     def every(self) -> list[str]:
-        return [self.owns, *self.lifted, *([self.asked] if self.asked else [])]
+        return [self.owns, *self.lifted, self.asked]
 
     @property
     def own(self) -> str:
@@ -98,13 +98,17 @@ def doors_of(role: str, params: Params) -> Doors:
     lifted = tuple(
         f"(owner = {params.put(owner)} AND ({' OR '.join(each)}))" for owner, each in steps.items()
     )
-    asked = ""
+    elsewhere = " OR ".join([owns, *lifted])
+    # One array: they are few, and are looked up one by one.
+    ids = f"""SELECT id FROM integrator_case
+               WHERE handed_to <> '' AND handed_to = {params.put(role)}"""  # noqa: S608
     if role in policy.VERBS["approval.decide"]:
-        elsewhere = " OR ".join([owns, *lifted])
-        # An array: they are few, and are looked up one by one.
-        asked = f"""(NOT ({elsewhere}) AND kind = ANY({params.put(reach.answerable)})
-                     AND id = ANY(ARRAY(SELECT record_id FROM integrator_approval
-                                         WHERE record_kind = 'case' AND state = 'ASKED')))"""  # noqa: S608
+        ids += f""" UNION ALL SELECT asked.id FROM integrator_approval
+                      JOIN integrator_case asked ON asked.id = integrator_approval.record_id
+                     WHERE integrator_approval.record_kind = 'case'
+                       AND integrator_approval.state = 'ASKED'
+                       AND asked.kind = ANY({params.put(reach.answerable)})"""  # noqa: S608
+    asked = f"(NOT ({elsewhere}) AND id = ANY(ARRAY({ids})))"
     return Doors(owns, lifted, asked)
 
 

@@ -146,9 +146,7 @@ def _summed(wanted: Wanted, doors: Doors, came_since: str, params: Params) -> st
                   WHERE shares_cause"""  # noqa: S608
     if wanted.bulk_id:
         return looked.format(f"({doors.any}) AND {asked}")
-    parts = [f"{kept} AND ({doors.own})"]
-    if doors.asked:
-        parts.append(looked.format(f"{doors.asked} AND {asked}"))
+    parts = [f"{kept} AND ({doors.own})", looked.format(f"{doors.asked} AND {asked}")]
     if came_since:
         newer = case_counts.rows_of("integrator_case", times=-1)
         parts.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db.models import Count, OuterRef, Q, Subquery
@@ -13,7 +14,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from fulfilment.models import Customer, Order, Shipment, Sku
-from integrator.desk import buyer, personal, words
+from integrator.desk import buyer, catalogue, personal, scanned, words
 from integrator.desk.auth import DeskRequest, needs
 from integrator.models import Case, Link
 from returns.models import Return
@@ -37,11 +38,17 @@ class Hit:
 def find(request: DeskRequest) -> HttpResponse:
     """Search by order, return, e-mail, SKU, parcel or a platform's number: exact, never guessed."""
     text = words.typed(request.GET.get("q", ""))[:200]
-    hits = _hits(request, text) if text else []
+    is_scan = request.GET.get("scan") == "1"
+    texts = scanned.spellings(text) if is_scan else [text]
+    waiting = _waiting(request, texts) if is_scan and text else []
+    if len(waiting) == 1:
+        return HttpResponseRedirect(waiting[0].href)
+    hits = _once([*waiting, *_hits(request, texts)]) if text else []
     if len(hits) == 1:
         return HttpResponseRedirect(hits[0].href)
     context = {
         "q": text,
+        "scan_first": is_scan,
         "hits": hits[:LIMIT],
         "more": len(hits) > LIMIT,
         "may_see_people": personal.may_see(request),
@@ -49,43 +56,52 @@ def find(request: DeskRequest) -> HttpResponse:
     return render(request, "desk/find.html", context)
 
 
-def _hits(request: DeskRequest, text: str) -> list[Hit]:
-    """Everything that fits, each place once."""
-    found = [*_cases(text), *_orders(text), *_returns(text), *_parcels(text), *_links(text)]
-    if "@" in text and personal.may_see(request):
-        found += _people(request, text)
-    found += _skus(text)
+def _hits(request: DeskRequest, texts: Sequence[str]) -> list[Hit]:
+    """Everything that fits one of these spellings, each place once."""
+    found = [*_cases(texts), *_orders(texts), *_returns(texts), *_parcels(texts), *_links(texts)]
+    if "@" in texts[0] and personal.may_see(request):
+        found += _people(request, texts[0])
+    return _once([*found, *_skus(texts)])
+
+
+def _once(hits: Sequence[Hit]) -> list[Hit]:
     once: dict[str, Hit] = {}
-    for hit in found:
+    for hit in hits:
         once.setdefault(hit.href.partition("#")[0], hit)
     return list(once.values())
+
+
+def _waiting(request: DeskRequest, texts: Sequence[str]) -> list[Hit]:
+    """The open cases about what was scanned that wait for this person's teams."""
+    return [
+        Hit("Case", f"C-{one.pk}", catalogue.said_of(one).title, reverse("case", args=[one.pk]))
+        for one in scanned.waiting(request.roles, texts)
+    ]
 
 
 def _order_hit(order: Order, why: str) -> Hit:
     return Hit("Order", order.number, why, reverse("order", args=[order.pk]))
 
 
-def _cases(text: str) -> list[Hit]:
-    match = _CASE.fullmatch(text)
-    if match is None:
-        return []
-    found = Case.objects.filter(pk=int(match[1])).first()
-    if found is None:
-        return []
-    return [Hit("Case", f"C-{found.pk}", "case number", reverse("case", args=[found.pk]))]
+def _cases(texts: Sequence[str]) -> list[Hit]:
+    numbers = [int(match[1]) for text in texts if (match := _CASE.fullmatch(text))]
+    return [
+        Hit("Case", f"C-{one.pk}", "case number", reverse("case", args=[one.pk]))
+        for one in (Case.objects.filter(pk__in=numbers) if numbers else ())
+    ]
 
 
-def _orders(text: str) -> list[Hit]:
-    fits = Q(number=text) | Q(reference=text) | Q(external_id=text)
+def _orders(texts: Sequence[str]) -> list[Hit]:
+    fits = Q(number__in=texts) | Q(reference__in=texts) | Q(external_id__in=texts)
     orders = Order.objects.filter(fits).order_by("-placed_at", "-id")[: LIMIT + 1]
     return [
-        _order_hit(order, "order number" if order.number == text else "reference")
+        _order_hit(order, "order number" if order.number in texts else "reference")
         for order in orders
     ]
 
 
-def _returns(text: str) -> list[Hit]:
-    returns = Return.objects.filter(external_id=text).select_related("order")[: LIMIT + 1]
+def _returns(texts: Sequence[str]) -> list[Hit]:
+    returns = Return.objects.filter(external_id__in=texts).select_related("order")[: LIMIT + 1]
     return [_return_hit(one) for one in returns]
 
 
@@ -94,14 +110,14 @@ def _return_hit(one: Return) -> Hit:
     return Hit("Return", one.external_id, why, reverse("return", args=[one.pk]))
 
 
-def _parcels(text: str) -> list[Hit]:
-    parcels = Shipment.objects.filter(tracking=text).select_related("order")[: LIMIT + 1]
+def _parcels(texts: Sequence[str]) -> list[Hit]:
+    parcels = Shipment.objects.filter(tracking__in=texts).select_related("order")[: LIMIT + 1]
     return [_order_hit(one.order, f"parcel {one.tracking}") for one in parcels]
 
 
-def _links(text: str) -> list[Hit]:
+def _links(texts: Sequence[str]) -> list[Hit]:
     """A platform's number of a return leads to the return, of anything else to its order."""
-    links = list(Link.objects.filter(external_id=text)[: LIMIT + 1])
+    links = list(Link.objects.filter(external_id__in=texts)[: LIMIT + 1])
     of_returns = {one.record_id for one in links if one.record_kind == Return.RECORD_KIND}
     orders = {
         one.order_id for one in links if one.order_id and one.record_kind != Return.RECORD_KIND
@@ -137,8 +153,8 @@ def _people(request: DeskRequest, text: str) -> list[Hit]:
     return hits
 
 
-def _skus(text: str) -> list[Hit]:
-    found = Sku.objects.filter(code=text).select_related("retailer").order_by("pk")
+def _skus(texts: Sequence[str]) -> list[Hit]:
+    found = Sku.objects.filter(code__in=texts).select_related("retailer").order_by("pk")
     return [
         Hit("Article", one.code, f"SKU of {one.retailer.name}", reverse("sku", args=[one.pk]))
         for one in found[: LIMIT + 1]

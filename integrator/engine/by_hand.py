@@ -92,8 +92,12 @@ def decisions_between(
 ) -> QuerySet[CaseEvent]:
     """Each step by hand in a time, with its ``type``, ``person``, ``cause``, value and currency.
 
-    Not what was taken back before it was carried out, and not the answers to this very alarm.
+    Not what was taken back before it was carried out or undone, and not the answers to this very
+    alarm.
     """
+    undone = CaseEvent.objects.alias(
+        event=Cast(KeyTextTransform("event", "data"), BigIntegerField())
+    ).filter(case=OuterRef("case_id"), kind=CaseEvent.Kind.UNDONE, event=OuterRef("pk"))
     buttons = [key for key in labels(kinds) if not key.startswith(CLOSED)]
     taken_back = Job.objects.filter(
         record_kind="case",
@@ -112,6 +116,7 @@ def decisions_between(
         )
         .exclude(case__kind=MANY_BY_HAND.code)
         .exclude(Exists(taken_back))
+        .exclude(Exists(undone))
         .annotate(
             type=Choose(
                 When(kind=CaseEvent.Kind.DECIDED, then=F("action")),

@@ -97,7 +97,7 @@ def open_case(
             defaults=values,
         )
         if created:
-            _event(case, CaseEvent.Kind.OPENED, trace, data=case.facts)
+            happened(case, CaseEvent.Kind.OPENED, trace, data=case.facts)
         else:
             _seen_again(case, values, trace)
     return case
@@ -128,13 +128,13 @@ def _seen_again(case: Case, values: dict[str, Any], trace: Trace) -> None:
             escalation=0,
         )
         Case.objects.filter(pk=case.pk).update(seen=F("seen") + 1, **fresh)
-        _event(case, CaseEvent.Kind.REOPENED, trace, data=fresh["facts"])
+        happened(case, CaseEvent.Kind.REOPENED, trace, data=fresh["facts"])
         return
     worse = values["money_minor"] > case.money_minor
     changed = values["facts"] != case.facts
     Case.objects.filter(pk=case.pk).update(seen=F("seen") + 1, **fresh)
     if changed:
-        _event(case, CaseEvent.Kind.SEEN_AGAIN, trace, data=fresh["facts"])
+        happened(case, CaseEvent.Kind.SEEN_AGAIN, trace, data=fresh["facts"])
     if case.state == CaseState.SNOOZED and (
         (case.snoozed_for == "CHANGE" and changed) or (case.snoozed_for == "WORSE" and worse)
     ):
@@ -147,6 +147,7 @@ def solve(
     """Close a case with a coded resolution. A case that is solved already stays as it is."""
     if case.state == CaseState.SOLVED:
         return
+    was = case.sleep | ({"handed_to": case.handed_to} if case.handed_to else {})
     with transaction.atomic():
         move(
             case,
@@ -158,12 +159,13 @@ def solve(
             solved_at=trace.at,
             snoozed_until=None,
             snoozed_for="",
+            handed_to="",
         )
-        _event(
+        happened(
             case,
             CaseEvent.Kind.SOLVED,
             trace,
-            data={"resolution": resolution, "reason": reason},
+            data={"resolution": resolution, "reason": reason} | was,
             note=note,
             by=by,
         )
@@ -212,7 +214,7 @@ def decided(
     """Write the fact of a decision; whether it may be taken is ``engine.decisions``' business."""
     note = str(data.get("note", ""))
     kept = {key: value for key, value in data.items() if key != "note"}
-    return _event(
+    return happened(
         case, CaseEvent.Kind.DECIDED, trace, action=action.key, data=kept, note=note, by=by
     )
 
@@ -245,8 +247,8 @@ def assign(case: Case, *, to: Any, trace: Trace, note: str = "") -> bool:
         updated = Case.objects.filter(pk=case.pk, assignee=case.assignee_id).update(assignee=to)
         if not updated:
             return False
-        name = to.get_username() if to is not None else ""
-        _event(case, CaseEvent.Kind.ASSIGNED, trace, data={"to": name}, note=note)
+        data = {"to": str(to or ""), "from": str(case.assignee or "")}
+        happened(case, CaseEvent.Kind.ASSIGNED, trace, data=data, note=note)
         case.assignee = to
     return True
 
@@ -265,17 +267,18 @@ def snooze(case: Case, *, until: datetime | None, awaiting: str, trace: Trace, n
             snoozed_until=until,
             snoozed_for=awaiting,
         )
-        _event(
+        happened(
             case,
             CaseEvent.Kind.SNOOZED,
             trace,
-            data={"until": until.isoformat() if until else "", "for": awaiting},
+            data=case.sleep,
             note=note,
         )
 
 
 def wake(case: Case, *, trace: Trace, reason: str) -> None:
     """Bring a snoozed case back to its queue."""
+    was = case.sleep
     with transaction.atomic():
         move(
             case,
@@ -286,12 +289,12 @@ def wake(case: Case, *, trace: Trace, reason: str) -> None:
             snoozed_until=None,
             snoozed_for="",
         )
-        _event(case, CaseEvent.Kind.WOKE, trace, data={"reason": reason})
+        happened(case, CaseEvent.Kind.WOKE, trace, data={"reason": reason} | was)
 
 
 def note(case: Case, *, text: str, trace: Trace, by: Any) -> CaseEvent:
     """Add a person's words to a case."""
-    return _event(case, CaseEvent.Kind.NOTED, trace, note=text, by=by)
+    return happened(case, CaseEvent.Kind.NOTED, trace, note=text, by=by)
 
 
 def escalate(kinds: Mapping[str, CaseKind], *, trace: Trace, limit: int = 200) -> int:
@@ -326,11 +329,11 @@ def _lift(case: Case, told: str, trace: Trace) -> bool:
         ).update(escalation=case.escalation + 1)
         if mine:
             data = {"step": case.escalation + 1, "role": told}
-            _event(case, CaseEvent.Kind.ESCALATED, trace, data=data)
+            happened(case, CaseEvent.Kind.ESCALATED, trace, data=data)
     return bool(mine)
 
 
-def _event(
+def happened(
     case: Case,
     kind: str,
     trace: Trace,
@@ -340,6 +343,7 @@ def _event(
     note: str = "",
     by: Any = None,
 ) -> CaseEvent:
+    """Write the fact that something happened to a case, with a person's words if there are any."""
     written = Note.objects.create(text=note, author=by, at=trace.at) if note else None
     return CaseEvent.objects.create(
         case=case,
@@ -384,6 +388,7 @@ __all__ = [
     "close_by_fact",
     "decided",
     "escalate",
+    "happened",
     "note",
     "open_case",
     "say",

@@ -26,7 +26,10 @@ DECISIVE = (
     CaseEvent.Kind.SOLVED,
     CaseEvent.Kind.REOPENED,
     CaseEvent.Kind.SNOOZED,
+    CaseEvent.Kind.UNDONE,
 )
+# What changes the case under somebody's hands without deciding it: they see it before they do.
+TO_BE_SEEN = (*DECISIVE, CaseEvent.Kind.SEEN_AGAIN, CaseEvent.Kind.HANDED_OVER)
 
 
 class UnableToDecide(Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from finance.models import Refund
 from fulfilment.models import Order
-from integrator.engine import cases
+from integrator.engine import cases, together
 from integrator.engine.errors import Refused
 from integrator.engine.flow import Evidence, Flow, each
 from integrator.engine.inbox import nudge
@@ -81,11 +81,13 @@ def _read_again(case: Case, work: Work) -> int:
 
 def record_not_an_error(work: Work, _: None) -> Evidence:
     case = the_case(work)
+    if together.is_undone(case, work.job.fact):
+        return {"undone": True}
     cases.solve(
         case,
         resolution=Case.Resolution.NOT_AN_ERROR,
         trace=work.trace.by(work.job.actor),
-        reason="A person looked and found nothing wrong",
+        reason=together.NOTHING_WRONG,
     )
     return {"case": case.pk}
 

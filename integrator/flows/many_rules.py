@@ -66,7 +66,7 @@ def why_not(
         return "Its kind is no longer in use: close it on its own page."
     if action is None:
         return f"This kind of case has no “{label}”."
-    if not policy.may_act(kind, action, roles):
+    if not policy.may_act(kind, action, roles, handed_to=case.handed_to):
         return policy.why_not(kind, action)
     if action.approval:
         return "It needs a second person: decide it on its own page."

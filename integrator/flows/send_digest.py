@@ -118,13 +118,13 @@ def summary_of(role: Role, *, since: datetime, at: datetime) -> Summary:
 
 
 def _of(role: Role) -> Q:
-    """The cases a role owns, those lifted to it, and those it is asked to agree to."""
+    """Cases a role owns or was handed, those lifted to it, and those it is asked to agree to."""
     reach = reach_of(role, CASE_KINDS)
     lifted = [
         Q(owner=owner, kind__in=codes, escalation__gte=step)
         for (owner, step), codes in reach.lifted.items()
     ]
-    doors = reduce(or_, lifted, Q(owner=role))
+    doors = reduce(or_, lifted, Q(owner=role) | Q(handed_to=role))
     if role in policy.VERBS["approval.decide"]:
         asked = Approval.objects.filter(record_kind="case", state=ApprovalState.ASKED)
         doors |= Q(kind__in=reach.answerable, pk__in=asked.values("record_id"))

@@ -11,7 +11,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("integrator", "0012_table_choices"),
+        ("integrator", "0013_working_together"),
     ]
 
     operations = [

@@ -5,7 +5,7 @@ from integrator.models.audit import Export, Seal, SealCheck, Sighting
 from integrator.models.batches import Batch, BatchItem
 from integrator.models.bulks import Bulk, BulkItem
 from integrator.models.case_counts import CaseCount
-from integrator.models.cases import Case, CaseEvent, Note
+from integrator.models.cases import Case, CaseEvent, CasePresence, Note
 from integrator.models.configuration import Approval, Mapping, MappingKind, PolicyVersion
 from integrator.models.connections import Connection, Cursor, RateWindow, Retailer
 from integrator.models.facts import Link, Message, Payload, Stranger, Transition
@@ -49,6 +49,7 @@ __all__ = [
     "Case",
     "CaseCount",
     "CaseEvent",
+    "CasePresence",
     "CaseState",
     "Connection",
     "ConnectionState",

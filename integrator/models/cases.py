@@ -26,7 +26,8 @@ class Case(models.Model):
 
     ``cause`` groups what one fix solves; ``shares_cause`` says that its kind has such groups (kept
     here because the database counts them). ``facts`` fills the sentences and holds no personal
-    data.
+    data. ``handed_to`` is the team that works on it in its owner's place; the owner still answers
+    for it.
     One row per (kind, record, cause) for ever: what returns is reopened with its history.
     """
 
@@ -61,6 +62,7 @@ class Case(models.Model):
     assignee = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="cases"
     )
+    handed_to = models.CharField(max_length=20, blank=True, default="", db_default="")
     seen = models.PositiveIntegerField(default=1)
     regressions = models.PositiveIntegerField(default=0)
     escalation = models.PositiveSmallIntegerField(default=0)
@@ -78,6 +80,11 @@ class Case(models.Model):
             models.CheckConstraint(
                 condition=~Q(state="SOLVED") | (~Q(resolution="") & Q(solved_at__isnull=False)),
                 name="case_solved_has_reason",
+            ),
+            # What is solved lies with nobody, and what lies with its owner was not handed over.
+            models.CheckConstraint(
+                condition=Q(handed_to="") | (~Q(state="SOLVED") & ~Q(handed_to=F("owner"))),
+                name="case_handed_to_another",
             ),
         ]
         indexes: ClassVar = [
@@ -126,6 +133,7 @@ class Case(models.Model):
                 name="case_queue_solved",
             ),
             models.Index(fields=["cause"], condition=~Q(state="SOLVED"), name="case_cause"),
+            models.Index(fields=["handed_to"], condition=~Q(handed_to=""), name="case_handed"),
             models.Index(fields=["order_id", "id"], name="case_order"),
             models.Index(fields=["record_kind", "record_id"], name="case_record"),
             models.Index(fields=["due_at"], condition=~Q(state="SOLVED"), name="case_due"),
@@ -136,6 +144,14 @@ class Case(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.record_kind} {self.record_id}"
+
+    @property
+    def sleep(self) -> dict[str, str]:
+        """How long it is snoozed, as its events say it; nothing where it is not."""
+        if self.snoozed_until is None and not self.snoozed_for:
+            return {}
+        until = self.snoozed_until
+        return {"until": until.isoformat() if until else "", "for": self.snoozed_for}
 
 
 class Note(models.Model):
@@ -173,6 +189,9 @@ class CaseEvent(models.Model):
         DECIDED = "DECIDED", "Decided"
         SOLVED = "SOLVED", "Solved"
         ALERTED = "ALERTED", "Alert sent"
+        HANDED_OVER = "HANDED_OVER", "Handed over"
+        SKIPPED = "SKIPPED", "Skipped"
+        UNDONE = "UNDONE", "Undone"
 
     RECORD_KIND: ClassVar = "case_event"
 
@@ -200,7 +219,33 @@ class CaseEvent(models.Model):
                 name="case_event_decided",
             ),
             models.Index(fields=["at", "id"], name="case_event_at"),
+            models.Index(
+                fields=["at", "id"], condition=Q(kind="SKIPPED"), name="case_event_skipped"
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.case_id} {self.kind}"
+
+
+class CasePresence(models.Model):
+    """Somebody has a case open, until ``until`` unless they say so again.
+
+    No fact: rows come and go, and nothing is decided by them but who is served which case next.
+    """
+
+    case = models.ForeignKey(Case, on_delete=models.CASCADE, related_name="presences")
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="presences"
+    )
+    since = models.DateTimeField()
+    until = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["case", "person"], name="presence_once"),
+            models.CheckConstraint(condition=Q(until__gte=F("since")), name="presence_ends"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.person} on {self.case_id}"

@@ -12,12 +12,14 @@ from typing import Any
 
 from django import template
 from django.conf import settings
+from django.contrib.messages.storage.base import Message
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from integrator.desk import catalogue, directory, keys, screens, shell, stopped, words
+from integrator.desk import case_writes, catalogue, directory, keys, screens, shell, stopped, words
 from integrator.desk.catalogue import Tile, tile_of
 from integrator.desk.columns import Shown
 from integrator.engine import clock, limits
@@ -331,6 +333,16 @@ def printed(context: dict[str, Any], about: str, only: str = "") -> dict[str, An
         "at": _at(context),
         "by": name,
     }
+
+
+@register.simple_tag
+def undo_of(message: Message) -> str:
+    """Where what a message tells is undone; empty where there is no way back."""
+    mark, _, rest = (message.extra_tags or "").partition(" ")
+    if mark != case_writes.UNDO:
+        return ""
+    case_id, event_id = rest.split()
+    return reverse("case_undo", args=[int(case_id), int(event_id)])
 
 
 @register.inclusion_tag("desk/_side.html", takes_context=True)

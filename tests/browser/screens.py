@@ -19,6 +19,7 @@ from integrator.models import (
     AccessReview,
     Bulk,
     Case,
+    CasePresence,
     CaseState,
     MappingFile,
     MappingKind,
@@ -47,6 +48,7 @@ LISTS = (
     "/queue/?tab=all",
     "/queue/?tab=not-on-sale",
     "/queue/?who=nobody&order=money",
+    "/find/?scan=1&q=DE-7",
     "/cases/",
     "/orders/",
     "/returns/",
@@ -107,7 +109,9 @@ def cases_of(role: str) -> Iterator[str]:
         yield f"/cases/{case.pk}/?do={actions[0].key}"
     if found:
         yield f"/queue/?case={found[0].pk}"
-        for form in ("solve", "snooze", "note"):
+        yield f"/queue/?case={found[0].pk}&play=1"
+        yield f"/queue/?case={found[0].pk}&play=1&do=skip"
+        for form in ("solve", "snooze", "note", "hand_over"):
             yield f"/cases/{found[0].pk}/?do={form}"
 
 
@@ -302,8 +306,33 @@ def one_connection(stage: Stage) -> Iterator[str]:
     yield f"/connections/{stage.connection('returngo').pk}/history/"
 
 
+def together(stage: Stage) -> Iterator[str]:
+    """A case of finance that customer service was handed, has skipped and undone, with Fred on it;
+    and what the lead sees.
+    """
+    case = stage.some_case("REFUND_REFUSED")
+    seen = str(case.events.latest("id").pk)
+    note = "The customer wrote to you: which account is it?"
+    over = {"to": "CX", "note": note, "version": seen}
+    stage.posts(stage.fiona, "case_hand_over", case.pk, **over)
+    stage.posts(stage.carla, "case_skip", case.pk, why="NEEDS_ANSWER", note="She calls back")
+    stage.posts(stage.carla, "case_note", case.pk, note="Wrong customer")
+    written = case.events.get(kind="NOTED")
+    CasePresence.objects.create(
+        case=case,
+        person=stage.fred,
+        since=stage.now() - timedelta(minutes=4),
+        until=stage.now() + timedelta(hours=4),
+    )
+    yield f"/queue/?case={case.pk}"
+    stage.posts(stage.carla, "case_undo", case.pk, written.pk)
+    yield f"/cases/{case.pk}/"
+    yield "/figures/skips/"
+    yield "/figures/skips/rows/"
+
+
 SCREENS: dict[str, Callable[[Stage], Iterable[str]]] = {
-    "carla": lambda stage: [*OWN, *cases_of("CX")],
+    "carla": lambda stage: [*OWN, *cases_of("CX"), *together(stage)],
     "omar": lambda stage: [
         *of_everybody(stage),
         *read_again(stage),

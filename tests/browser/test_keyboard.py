@@ -7,50 +7,114 @@ from datetime import date
 import pytest
 
 from integrator import access_reviews
-from integrator.models import Approval
+from integrator.models import Approval, CaseEvent
 from tests.browser.conftest import Desk, House
 from tests.journeys.causes import CAUSES
 
 SENDS = "Control+Enter"
-LEADS_ON = ("1", "Enter", SENDS)
+LEADS_ON = ("1", "2", "n", "u", "a", "Enter", SENDS)
+WORDS = "Seen there, it is as it should be"
 
 
 def strikes(desk: Desk, *keys: str) -> None:
-    """Each key, and the page it leads to."""
+    """Each key at a person's pace, and the page it leads to. Words are typed into their field."""
     for key in keys:
-        if key in LEADS_ON:
+        if key == WORDS:
+            desk.page.keyboard.type(key)
+        elif key in LEADS_ON:
             with desk.page.expect_navigation(timeout=5_000):
                 desk.page.keyboard.press(key)
         else:
             desk.page.keyboard.press(key)
+            # Longer than any scanner waits between two keys, by the clock of the page itself.
+            desk.page.evaluate("new Promise((next) => setTimeout(next, 90))")
 
 
-# By team: what its people see most, and the keys that end it. Letters choose from a list.
+# By team: what its people see most, and the keys that end it. Letters choose from a list; the
+# sentence a case asks for is typed besides.
 USUAL = [
     ("carla", "RETURN_NOT_READ", ["1", "Enter"]),
     ("carla", "REFUND_MODE_UNKNOWN", ["1", "r", SENDS]),
+    ("carla", "EXCHANGE_NO_STOCK", ["1", "Enter"]),
+    ("carla", "EXCHANGE_DATA_MISSING", ["1", "Enter"]),
+    ("carla", "COMPLETE_FAILED", ["1", "Enter"]),
     ("omar", "MAPPING_MISSING", ["1", "w", SENDS]),
     ("omar", "RESTOCK_FAILED", ["1", "Enter"]),
     ("omar", "ORDER_NOT_READ", ["1", "Enter"]),
+    ("omar", "SKU_DISCONTINUED", ["1", "Enter"]),
+    ("omar", "WRITE_SWITCHED_OFF", ["2", "Enter"]),
     ("fiona", "REFUND_REFUSED", ["1", "Enter"]),
     ("fiona", "REFUND_MORE_THAN_PAID", ["1", "Enter"]),
+    ("fiona", "REFUND_NOT_MIRRORED", ["1", "Enter"]),
+    ("fiona", "SYSTEMS_DIFFER", ["1", WORDS, SENDS]),
+    ("fiona", "REFUND_NOT_RECORDED", ["1", WORDS, SENDS]),
     ("ada", "JOB_FAILED", ["1", "Enter"]),
+    ("ada", "JOB_CRASHES", ["1", "Enter"]),
+    ("ada", "CREDENTIALS_REFUSED", ["1", "Enter"]),
+    ("ada", "STATUS_NOT_POSTED", ["1", "Enter"]),
+    ("ada", "STOCK_AUTHORITY_MISSING", ["1", "Enter"]),
 ]
 
 
+@pytest.mark.requirement("R011")
 @pytest.mark.parametrize(("name", "kind", "keys"), USUAL, ids=[one[1] for one in USUAL])
 def test_a_usual_case_takes_three_keys(house: House, name: str, kind: str, keys: list[str]) -> None:
+    """From the queue: opened by its key, and ended by three at most."""
     assert len(keys) <= 3
     stage = house.stage
     CAUSES[kind](stage)
     case = stage.some_case(kind)
     with house.desk(name) as desk:
-        desk.opens(f"/cases/{case.pk}/")
+        desk.opens(f"/queue/?kind={kind}")
+        strikes(desk, "n")
+        assert f"case={case.pk}" in desk.page.url
         strikes(desk, *keys)
         assert desk.page.get_by_role("status").count() > 0
     assert list(case.events.filter(kind="DECIDED").values_list("actor", flat=True)) == [
         f"user:{name}"
     ]
+
+
+def test_every_team_has_five_usual_kinds() -> None:
+    teams = {name: [kind for who, kind, _ in USUAL if who == name] for name, _, _ in USUAL}
+
+    assert sorted(teams) == ["ada", "carla", "fiona", "omar"]
+    assert all(len(kinds) >= 5 for kinds in teams.values())
+
+
+@pytest.mark.requirement("R011")
+def test_a_queue_is_gone_through_by_keys_with_a_reason_for_what_is_skipped(house: House) -> None:
+    stage = house.stage
+    for kind in ("RETURN_ORDER_UNKNOWN", "RETURN_NOT_READ"):
+        CAUSES[kind](stage)
+    with house.desk("carla") as desk:
+        desk.opens("/queue/")
+        strikes(desk, "n")
+        first = desk.page.locator("#case-title").inner_text()
+        strikes(desk, "n", "t", SENDS)  # skip; because it takes longer; send
+        second = desk.page.locator("#case-title").inner_text()
+        assert second != first
+        strikes(desk, "a", "n")  # taken: on without a reason
+        assert "Nothing is left here that is free for you" in desk.page.content()
+    skipped = CaseEvent.objects.get(kind="SKIPPED")
+    assert skipped.data == {"why": "TOO_LONG"}
+
+
+@pytest.mark.requirement("R011")
+def test_what_was_done_last_is_undone_by_its_key(house: House) -> None:
+    stage = house.stage
+    CAUSES["RETURN_ORDER_UNKNOWN"](stage)
+    case = stage.case("RETURN_ORDER_UNKNOWN")
+    with house.desk("carla") as desk:
+        desk.opens(f"/queue/?case={case.pk}")
+        strikes(desk, "a")
+        case.refresh_from_db()
+        assert case.assignee == stage.carla
+        strikes(desk, "u")
+        assert "Undone" in desk.page.get_by_role("status").first.inner_text()
+        assert f"case={case.pk}" in desk.page.url, "where one was"
+    case.refresh_from_db()
+    assert case.assignee is None
 
 
 def test_a_second_person_agrees_by_two_keys(house: House) -> None:

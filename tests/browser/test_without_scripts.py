@@ -142,3 +142,32 @@ def test_maintenance_is_announced_and_a_pause_kept(house: House) -> None:
         sends(desk)
         assert "until somebody switches it on" in desk.page.content()
     assert stage.connection("scayle").state_reason == "It looks wrong"
+
+
+def test_a_queue_is_gone_through_skipped_handed_over_undone_and_scanned(house: House) -> None:
+    stage = house.stage
+    CAUSES["RETURN_ORDER_UNKNOWN"](stage)
+    case = stage.case("RETURN_ORDER_UNKNOWN")
+    with house.desk("carla", java_script_enabled=False) as desk:
+        desk.opens("/queue/")
+        desk.page.get_by_role("link", name="Case by case").click()
+        assert f"case={case.pk}" in desk.page.url
+        desk.page.get_by_role("link", name="Hand over").click()
+        desk.page.get_by_label("To which team").select_option("OPERATIONS")
+        sends(desk)  # without a word
+        assert "1 thing to change" in desk.page.content()
+        desk.page.get_by_label("What they should know or do").fill("Which parcel was it in?")
+        sends(desk)
+        assert "Handed over to Operations" in desk.page.content()
+        presses(desk, "Undo")
+        assert "Undone" in desk.page.content()
+        desk.opens("/queue/")
+        desk.page.get_by_role("link", name="Case by case").click()
+        desk.page.get_by_role("link", name="Skip…").click()
+        desk.page.get_by_label("Why you go on").select_option("UNCLEAR")
+        sends(desk)
+        assert "Nothing is left here that is free for you" in desk.page.content()
+        desk.page.get_by_label("Scan or type a SKU").fill(f"C-{case.pk}")
+        desk.page.get_by_role("button", name="Open", exact=True).click()
+        assert desk.page.url.endswith(f"/cases/{case.pk}/")
+        assert "skipped it" in desk.page.content()

@@ -26,6 +26,7 @@ EXPECTED = {
     "home": "queue.see",
     "own_queue": "queue.see",
     "queue": "queue.see",
+    "play": "case.work",  # whose queue, the view itself decides
     "view_save": "queue.see",  # one's own views; whose queue, the view itself decides
     "view_change": "queue.see",
     "my_alerts": "queue.see",  # one's own
@@ -37,9 +38,13 @@ EXPECTED = {
     "cases": "case.see",
     "case_act": "case.see",
     "case_assign": "case.work",
+    "case_hand_over": "case.work",
+    "case_here": "case.work",
     "case_note": "case.work",
+    "case_skip": "case.work",
     "case_snooze": "case.work",
     "case_solve": "case.work",
+    "case_undo": "case.work",
     "case_wake": "case.work",
     "case_agree": "approval.decide",
     "case_cancel": "case.work",
@@ -75,6 +80,8 @@ EXPECTED = {
     "by_hand": "figures.see",
     "by_hand_rows": "figures.see",
     "by_hand_file": "figures.see",
+    "skips": "figures.see",
+    "skips_rows": "figures.see",
     "mappings": "mapping.see",
     "people": "people.see",
     "person": "people.see",
@@ -220,6 +227,7 @@ def arguments(at: datetime, people: dict[str, User]) -> dict[str, list[object]]:
         "case_act": [case.pk, "not_an_error"],
         "case_agree": [case.pk, 1],
         "case_cancel": [case.pk, job.pk],
+        "case_undo": [case.pk, 1],
         "order": [order.pk],
         "customer": [order.customer_id],
         "sku": [order.items.get().sku_id],
@@ -254,7 +262,7 @@ def arguments(at: datetime, people: dict[str, User]) -> dict[str, list[object]]:
         "view_save": ["cx"],
     } | {
         name: [case.pk]
-        for name in POSTS - {"case_act", "case_agree", "case_cancel"}
+        for name in POSTS - {"case_act", "case_agree", "case_cancel", "case_undo"}
         if name.startswith("case_") or name == "order_goodwill"
     }
 
@@ -266,7 +274,7 @@ def test_each_role_gets_what_the_policy_says(
     verb = EXPECTED[name]
     if verb in (PUBLIC, OWN):
         return
-    if name == "queue":  # its own role's queue: the cross looks are tested with the queue
+    if name in ("queue", "play"):  # its own role's: the cross looks are tested with the queue
         address = reverse("own_queue")
     else:
         address = reverse(name, args=arguments.get(name, []))
@@ -279,6 +287,8 @@ def test_each_role_gets_what_the_policy_says(
         ("otto", Role.AUDITOR),
     ):
         client = as_(person)
+        if name == "play":  # each in their own queue
+            address = reverse(name, args=[role.value.lower()])
         response = client.post(address) if name in POSTS else client.get(address)
         refused_by_verb = role not in policy.VERBS[verb]
         if refused_by_verb:
@@ -293,7 +303,7 @@ def test_strangers_are_sent_to_the_sign_in_page(
 ) -> None:
     if EXPECTED[name] in (PUBLIC, OWN):
         return
-    args = ["cx"] if name == "queue" else arguments.get(name, [])
+    args = ["cx"] if name in ("queue", "play") else arguments.get(name, [])
     address = reverse(name, args=args)
     client = Client()
 

@@ -77,7 +77,7 @@ class People:
         both = self.dice.random() < 0.5
         self.pressed += 1
         self.pressed_twice += both
-        seen = case.events.filter(kind__in=decisions.DECISIVE).order_by("-id").first()
+        seen = case.events.filter(kind__in=decisions.TO_BE_SEEN).order_by("-id").first()
         form = {"version": "" if seen is None else seen.pk, "note": "seen", **data}
         for name in (team[0], team[-1]) if both else team[:1]:
             self.stage.posts(self.stage.people[name], "case_act", case.pk, key, **form)
