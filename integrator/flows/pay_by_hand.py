@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from finance.models import Refund
@@ -13,7 +13,7 @@ from integrator.engine.errors import Refused
 from integrator.engine.flow import Evidence, Flow, each
 from integrator.engine.work import Work
 from integrator.flows.decide_job import aim_case, refund_of, the_case
-from integrator.flows.refund_preview import plan_by_hand, units_of
+from integrator.flows.refund_preview import paid_by_others, plan_by_hand, units_of
 from integrator.flows.refund_rules import shares_by_hand
 from integrator.models import Case, CaseEvent, CaseState, Job
 
@@ -33,8 +33,11 @@ def record(work: Work, _: None) -> Evidence:
         return {"nothing": "it is recorded already"}
     is_settled = case.state == CaseState.SOLVED
     if refund is not None and refund.status in (PAID if is_settled else REFUND_PROVED):
-        return _paid_besides(case, refund, data, work)
+        return _paid_besides(case, refund, _paid_minor(refund, data), data, work)
     if refund is None or refund.status == RefundStatus.REFUSED:
+        others = paid_by_others(case, refund)
+        if others:
+            return _settled_by_others(case, others, data, work)
         refund = _new_refund(case, refund, work)
     if refund.calculated_minor != int(data.get("money_minor", refund.calculated_minor)):
         raise UnableToPayByHand(
@@ -70,7 +73,9 @@ def _paid_minor(refund: Refund, data: Mapping[str, Any]) -> int:
     return int(data.get("amount", refund.calculated_minor))
 
 
-def _paid_besides(case: Case, refund: Refund, data: Mapping[str, Any], work: Work) -> Evidence:
+def _paid_besides(
+    case: Case, refund: Refund, second_minor: int, data: Mapping[str, Any], work: Work
+) -> Evidence:
     """The payer's record turned up between the decision and now: the customer has it twice."""
     reference = str(data["reference"])
     trace = work.trace.by(work.job.actor)
@@ -82,12 +87,34 @@ def _paid_besides(case: Case, refund: Refund, data: Mapping[str, Any], work: Wor
     )
     refund_paid_twice(
         refund,
-        second_minor=_paid_minor(refund, data),
+        second_minor=second_minor,
         reference=reference,
         why=f"It was paid by hand ({reference}) and by {facts_of(refund)['platform']}.",
         trace=trace,
     )
     return {"refund": refund.pk, "twice": reference}
+
+
+def _settled_by_others(
+    case: Case, others: Sequence[Refund], data: Mapping[str, Any], work: Work
+) -> Evidence:
+    """What was typed is the payment that is recorded already, or one besides it."""
+    reference = str(data["reference"])
+    known = {one.reference for one in others}
+    if known <= set(reference.split()):
+        cases.solve(
+            case,
+            resolution=Case.Resolution.FIXED_HERE,
+            trace=work.trace.by(work.job.actor),
+            reason=f"It is recorded already: {reference}",
+        )
+        evidence: Evidence = {"nothing": "it is recorded already"}
+    else:
+        paid = int(data.get("amount", sum(one.calculated_minor for one in others)))
+        evidence = _paid_besides(case, others[0], paid, data, work)
+    assert case.job is not None
+    _end_job(case.job, work, reference)
+    return evidence
 
 
 def _new_refund(case: Case, refused: Refund | None, work: Work) -> Refund:

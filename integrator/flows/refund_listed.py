@@ -19,8 +19,10 @@ from finance.services import (
 )
 from finance.states import REFUND_OPEN, REFUND_PROVED, Executor, RefundStatus
 from fulfilment.shares import spread
+from integrator.engine import jobs
+from integrator.engine.decisions import being_decided
 from integrator.engine.work import Work
-from integrator.flows.refund_rules import Ready
+from integrator.flows.refund_rules import Ready, stopped_refunds
 from returns.models import Return, ReturnItem
 from returns.shapes import MoneySeen, MoneyStatus, Resolution, ReturnSeen
 
@@ -72,9 +74,24 @@ def take_listed(work: Work, record: Return, seen: ReturnSeen) -> int:
     for money, items in listed_for(record, seen):
         if money.status == MoneyStatus.FAILED:
             _failed(work, money, items)
-        else:
-            count += _paid(work, record, seen, money, items)
+            continue
+        new = _paid(work, record, seen, money, items)
+        if new:
+            _let_look_again(work, items)
+        count += new
     return count
+
+
+def _let_look_again(work: Work, items: Sequence[ReturnItem]) -> None:
+    """A refund that had stopped with units that they have paid is not owed: it sees that and ends.
+
+    What a person is deciding about it just now stays with that person.
+    """
+    paid = {item.pk for item in items}
+    stopped = [job for job in stopped_refunds(work) if paid & set(job.kept.get("units", ()))]
+    deciding = being_decided([job.pk for job in stopped])
+    with work.step():
+        jobs.release([job for job in stopped if job.pk not in deciding], at=work.at)
 
 
 def _refunds_of(items: Sequence[ReturnItem]) -> list[Refund]:

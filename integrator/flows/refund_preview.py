@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from finance.models import Refund
+from finance.models import Refund, RefundItem
 from finance.states import REFUND_PROVED, Account, Executor, RefundStatus
 from fulfilment.models import Order
 from integrator.engine import choices
@@ -98,10 +98,27 @@ def units_of(case: Case, refused: Refund | None) -> list[int]:
     return list(case.job.kept.get("units", [])) if case.job is not None else []
 
 
+def paid_by_others(case: Case, refused: Refund | None) -> list[Refund]:
+    """The proved refunds that have paid every unit of the case meanwhile; none if a unit is left.
+
+    The step that stopped knows nothing of them: the returns platform may have paid.
+    """
+    units = units_of(case, refused)
+    parts = RefundItem.objects.filter(
+        return_item__in=units, is_live=True, refund__status__in=REFUND_PROVED
+    )
+    by_unit = dict(parts.values_list("return_item_id", "refund_id"))
+    if not units or set(by_unit) != set(units):
+        return []
+    refunds = Refund.objects.select_related("order__connection__retailer", "return_record")
+    return list(refunds.filter(pk__in=by_unit.values()).order_by("id"))
+
+
 def plan_by_hand(case: Case, _: Kept) -> list[Call]:
     """What is written down once two people say that it was paid: for the amount as it was asked."""
     refund = refund_of(case)
-    if refund is not None and refund.status in REFUND_PROVED:
+    is_recorded = refund is not None and refund.status in REFUND_PROVED
+    if is_recorded or paid_by_others(case, refund):
         return [Call("", "", "", "It is recorded already: finance is asked about a second payment")]
     changes = []
     amount: int | None = None

@@ -75,17 +75,20 @@ def choices_for(work: Work, record: Return) -> Mapping[str, Any]:
     return values
 
 
-def stopped_elsewhere(work: Work) -> frozenset[int]:
-    """Units that another stopped refund of this return is about: a person may be paying them."""
+def stopped_refunds(work: Work) -> list[Job]:
+    """The other refunds of this return that have stopped: each waits for a person."""
     stopped = Job.objects.filter(
         flow=work.job.flow,
         record_kind=work.job.record_kind,
         record_id=work.job.record_id,
         state=JobState.PARKED,
-    ).exclude(pk=work.job.pk)
-    return frozenset(
-        unit for kept in stopped.values_list("kept", flat=True) for unit in kept.get("units", ())
     )
+    return list(stopped.exclude(pk=work.job.pk).order_by("id"))
+
+
+def stopped_elsewhere(work: Work) -> frozenset[int]:
+    """Units that another stopped refund of this return is about: a person may be paying them."""
+    return frozenset(unit for job in stopped_refunds(work) for unit in job.kept.get("units", ()))
 
 
 def ready_units(
