@@ -6,18 +6,23 @@ from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.auth_backends import AuthenticationBackend
 from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef
 from django.http import HttpRequest, HttpResponse
+
+from integrator import policy
 
 PROVIDER_FACTOR = "provider_second_factor"
 
 
 class Backend(AuthenticationBackend):
-    """allauth's; but who asks is read with their keys and screens, which every page shows."""
+    """allauth's; but who asks is read with the groups, keys and screens that every page needs."""
 
     def get_user(self, user_id: int) -> User | None:
+        groups = Group.objects.filter(user=OuterRef("pk")).values("name")
         known = User.objects.select_related("key_choice", "screen_choice")
-        user = known.filter(pk=user_id).first()
+        user = known.filter(pk=user_id).annotate(**{policy.GROUPS: ArraySubquery(groups)}).first()
         return user if user is not None and self.user_can_authenticate(user) else None
 
 

@@ -100,11 +100,16 @@ TOXIC: tuple[frozenset[str], ...] = (
 )
 
 
+GROUPS = "names_of_groups"  # where who asks carries them, read with the person for this request
+
+
 def roles_of(user: Any) -> frozenset[str]:
     """The roles of a person: their groups of that name. An inactive or unknown person has none."""
     if not getattr(user, "is_active", False) or not user.is_authenticated:
         return frozenset()
-    names = user.groups.values_list("name", flat=True)
+    names = getattr(user, GROUPS, None)
+    if names is None:
+        names = user.groups.values_list("name", flat=True)
     return frozenset(names) & frozenset(Role.values)
 
 

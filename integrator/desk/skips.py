@@ -14,8 +14,9 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from integrator.desk import catalogue, history, paging, words
-from integrator.desk.auth import DeskRequest, may, needs
+from fulfilment.models import Order
+from integrator.desk import catalogue, history, paging, personal, words
+from integrator.desk.auth import DeskRequest, needs
 from integrator.desk.by_hand import Row, Table, asked_week, kind_name, week_before
 from integrator.desk.figures import Cell, tabs
 from integrator.desk.periods import Period
@@ -73,7 +74,11 @@ def skipped(request: DeskRequest) -> HttpResponse:
     page = paging.page_of(
         rows.select_related("case", "note"), "at", request.GET.get("after", ""), newest_first=True
     )
-    shows_words = may(request, "personal.see")
+    shows_words = personal.may_see(request)
+    if shows_words:
+        noted = [one.case.order_id for one in page.rows if personal.has_notes([one])]
+        bought = Order.objects.filter(pk__in=noted).values_list("customer_id", flat=True)
+        personal.saw(request, personal.Page.CASE, bought if noted else ())
     here = urlencode({"week": week.first.isoformat(), **({"by": by, "of": of} if by else {})})
     context = {
         "week": week,

@@ -63,7 +63,7 @@ def addresses(known: dict[str, list[Any]], case: Case) -> Iterator[tuple[str, st
     for name, verb in sorted(EXPECTED.items()):
         if name in POSTS or verb in (PUBLIC, OWN) or name == "case":
             continue
-        yield name, reverse(name, args=["cx"] if name == "queue" else known.get(name, []))
+        yield name, reverse(name, args=["cx"] if name in ("queue", "play") else known.get(name, []))
     yield "case", reverse("case", args=[case.pk])
     yield "queue", f"/queue/finance/?case={case.pk}"
     yield "find", f"/find/?q={ADDRESS}"
@@ -76,10 +76,10 @@ def addresses(known: dict[str, list[Any]], case: Case) -> Iterator[tuple[str, st
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("carla", {"order", "customer", "find", "case"}),
-        ("omar", {"order", "customer", "find", "case"}),
-        ("fiona", {"order", "customer", "find", "case", "queue"}),
-        ("clara", {"order", "customer", "find", "case", "audit"}),
+        ("carla", {"order", "return", "customer", "find", "case"}),
+        ("omar", {"order", "return", "customer", "find", "case"}),
+        ("fiona", {"order", "return", "customer", "find", "case", "queue"}),
+        ("clara", {"order", "return", "customer", "find", "case", "audit"}),
         ("ada", {"order", "case", "queue"}),  # notes only: their roles see no names
         ("otto", {"order", "case", "queue"}),
     ],

@@ -49,9 +49,7 @@ class Album:
             ],
             "places": {pk: place for pk, place in places.items() if place},
             "refunds": [(one.refund.pk, one.state) for one in page["refunds"]],
-            "exchanges": [
-                (one["row"].pk, one["row"].get_status_display()) for one in page["exchanges"]
-            ],
+            "exchanges": [(one.row.pk, one.row.get_status_display()) for one in page["exchanges"]],
             "cases": sorted(case.pk for case, _, _ in page["cases"]),
             "steps": sorted(one.job.pk for one in page["open_steps"]),
             "books": books(order),
