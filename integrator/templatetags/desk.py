@@ -279,8 +279,9 @@ def sign_in_provider() -> str:
 def look(context: dict[str, Any]) -> SafeString:
     """How this person likes their screens, on the element that holds the page."""
     choice = screens.choice_of(context.get("request"))
-    theme = format_html(' data-bs-theme="{}"', choice.theme) if choice.theme else ""
-    return SafeString(theme) + SafeString(' data-rows="compact"' if choice.is_compact else "")
+    wanted = {"bs-theme": choice.theme, "rows": "compact" if choice.is_compact else ""}
+    said = ((name, value) for name, value in wanted.items() if value)
+    return format_html_join("", ' data-{}="{}"', said)
 
 
 @register.simple_tag(takes_context=True)
