@@ -133,7 +133,9 @@ def returns_of_each_stage(stage: Stage) -> Iterator[str]:
     unit = {"rma_id": rma["id"], "item_id": rma["items"][0]["id"]}
     stage.act("returngo", "correct_validation", **unit, restockable=False)
     stage.passes(minutes=6, step=3)
-    for pk in Return.objects.order_by("id").values_list("pk", flat=True):
+    rows = Return.objects.order_by("id").values_list("status", "order", "pk")
+    of_each = {(status, order is None): pk for status, order, pk in rows}
+    for pk in of_each.values():
         yield f"/returns/{pk}/"
     yield f"/returns/{stage.returned(rma).pk}/?show=money"
 
@@ -170,11 +172,14 @@ def _files(stage: Stage) -> Iterator[str]:
     """A file that was looked at, with a row of each verdict, and one that waits for two."""
     table = "Connection,Kind,Word,Meaning\nreturngo,Location,HH-1,hamburg\n"
     table += "returngo,Method,Locker,SHIPPED\nreturngo,Location,WH-1,\n"
-    for more in ("returngo,Method,Locker,KEPT\n", "returngo,Location,HH-2,nowhere\n"):
+    for more, verdicts in (
+        ("returngo,Method,Locker,KEPT\n", ("wrong",)),
+        ("returngo,Location,HH-2,nowhere\n", ("wrong", "changed", "new", "same")),
+    ):
         content = SimpleUploadedFile("words.csv", (table + more).encode())
         stage.posts(stage.omar, "mapping_bring", file=content)
         file = MappingFile.objects.latest("id")
-        for verdict in ("wrong", "changed", "new", "same"):
+        for verdict in verdicts:
             yield f"/mappings/files/{file.pk}/?rows={verdict}"
     mappings.save(
         connection=stage.connection("returngo"),

@@ -37,14 +37,20 @@ def objections(desk: Desk) -> Iterator[str]:
                 yield f"{width} {scheme}: {one['id']} at {one['nodes'][0]['html'][:100]}"
 
 
-@pytest.mark.parametrize("name", SCREENS)
-def test_nothing_is_wrong_with_any_screen(house: House, name: str) -> None:
+# Who sees most is looked at by several browsers at once, each taking its share of the screens.
+SHARES = [(name, place) for name in SCREENS for place in range({"omar": 3, "ada": 2}.get(name, 1))]
+
+
+@pytest.mark.parametrize(("name", "place"), SHARES)
+def test_nothing_is_wrong_with_any_screen(house: House, name: str, place: int) -> None:
     troubled(house.stage)
+    share = sum(one == name for one, _ in SHARES)
     found = []
     with house.desk(name) as desk:
-        for path in SCREENS[name](house.stage):
-            assert desk.opens(path) in (200, 403, 404), path
-            found += [f"{path} {one}" for one in objections(desk)]
+        for number, path in enumerate(SCREENS[name](house.stage)):
+            if number % share == place:
+                assert desk.opens(path) in (200, 403, 404), path
+                found += [f"{path} {one}" for one in objections(desk)]
     assert found == []
 
 

@@ -84,15 +84,15 @@ class Telling:
     def _meanwhile(self) -> None:
         """Between two acts: nothing; or callbacks come; or we work; or the clock goes on."""
         drawn = self.dice.random()
-        if drawn < 0.4:
+        if drawn < 0.5:
             return
         self.stage.clock.shift(self.dice.choice((1, 20, 70)))
         self.stage.sandbox.tick()
         self.stage.deliver()
-        if drawn < 0.6:
+        if drawn < 0.7:
             return
         self.stage.work()
-        if drawn < 0.75:
+        if drawn < 0.82:
             self.stage.clock.shift(self.dice.choice((60, 200, 400)))
             tasks.tick()  # sweeps look for what we were not told
             self.stage.work()
