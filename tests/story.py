@@ -109,7 +109,7 @@ class Stage:
     def now(self) -> datetime:
         return datetime.now(UTC)
 
-    def passes(self, *, step: float = 1, **length: float) -> None:
+    def passes(self, *, step: float = 2, **length: float) -> None:
         """Time passes: every ``step`` minutes the clock ticks and everything due is done."""
         end = self.now() + timedelta(**length)
         while self.now() < end:
