@@ -93,7 +93,8 @@ def returns(request: DeskRequest) -> HttpResponse:
     """One page of returns, with how many there are in each stage, of each team and platform."""
     known = directory.current(at=request.at)
     counted = _counted()
-    portals = [one for one in known.connections.values() if one.id in {key[1] for key in counted}]
+    counted_for = {key[1] for key in counted}
+    portals = [one for one in known.connections.values() if one.id in counted_for]
     asked = _asked(request, [one.id for one in portals])
     after = request.GET.get("after", "")
     page = paging.page_of(_rows(asked), "requested_at", after, newest_first=True)

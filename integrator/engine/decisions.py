@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db.models import Exists, Max, OuterRef
 
-from integrator.engine import approvals, cases
+from integrator.engine import approvals, cases, jobs
 from integrator.engine.case_kinds import Action
 from integrator.engine.states import Trace
 from integrator.models import Approval, ApprovalState, Case, CaseEvent, CaseState, Job, JobState
@@ -233,6 +233,15 @@ def being_decided(job_ids: Sequence[int]) -> set[int]:
     )
     found = about.filter(Exists(held) | Exists(unheard)).values_list("job_id", flat=True)
     return {job_id for job_id in found if job_id is not None}
+
+
+def let_look_again(stopped: Sequence[Job], *, at: datetime) -> int:
+    """Set parked steps going again because of a later fact. Returns how many.
+
+    What a person is deciding about one just now stays with that person.
+    """
+    deciding = being_decided([job.pk for job in stopped])
+    return jobs.release([job for job in stopped if job.pk not in deciding], at=at)
 
 
 def _at_stake(case: Case) -> dict[str, Any]:

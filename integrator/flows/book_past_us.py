@@ -10,8 +10,8 @@ from finance.services import Share, refund_recorded, refund_reserve, refund_rese
 from finance.states import Executor, Subject
 from fulfilment.models import Order, OrderItem
 from fulfilment.shares import spread
-from integrator.engine import cases, jobs
-from integrator.engine.decisions import being_decided
+from integrator.engine import cases
+from integrator.engine.decisions import let_look_again
 from integrator.engine.flow import Evidence, Flow, each
 from integrator.engine.money import money_text
 from integrator.engine.work import Work
@@ -165,9 +165,7 @@ def _done(case: Case, data: dict[str, Any], work: Work, reason: str) -> Evidence
         reason=reason,
     )
     held = Job.objects.filter(flow="refund", order_id=case.record_id, state=JobState.PARKED)
-    # What a person is deciding just now stays with that person.
-    held = held.exclude(pk__in=being_decided(list(held.values_list("pk", flat=True))))
-    return {"released": jobs.release(held.order_by("id"), at=work.at)}
+    return {"released": let_look_again(list(held.order_by("id")), at=work.at)}
 
 
 ALREADY = Flow(

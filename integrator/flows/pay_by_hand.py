@@ -100,8 +100,9 @@ def _settled_by_others(
 ) -> Evidence:
     """What was typed is the payment that is recorded already, or one besides it."""
     reference = str(data["reference"])
-    known = {one.reference for one in others}
-    if known <= set(reference.split()):
+    # Several payments are typed one after the other; one may have a reference of several words.
+    typed = {reference, *reference.split()}
+    if {one.reference for one in others} <= typed:
         cases.solve(
             case,
             resolution=Case.Resolution.FIXED_HERE,

@@ -19,8 +19,7 @@ from finance.services import (
 )
 from finance.states import REFUND_OPEN, REFUND_PROVED, Executor, RefundStatus
 from fulfilment.shares import spread
-from integrator.engine import jobs
-from integrator.engine.decisions import being_decided
+from integrator.engine.decisions import let_look_again
 from integrator.engine.work import Work
 from integrator.flows.refund_rules import Ready, stopped_refunds
 from returns.models import Return, ReturnItem
@@ -83,15 +82,12 @@ def take_listed(work: Work, record: Return, seen: ReturnSeen) -> int:
 
 
 def _let_look_again(work: Work, items: Sequence[ReturnItem]) -> None:
-    """A refund that had stopped with units that they have paid is not owed: it sees that and ends.
-
-    What a person is deciding about it just now stays with that person.
-    """
+    """A refund that had stopped with what they have paid is not owed: it sees that, and ends."""
     paid = {item.pk for item in items}
     stopped = [job for job in stopped_refunds(work) if paid & set(job.kept.get("units", ()))]
-    deciding = being_decided([job.pk for job in stopped])
-    with work.step():
-        jobs.release([job for job in stopped if job.pk not in deciding], at=work.at)
+    if stopped:
+        with work.step():
+            let_look_again(stopped, at=work.at)
 
 
 def _refunds_of(items: Sequence[ReturnItem]) -> list[Refund]:

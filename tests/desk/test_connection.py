@@ -246,8 +246,7 @@ def test_a_platform_that_works_stands_above_no_page(scayle: Connection, as_: As)
 @pytest.fixture
 def outage(at: datetime, scayle: Connection) -> Transition:
     """Ten days ago it refused our key for two hours; three steps waited, one from before."""
-    morning = at.astimezone(BERLIN).replace(hour=9, minute=30, second=0, microsecond=0)
-    began = morning - timedelta(days=10)
+    began = minute(at.astimezone(BERLIN)).replace(hour=9) - timedelta(days=10)
     moved(scayle, began, lambda one, **how: refuse(one, **how), "401 who are you?", "worker")
     for number, (created, finished) in enumerate(
         [(-1, 3), (0.5, 3), (1, 2.5), (1, 1.5), (2.5, 3), (-24 * 20, 3)]

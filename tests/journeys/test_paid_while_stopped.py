@@ -52,10 +52,15 @@ def test_what_stopped_ends_by_itself_when_others_have_paid(stage: Stage) -> None
 
 @pytest.mark.requirement("R025")
 @pytest.mark.parametrize(
-    ("typed", "open_then"), [("RG-{}", []), ("BANK-7", ["CORRECTION_AFTER_REFUND"])]
+    ("typed", "known_as", "open_then"),
+    [
+        ("RG-{}", "RG-{}", []),
+        ("bank transfer 7", "bank transfer 7", []),
+        ("BANK-7", "RG-{}", ["CORRECTION_AFTER_REFUND"]),
+    ],
 )
 def test_finance_said_paid_by_hand_in_the_same_moment(
-    stage: Stage, typed: str, open_then: list[str]
+    stage: Stage, typed: str, known_as: str, open_then: list[str]
 ) -> None:
     """The same payment is recorded once; another one is a second payment, and asked about."""
     order, rma = refused(stage)
@@ -65,6 +70,7 @@ def test_finance_said_paid_by_hand_in_the_same_moment(
     stage.agrees(case, by=stage.conrad)  # carried out in half a minute; their news comes sooner
     stage.deliver()
     stage.work()
+    Refund.objects.filter(status="RECORDED").update(reference=known_as.format(number))
 
     stage.passes(minutes=20, step=2)
 
