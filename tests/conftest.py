@@ -1,5 +1,6 @@
 """What holds for every test: no network beyond this machine, cheap passwords. Not for test data."""
 
+import gc
 import ipaddress
 import socket
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.test import TransactionTestCase
+from psycopg._preparing import PrepareManager
 
 from tests import database, template
 
@@ -15,6 +17,25 @@ from tests import database, template
 def pytest_configure() -> None:
     # Real password hashing takes a tenth of a second per user, on purpose.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    # Each client that a test makes would look through all static files; the live server has them.
+    settings.WHITENOISE_USE_FINDERS = False
+
+
+def pytest_collection_finish() -> None:
+    # What was imported stays: no need to look for garbage in it over and over.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _statements_stay_prepared() -> Iterator[None]:
+    """The driver forgets them after a ROLLBACK, as it might be that of a table's creation. Nearly
+    every test ends in one, and no test takes a table back.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PrepareManager, "clear", lambda self: False)
+        yield
 
 
 @pytest.fixture(scope="session")

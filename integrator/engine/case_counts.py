@@ -7,7 +7,6 @@ from datetime import datetime
 
 import structlog
 from django.db import connection as database
-from django.db import transaction
 
 from integrator.engine import timer
 from integrator.engine.case_kinds import CaseKind
@@ -19,19 +18,12 @@ FOLD_ABOVE = 1_000  # rows that say nothing the others could not
 DAY_MINUTES = 24 * 60
 
 
-def keep(kinds: Mapping[str, CaseKind], *, at: datetime) -> None:
-    """The minute's part: fold what has piled up; once a day, count again."""
-    fold()
-    if timer.strikes("case_counts", DAY_MINUTES, at=at):
-        recount(kinds)
-
-
 def fold(*, above: int = FOLD_ABOVE) -> bool:
     """Make one row of all rows of a sort. Says whether there were enough of them.
 
     Two at once are harmless: each adds up exactly the rows it removed itself.
     """
-    with transaction.atomic(), database.cursor() as cursor:
+    with database.cursor() as cursor:
         cursor.execute(
             f"""SELECT count(*) - count(DISTINCT ({", ".join(COUNTED_BY)})) > %s
                   FROM integrator_casecount""",  # noqa: S608
@@ -44,6 +36,12 @@ def fold(*, above: int = FOLD_ABOVE) -> bool:
                     {write("SELECT * FROM removed")}"""  # noqa: S608
             )
     return is_long
+
+
+def recount_daily(kinds: Mapping[str, CaseKind], *, at: datetime) -> None:
+    """Count again once a day."""
+    if timer.strikes("case_counts", DAY_MINUTES, at=at):
+        recount(kinds)
 
 
 def recount(kinds: Mapping[str, CaseKind]) -> int:

@@ -129,14 +129,12 @@ def take_back_lost(
 
     The fence goes on: a worker that only slept cannot write any more.
     """
-    parked = []
+    parked: list[Job] = []
+    lost = Job.objects.filter(state=JobState.RUNNING, lease_until__lt=at).order_by("id")
+    if not lost.exists():
+        return parked
     with transaction.atomic():
-        lost = (
-            Job.objects.select_for_update(skip_locked=True)
-            .filter(state=JobState.RUNNING, lease_until__lt=at)
-            .order_by("id")[:limit]
-        )
-        for job in lost:
+        for job in lost.select_for_update(skip_locked=True)[:limit]:
             if job.started_at is None:
                 # Not DUE: a newer fact may have made another job that may still be joined.
                 Job.objects.filter(pk=job.pk).update(

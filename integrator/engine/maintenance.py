@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from integrator.engine import connections
 from integrator.engine.states import Trace, UnableToMove, born, move
@@ -124,16 +124,17 @@ def cancel(window: MaintenanceWindow, *, trace: Trace) -> None:
 
 def turn(*, at: datetime) -> int:
     """Begin and end what is due. Returns how many. Any number of clocks may ask at once."""
-    planned = MaintenanceWindow.objects.filter(state=MaintenanceState.PLANNED, starts_at__lte=at)
-    begun = MaintenanceWindow.objects.filter(state=MaintenanceState.BEGUN, ends_at__lte=at)
+    due = MaintenanceWindow.objects.filter(
+        Q(state=MaintenanceState.BEGUN, ends_at__lte=at)
+        | Q(state=MaintenanceState.PLANNED, starts_at__lte=at)
+    )
+    windows = list(due.order_by("starts_at", "id"))
     # Those that end first: the next one of the same connection may begin as they do.
     return sum(
         _once(window, state, act, at)
-        for found, state, act in (
-            (begun, MaintenanceState.BEGUN, _end),
-            (planned, MaintenanceState.PLANNED, _begin),
-        )
-        for window in found.order_by("starts_at", "id")
+        for state, act in ((MaintenanceState.BEGUN, _end), (MaintenanceState.PLANNED, _begin))
+        for window in windows
+        if window.state == state
     )
 
 

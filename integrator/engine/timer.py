@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db import connection as database
+
 from integrator.engine.inbox import nudge
 from integrator.models import Connection, Heartbeat, Message
 from integrator.models.jobs import CLOCK
@@ -51,11 +53,13 @@ def fire(schedule: Sequence[Every], *, at: datetime) -> int:
 
 def strikes(name: str, minutes: int, *, at: datetime) -> bool:
     """Whether this clock's interval has passed, which moves its hand: only one caller hears it."""
-    hand = f"{CLOCK}{name}"
-    _, created = Heartbeat.objects.get_or_create(name=hand, defaults={"at": at, "worker": "clock"})
-    if created:
-        return True
-    return bool(Heartbeat.objects.filter(name=hand, at__lte=_before(minutes, at)).update(at=at))
+    with database.cursor() as cursor:
+        cursor.execute(
+            """INSERT INTO integrator_heartbeat AS h (name, at, worker) VALUES (%s, %s, 'clock')
+               ON CONFLICT (name) DO UPDATE SET at = EXCLUDED.at WHERE h.at <= %s""",
+            [f"{CLOCK}{name}", at, _before(minutes, at)],
+        )
+        return bool(cursor.rowcount)
 
 
 def _before(minutes: int, at: datetime) -> datetime:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import reduce
 from operator import or_
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import transaction
@@ -64,7 +65,7 @@ def due(*, at: datetime) -> int:
     hour = _hour(retailer)
     if retailer is None or hour is None:
         return 0
-    local = at.astimezone(alert.clock_of_the_house())
+    local = at.astimezone(ZoneInfo(retailer.timezone))
     hours, _, minutes = hour.partition(":")
     begins = local.replace(hour=int(hours), minute=int(minutes), second=0, microsecond=0)
     if local.weekday() >= 5 or not begins <= local < begins + WINDOW:

@@ -42,7 +42,7 @@ DAILY_SETTINGS = {
     for slug, platform in PLATFORMS.items()
     if platform.dialect.daily_limit_setting
 }
-BY_HAND_MINUTES = 15  # a week's count need not be new every minute
+QUARTER_MINUTES = 15
 NUDGE_EVERY_SECONDS = 1.0
 WAIT_FOR_SLOT_SECONDS = 1.0
 
@@ -68,30 +68,38 @@ def tick(**_: object) -> int:
 
 def minute(*, at: datetime) -> int:
     """What time alone brings about: maintenance that begins or ends (first: what it held is not
-    late), what is due, batches that close, meanings that start, cases that rise, lateness, the seal
-    of the day that is over, the summary of the day that begins, roles that end, and the review of
-    them each quarter.
+    late), what is due, batches that close, meanings that start, calls that run low, cases that
+    rise, lateness, and the summary of the day that begins.
     """
     maintenance.turn(at=at)
     fired = timer.fire(SCHEDULE, at=at)
     batches.close_due(at=at)
-    bulks.forget(at=at)
-    mapping_files.forget(at=at)
     mapping_plans.mark_due(at=at)
     quota.watch(DAILY_SETTINGS, at=at)
-    if timer.strikes("by-hand", BY_HAND_MINUTES, at=at):
-        by_hand.watch(CASE_KINDS, at=at)
-    case_counts.keep(CASE_KINDS, at=at)
+    case_counts.fold()
     escalate(CASE_KINDS, trace=Trace(at=at, actor="clock"))
     worker.close_ended(at=at)
     worker.report_late(ROUTES, at=at)
-    seal_checks.daily(at=at)
     send_digest.due(at=at)
+    if timer.strikes("quarter", QUARTER_MINUTES, at=at):
+        quarter(at=at)
+    return fired
+
+
+def quarter(*, at: datetime) -> None:
+    """What need not be seen to the minute: what was prepared and forgotten, the week's work by
+    hand, the count of open cases, the seal of the day that is over, roles that end, and their
+    review.
+    """
+    bulks.forget(at=at)
+    mapping_files.forget(at=at)
+    by_hand.watch(CASE_KINDS, at=at)
+    case_counts.recount_daily(CASE_KINDS, at=at)
+    seal_checks.daily(at=at)
     today = at.astimezone(alert.clock_of_the_house()).date()
     staff.end_due(today=today, at=at)
     access_reviews.begin_due(today=today, at=at)
     access_reviews.watch(today=today, at=at)
-    return fired
 
 
 def wake() -> list[str]:

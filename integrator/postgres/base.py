@@ -11,6 +11,9 @@ from typing import Any
 from django.db.backends.postgresql import base
 
 PREPARE_AFTER = 3  # runs of one statement on one connection
+# The driver remembers a hundred unless told: a worker has some hundred statements of its own, and
+# each savepoint makes two more. Those that ran over and over were forgotten before their third run.
+REMEMBERED = 1000
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -18,6 +21,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.settings_dict["OPTIONS"].setdefault("server_side_binding", True)
         self.settings_dict["OPTIONS"].setdefault("prepare_threshold", PREPARE_AFTER)
         return super().get_connection_params()
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        connection = super().get_new_connection(conn_params)
+        connection.prepared_max = REMEMBERED
+        return connection
 
     def create_cursor(self, name: str | None = None) -> Any:
         """Within a request pghistory puts a statement of its own before each: two statements in one

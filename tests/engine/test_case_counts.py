@@ -172,12 +172,12 @@ def test_a_kind_that_begins_to_share_causes_is_counted_by_them(db: None) -> None
 
 def test_it_is_counted_again_once_a_day(db: None) -> None:
     opened(1)
-    case_counts.keep(CASE_KINDS, at=AT)
+    case_counts.recount_daily(CASE_KINDS, at=AT)
     CaseCount.objects.all().delete()
 
-    case_counts.keep(CASE_KINDS, at=AT + timedelta(hours=23))
+    case_counts.recount_daily(CASE_KINDS, at=AT + timedelta(hours=23))
     assert kept() == {}
-    case_counts.keep(CASE_KINDS, at=AT + timedelta(hours=24))
+    case_counts.recount_daily(CASE_KINDS, at=AT + timedelta(hours=24))
     assert kept() == counted_afresh() != {}
 
 

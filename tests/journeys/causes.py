@@ -404,7 +404,7 @@ def refund_in_doubt(stage: Stage) -> Story:
     rma = stage.comes_back(order)
     stage.breaks("scayle", RETURN_ITEMS, "refused", times=1)
     stage.warehouse_checks(rma)
-    stage.passes(minutes=14, step=2)
+    stage.passes(minutes=18, step=2)
     return Story(order, rma)
 
 

@@ -26,7 +26,7 @@ from returns.models import Return, ReturnItem
 from returns.shapes import PlatformStatus
 from tests.database import empty, hasty
 from tests.proofs.acts import SKUS, Act
-from tests.proofs.storm import EFFECT_SECONDS, InTurn, promises
+from tests.proofs.storm import EFFECT_SECONDS, promises
 from tests.story import Row, Stage, opened
 
 # How old a reading may get: callbacks tell of no verdict. At the end not every round reads again,
@@ -230,7 +230,6 @@ def told(monkeypatch: pytest.MonkeyPatch, seed: int, way: int) -> Iterator[Telli
     hasty()
     with opened(monkeypatch, seed=seed) as stage:
         stage.configure(status_posting="daily at 23:00")  # nobody judges here what an ERP is told
-        stage.worker = InTurn()
         stage.sandbox.world.effect_delay = EFFECT_SECONDS
         stage.sandbox.world.switchboard._random = Random(f"{seed}:{way}:faults")
         stage.sandbox.add_faults(*FAULTS)

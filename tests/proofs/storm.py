@@ -13,12 +13,11 @@ from random import Random
 
 from finance.models import Refund
 from finance.states import REFUND_OPEN
-from integrator.engine.worker import Worker
-from integrator.flows import QUEUES, ROUTES, tasks
+from integrator.flows import QUEUES, tasks
 from integrator.models import Case, CaseState, Connection, Job, JobState
 from integrator.sandbox.calls import Refusal
 from tests.proofs.people import People
-from tests.story import Row, Stage
+from tests.story import InTurn, Row, Stage
 from tests.wire import Death
 
 ROUNDS_MAX = 120
@@ -26,14 +25,6 @@ EFFECT_SECONDS = 20.0  # what SCAYLE accepted becomes true so much later
 LEASE_AND_A_BIT = 61.0
 # Work of the clock: it is never finished, and nobody waits for it.
 CLOCKWORK = ("sweep_scayle", "sweep_returngo", "compare_scayle_returngo")
-
-
-class InTurn(Worker):
-    """Claims like a worker with eight threads, and runs what it has claimed one after another."""
-
-    def __init__(self) -> None:
-        super().__init__(ROUTES, threads=8)
-        self._pool = None
 
 
 def promises(*also: JobState) -> list[str]:
@@ -83,7 +74,6 @@ class Storm:
         storm = cls(stage, dice, People(stage, dice))
         stage.configure(status_posting="daily at 23:00")  # nobody judges here what an ERP is told
         stage.sandbox.world.effect_delay = EFFECT_SECONDS
-        stage.worker = InTurn()
         stage.wire.meanwhile = storm.meanwhile
         # What nobody told us is found by the sweeps; reading all the rest again proves nothing.
         returngo = stage.connection("returngo")
