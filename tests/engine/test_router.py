@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, connections, transaction
 from django.db import connection as database
+from django.test.utils import CaptureQueriesContext
 
 from integrator.engine import cases, choices, router
 from integrator.engine import clock as now_clock
@@ -229,6 +230,18 @@ def test_while_one_router_works_another_has_nothing_to_do(committed: None) -> No
     assert found == [None]
     assert Job.objects.count() == 0
     assert router.route(toys.ROUTES, at=now_clock.now()) == {LOCAL}  # freed with its transaction
+
+
+def test_where_nothing_is_new_one_question_says_so(shop: Open, clock: Clock) -> None:
+    """Every round of every worker asks, and most find nothing."""
+    here = shop(toys.NOTE)
+    here.hear("note", "a/1")
+    router.route(here.routes, at=clock.at)
+
+    with CaptureQueriesContext(database) as asked:
+        assert router.route(here.routes, at=clock.at) is None
+
+    assert len(asked) == 1
 
 
 def test_racing_routers_and_workers_keep_order_and_do_everything_once(book: Book) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import connection as database
+from django.test.utils import CaptureQueriesContext
 
 from integrator.engine import cases, clock, seals, timer
 from integrator.engine.cases import CALLS_RUN_LOW, About
@@ -77,3 +79,20 @@ def test_the_minute_seals_the_days_that_are_over(returngo: Connection) -> None:
 
     assert Seal.objects.filter(book="case_event").latest("day").day == seals.last_day(at=at)
     assert SealCheck.objects.get().result == SealCheck.Result.SOUND
+
+
+def test_a_quiet_minute_asks_little_and_a_quarter_of_an_hour_all_the_rest(
+    returngo: Connection,
+) -> None:
+    at = clock.now()
+    tasks.minute(at=at)
+
+    with CaptureQueriesContext(database) as quiet:
+        tasks.minute(at=at + timedelta(minutes=14))
+    with CaptureQueriesContext(database) as all_of_it:
+        tasks.minute(at=at + timedelta(minutes=15))
+
+    assert len(quiet) <= 15
+    assert len(all_of_it) > len(quiet)
+    ended = [one["sql"] for one in all_of_it if "integrator_rolechange" in one["sql"]]
+    assert ended and not any("integrator_rolechange" in one["sql"] for one in quiet)
