@@ -110,7 +110,7 @@ def row_not_read(stage: Stage) -> Story:
     """The first order of the list has no date any more: the others are found all the same."""
     first = stage.sold(SKU)
     stage.breaks("scayle", ORDERS, "missing_field", field="entities.updatedAt")
-    stage.passes(minutes=6, step=3)
+    stage.passes(minutes=6, step=6)
     return Story(first, {})
 
 
@@ -158,7 +158,7 @@ def restock_in_doubt(stage: Stage) -> Story:
     stage.deliver()
     stage.work()
     stage.act("scayle", "change_stock", sku=SKU, quantity=50)
-    stage.passes(minutes=6, step=2)
+    stage.passes(minutes=6, step=3)
     return Story(order, rma)
 
 
@@ -352,7 +352,7 @@ def exchange_difference_owed(stage: Stage) -> Story:
     stage.hands_in(story.rma)
     stage.arrives(story.rma)
     stage.warehouse_checks(story.rma)
-    stage.passes(minutes=6, step=3)
+    stage.passes(minutes=6, step=6)
     return story
 
 
@@ -489,7 +489,7 @@ def refund_not_mirrored(stage: Stage) -> Story:
     case = stage.case("REFUND_BY_HAND")
     data = {"reference": "BANK-1"}
     stage.decide(case, "paid_by_hand", by=stage.fiona, second=stage.conrad, data=data)
-    stage.passes(minutes=6, step=2)
+    stage.passes(minutes=6, step=3)
     return story
 
 

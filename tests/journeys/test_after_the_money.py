@@ -82,7 +82,7 @@ def test_what_stays_as_it_was_paid_is_a_loss_in_the_books_and_not_asked_again(st
     decide(stage, "leave_as_paid")
     assert balance("DIFFERENCES") == -FEE
     stage.warehouse_checks(rma, 1)
-    stage.passes(minutes=6, step=3)
+    stage.passes(minutes=6, step=6)
     assert stage.open_cases() == []
     assert stage.order(order).refunded_minor == sum(one["paid"] for one in order["items"])
 
@@ -110,14 +110,14 @@ def test_what_both_have_paid_is_seen_as_paid_twice(stage: Stage) -> None:
     item = rma["items"][0]["id"]
     asked = stage.act("returngo", "request_refund_transaction", rma_id=rma["id"], item_ids=[item])
     stage.act("returngo", "mark_transaction", transaction_id=asked["id"])
-    stage.passes(minutes=6, step=2)
+    stage.passes(minutes=6, step=3)
 
     case = stage.case("CORRECTION_AFTER_REFUND")
     assert case.money_minor == order["items"][0]["paid"]
     decide(stage, "settle_difference", reference="BANK-8")
     assert balance("DIFFERENCES") == 0
     assert balance("PAYER") == order["items"][0]["paid"]
-    stage.passes(minutes=6, step=2)
+    stage.passes(minutes=6, step=3)
     assert stage.open_cases() == []
 
 
@@ -177,7 +177,7 @@ def test_a_lost_answer_of_the_shop_is_looked_up_and_told_again(stage: Stage) -> 
     order = stage.sold(SKU)
     by_hand(stage, order)
     stage.mended()
-    stage.passes(minutes=10, step=2)
+    stage.passes(minutes=10, step=5)
 
     assert told_there(stage, order)
     assert stage.owed() == []

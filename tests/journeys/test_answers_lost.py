@@ -146,7 +146,7 @@ def test_a_write_answered_by_a_broken_server_is_looked_up_first(stage: Stage, st
     order = stage.sold(SKU)
     rma = stage.comes_back(order)
     stage.warehouse_checks(rma)
-    stage.passes(minutes=10, step=2)
+    stage.passes(minutes=10, step=5)
 
     job = Job.objects.get(flow="restock")
     outcomes = list(
@@ -187,7 +187,7 @@ def test_a_worker_killed_in_the_middle_of_a_call_loses_and_doubles_nothing(
     stage.checks_only(rma)
     stage.dies_at(method, f"/rma/{rma['id']}/status" if path == "status" else path, after=after)
     with pytest.raises(Death):
-        stage.passes(minutes=10, step=2)
+        stage.passes(minutes=10, step=5)
     killed_at = stage.now()
 
     stage.new_worker()
@@ -201,7 +201,7 @@ def test_a_worker_killed_in_the_middle_of_a_call_loses_and_doubles_nothing(
         # Nobody can tell whether it had left: two people look and say that it did not.
         case = stage.case("REFUND_IN_DOUBT")
         stage.decide(case, "it_did_not_happen", by=stage.fiona, second=stage.conrad)
-        stage.passes(minutes=10, step=2)
+        stage.passes(minutes=10, step=5)
     ends_well(stage, order, rma)
 
 

@@ -60,7 +60,7 @@ def test_all_shops_of_a_retailer_are_compared(stage: Stage) -> None:
     stage.sold(SKU)
     there = stage.sold(SKU, country="AT")  # nobody calls us from that shop: the sweep finds it
 
-    stage.passes(minutes=6, step=3)
+    stage.passes(minutes=6, step=6)
     assert stage.order(there).connection == austria
     stage.sandbox.world.scayle.orders[there["id"]].billing_code = "billing_refunded"
     hourly(stage)
@@ -115,7 +115,7 @@ def test_a_row_only_the_comparison_reads_is_asked_about_by_it(stage: Stage) -> N
     first = stage.sold(SKU)
     stage.passes(minutes=40, step=10)
     second = stage.sold(SKU)
-    stage.passes(minutes=6, step=3)
+    stage.passes(minutes=6, step=6)
     stage.breaks("scayle", ORDERS, "missing_field", field="entities.updatedAt")
     hourly(stage)
     hourly(stage)

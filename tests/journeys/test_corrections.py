@@ -50,7 +50,7 @@ def test_a_verdict_corrected_after_completion_moves_the_unit(
     corrects(stage, rma, last)
     seen_again(stage, rma)
     stage.settle()
-    stage.passes(minutes=6, step=3)
+    stage.passes(minutes=6, step=6)
 
     on_sale = last == "fine"
     assert stage.sellable(SKU) == before + on_sale == stage.stock_there(SKU)["truth"]
@@ -96,7 +96,7 @@ def test_a_verdict_corrected_before_the_money_ends_as_if_right_from_the_start(
     stage.warehouse_checks(rma, **VERDICTS[way[0]])
     for verdict in way[1:]:
         corrects(stage, rma, verdict)
-        stage.passes(minutes=6, step=3)
+        stage.passes(minutes=6, step=6)
 
     on_sale = way[-1] == "fine"
     assert stage.sellable(SKU) == before + on_sale == stage.stock_there(SKU)["truth"]
@@ -115,7 +115,7 @@ def test_a_unit_said_to_be_missing_after_it_was_put_on_sale_is_taken_off_again(
     assert stage.sellable(SKU) == before + 1
 
     corrects(stage, rma, "missing")
-    stage.passes(minutes=6, step=3)
+    stage.passes(minutes=6, step=6)
 
     assert stage.sellable(SKU) == before == stage.stock_there(SKU)["truth"]
     assert stage.movements(rma)[-4:][-2:] == ["SELLABLE>RECEIVED", "RECEIVED>OUTSIDE"]
@@ -129,7 +129,7 @@ def test_a_paid_unit_that_is_missing_after_all_holds_up_nobody(stage: Stage) -> 
     stage.warehouse_checks(rma, 0)
     assert stage.unit(rma, 0).money == "RECORDED"
     corrects(stage, rma, "missing")
-    stage.passes(minutes=6, step=3)
+    stage.passes(minutes=6, step=6)
     assert stage.open_cases() == ["CORRECTION_AFTER_REFUND"]
 
     stage.warehouse_checks(rma, 1)
@@ -140,7 +140,7 @@ def test_a_paid_unit_that_is_missing_after_all_holds_up_nobody(stage: Stage) -> 
     corrects(stage, rma, "fine")  # it is found
     seen_again(stage, rma)
     stage.settle()
-    stage.passes(minutes=6, step=3)
+    stage.passes(minutes=6, step=6)
     assert stage.sellable(SKU) == before + 1 == stage.stock_there(SKU)["truth"]
     assert (stage.open_cases(), stage.owed()) == ([], [])
 
@@ -179,7 +179,7 @@ def test_a_unit_that_lies_in_the_other_warehouse_moves_there(
             stage.settle()
         stage.new_worker()
         stage.clock.shift(61)
-    stage.passes(minutes=10, step=2)
+    stage.passes(minutes=10, step=5)
 
     here, there = stage.stock_there(SKU), stage.stock_there(SKU, "WH-BER")
     assert here["sellable"] == before == here["truth"]
@@ -222,7 +222,7 @@ def test_a_worker_killed_while_taking_a_unit_off_sale_loses_and_doubles_nothing(
         stage.settle()
     stage.new_worker()
     stage.clock.shift(61)
-    stage.passes(minutes=10, step=2)
+    stage.passes(minutes=10, step=5)
 
     assert stage.sellable(SKU) == before == stage.stock_there(SKU)["truth"]
     assert stage.movements(rma)[-2:] == ["SELLABLE>RECEIVED", "RECEIVED>QUARANTINE"]
@@ -239,9 +239,9 @@ def test_a_verdict_corrected_while_its_first_post_is_in_doubt_ends_what_was_begu
     stage.checks_only(rma)
     stage.tick_and_work()
     corrects(stage, rma, "damaged")
-    stage.passes(minutes=10, step=2)
+    stage.passes(minutes=10, step=5)
     seen_again(stage, rma)
-    stage.passes(minutes=10, step=2)
+    stage.passes(minutes=10, step=5)
 
     assert stage.sellable(SKU) == before == stage.stock_there(SKU)["truth"]
     assert stage.movements(rma)[-1] == "RECEIVED>QUARANTINE"

@@ -38,7 +38,7 @@ def test_a_refund_is_made_at_the_chosen_moment(stage: Stage, trigger: str) -> No
             made_at = step
             assert before <= refund.authorised_at <= stage.now()
     assert made_at == AT[trigger]
-    stage.passes(minutes=6, step=2)
+    stage.passes(minutes=6, step=3)
     assert len(stage.refunds_there(order)) == 1
     assert stage.rma_there(rma)["status"] == "Done"
     assert stage.open_cases() == []
@@ -64,7 +64,7 @@ def test_a_new_choice_is_not_for_returns_past_their_moment(stage: Stage) -> None
     later = stage.shopper_returns(other)
     stage.approves(later)
     stage.hands_in(rma)
-    stage.passes(minutes=6, step=2)
+    stage.passes(minutes=6, step=3)
 
     made.refresh_from_db()
     assert (made.policy_version, made.status) == (first.version, "RECORDED")
@@ -80,7 +80,7 @@ def killed_once(stage: Stage, *, after: bool) -> Row:
     stage.checks_only(rma)
     stage.dies_at("POST", "/fulfillment/return-items", after=after)
     with pytest.raises(Death):
-        stage.passes(minutes=10, step=2)
+        stage.passes(minutes=10, step=5)
     refund = Refund.objects.get(order=stage.order(order))
     assert refund.status == "AUTHORISED"  # it was written down before anything was sent
     stage.new_worker()

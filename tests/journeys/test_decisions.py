@@ -23,7 +23,7 @@ def test_a_refund_that_was_given_up_is_not_paid_when_a_sibling_is_ready(stage: S
     stage.mended()
 
     stage.warehouse_checks(rma, 1)
-    stage.passes(minutes=10, step=2)
+    stage.passes(minutes=10, step=5)
 
     assert stage.unit(rma, 0).money == "WAIVED"
     assert stage.unit(rma, 1).money == "RECORDED"
@@ -137,7 +137,7 @@ def test_where_the_shops_call_is_switched_off_finance_pays_by_hand(stage: Stage)
     stage.decide(
         case, "paid_by_hand", by=stage.fiona, second=stage.conrad, data={"reference": "BANK-8"}
     )
-    stage.passes(minutes=6, step=2)
+    stage.passes(minutes=6, step=3)
 
     assert stage.refunds_there(order) == []
     assert stage.unit(rma).money == "RECORDED"
@@ -182,7 +182,7 @@ def test_what_the_second_person_agrees_to_must_still_rest(stage: Stage) -> None:
     assert paid(stage, case) == ""  # asked, and the second person thinks about it
     stage.presses(case, "try_again", by=stage.fiona)
     stage.agrees(case, by=stage.conrad)
-    stage.passes(minutes=6, step=2)
+    stage.passes(minutes=6, step=3)
 
     assert [row["by"] for row in stage.refunds_there(order)] == ["return-items"]
     assert not case.events.filter(kind="DECIDED", action="paid_by_hand").exists()

@@ -52,7 +52,7 @@ def test_counted_as_another_article_it_is_sold_again_once(stage: Stage) -> None:
         stage.decide(case, "count_as", by=stage.carla, data={"sku": "TEE-BLK-L"})
 
     stage.decide(case, "count_as", by=stage.omar, second=stage.conrad, data={"sku": "TEE-BLK-L"})
-    stage.passes(minutes=4, step=1)
+    stage.passes(minutes=4, step=2)
 
     assert stage.sellable("TEE-BLK-L") == before + 1
     ways = StockMovement.objects.order_by("id").values_list("sku__code", "from_bucket", "to_bucket")
@@ -79,7 +79,7 @@ def test_only_two_people_write_a_unit_off(stage: Stage) -> None:
     stage.decide(
         stage.case("SKU_DISCONTINUED"), "write_off_unit", by=stage.omar, second=stage.conrad
     )
-    stage.passes(minutes=4, step=1)
+    stage.passes(minutes=4, step=2)
 
     gone = StockMovement.objects.get(to_bucket="WRITTEN_OFF")
     assert gone.approval_id is not None
@@ -102,7 +102,7 @@ def test_the_warehouse_overrules_what_was_decided_here(stage: Stage) -> None:
         by=stage.omar,
         data={"location": "hamburg"},
     )
-    stage.passes(minutes=4, step=1)
+    stage.passes(minutes=4, step=2)
     assert stage.movements(rma)[-1] == "RECEIVED>QUARANTINE"
 
     found = stage.sandbox.world.catalogue.by_sku(SKU)
@@ -113,7 +113,7 @@ def test_the_warehouse_overrules_what_was_decided_here(stage: Stage) -> None:
     stage.act("returngo", "reopen", rma_id=rma["id"], status="Received")
     stage.act("returngo", "done", rma_id=rma["id"])
     stage.settle()
-    stage.passes(minutes=6, step=3)
+    stage.passes(minutes=6, step=6)
 
     assert stage.movements(rma)[-2:] == ["QUARANTINE>RECEIVED", "RECEIVED>SELLABLE"]
     assert stage.sellable(SKU) == stage.stock_there(SKU)["truth"]

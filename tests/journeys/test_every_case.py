@@ -73,7 +73,7 @@ def mapped(stage: Stage, story: Story, case: Case, key: str, *, ours: str) -> No
 def goes_on(stage: Stage, story: Story, case: Case, key: str) -> None:
     """What stopped is mended: the rest of the return takes its usual way."""
     press(stage, case, key)
-    stage.passes(minutes=6, step=2)
+    stage.passes(minutes=6, step=3)
     if stage.rma_there(story.rma)["status"] == "Pending":
         stage.approves(story.rma)
         stage.hands_in(story.rma)
@@ -135,7 +135,7 @@ def switched_on(stage: Stage, story: Story, case: Case, key: str) -> None:
 def done_there(stage: Stage, story: Story, case: Case, key: str) -> None:
     stage.act("returngo", "done", rma_id=story.rma["id"])
     press(stage, case, key)
-    stage.passes(minutes=6, step=3)
+    stage.passes(minutes=6, step=6)
     done(stage, story)
 
 
@@ -148,7 +148,7 @@ def counted_and_missing(stage: Stage, story: Story, case: Case, key: str) -> Non
 def stays_off_sale(stage: Stage, story: Story, case: Case, key: str) -> None:
     before = stage.sellable(SKU)
     press(stage, case, key)
-    stage.passes(minutes=6, step=3)
+    stage.passes(minutes=6, step=6)
     assert stage.sellable(SKU) == before
     assert stage.movements(story.rma)[-1] == "IN_TRANSIT>RECEIVED"
     paid_once(stage, story)
@@ -251,21 +251,21 @@ def done_again_there(stage: Stage, story: Story, case: Case, key: str) -> None:
     press(stage, case, key)
     if key == "not_an_error":
         stage.act("returngo", "done", rma_id=story.rma["id"])
-    stage.passes(minutes=6, step=3)
+    stage.passes(minutes=6, step=6)
     paid_once(stage, story)
     done(stage, story)
 
 
 def paid_outside(stage: Stage, story: Story, case: Case, key: str) -> None:
     press(stage, case, key, reference="BANK-9")
-    stage.passes(minutes=6, step=2)
+    stage.passes(minutes=6, step=3)
     assert Refund.objects.get(status="RECORDED").reference == "BANK-9"
     done(stage, story)
 
 
 def nothing_paid(stage: Stage, story: Story, case: Case, key: str) -> None:
     press(stage, case, key)
-    stage.passes(minutes=6, step=3)
+    stage.passes(minutes=6, step=6)
     assert stage.refunds_there(story.order) == []
     assert stage.order(story.order).refunded_minor == 0
 
@@ -280,7 +280,7 @@ def seen_there(stage: Stage, story: Story, case: Case, key: str) -> None:
     )
     assert answer.status_code == 204
     press(stage, case, key, reference="SEEN-1")
-    stage.passes(minutes=6, step=2)
+    stage.passes(minutes=6, step=3)
     paid_once(stage, story)
     done(stage, story)
 
@@ -288,7 +288,7 @@ def seen_there(stage: Stage, story: Story, case: Case, key: str) -> None:
 def paid_again_there(stage: Stage, story: Story, case: Case, key: str) -> None:
     stage.act("scayle", "refund_by_hand", order_id=story.order["id"])
     press(stage, case, key)
-    stage.passes(minutes=6, step=2)
+    stage.passes(minutes=6, step=3)
     paid_once(stage, story)
     done(stage, story)
 
@@ -313,7 +313,7 @@ def payer_named(stage: Stage, story: Story, case: Case, key: str) -> None:
 
 def paid_all_the_same(stage: Stage, story: Story, case: Case, key: str) -> None:
     press(stage, case, key)
-    stage.passes(minutes=6, step=2)
+    stage.passes(minutes=6, step=3)
     assert [row["by"] for row in stage.refunds_there(story.order)] == ["hand", "return-items"]
     done(stage, story)
 
@@ -327,7 +327,7 @@ def sale_cancelled(stage: Stage, story: Story, case: Case, key: str) -> None:
     """Nobody can fill the order, so it is cancelled: nothing is missing any more."""
     stage.act("scayle", "cancel_order", order_id=story.order["id"])
     press(stage, case, key)
-    stage.passes(minutes=6, step=3)
+    stage.passes(minutes=6, step=6)
     assert stage.open_cases() == []
     assert stage.sellable(SKU) == stage.stock_there(SKU)["truth"] == 0
 
@@ -361,7 +361,7 @@ def _goods_follow(stage: Stage, story: Story) -> None:
         stage.hands_in(story.rma)
         stage.arrives(story.rma)
         stage.warehouse_checks(story.rma)
-    stage.passes(minutes=6, step=3)
+    stage.passes(minutes=6, step=6)
     assert stage.books("scayle")["refunds"] == []
     done(stage, story)
 
@@ -462,7 +462,7 @@ def replacement_paid(stage: Stage, story: Story, case: Case, key: str) -> None:
     assert case.facts["amount"] == f"EUR {price / 100:.2f}"
     assert (case.money_minor, case.currency) == (price, "EUR")
     press(stage, case, key, reference="BANK-5")
-    stage.passes(minutes=6, step=3)
+    stage.passes(minutes=6, step=6)
     assert stage.order(story.order).refunded_minor == price
     assert stage.books("scayle")["refunds"] == []
     assert stage.books("scayle")["returns"] == []

@@ -35,7 +35,7 @@ def paid(stage: Stage, *skus: str, **extras: object) -> tuple[Row, Row]:
 
 def bounces(stage: Stage, order: Row) -> None:
     stage.act("scayle", "refund_bounces", order_id=order["id"])
-    stage.passes(minutes=6, step=2)
+    stage.passes(minutes=6, step=3)
 
 
 def got(stage: Stage, order: Row) -> int:
@@ -88,7 +88,7 @@ def test_what_was_recorded_is_owed_again_and_finance_pays_it(stage: Stage) -> No
 
     data = {"reference": "BANK-5"}
     stage.decide(case, "paid_by_hand", by=stage.fiona, second=stage.conrad, data=data)
-    stage.passes(minutes=6, step=2)
+    stage.passes(minutes=6, step=3)
 
     refund.refresh_from_db()
     assert (refund.status, refund.reference) == ("RECORDED", "BANK-5")
@@ -107,7 +107,7 @@ def test_what_is_paid_again_there_is_seen_as_often_as_it_fails(stage: Stage) -> 
         assert stage.open_cases() == ["REFUND_FAILED"]
         assert (balance("REFUNDS_OWED"), balance("PAYER")) == (price, 0)
         stage.act("scayle", "refund_by_hand", order_id=order["id"])
-        stage.passes(minutes=6, step=2)
+        stage.passes(minutes=6, step=3)
         assert stage.open_cases() == []
 
     assert got(stage, order) == price
@@ -182,7 +182,7 @@ def test_a_failure_told_late_is_about_the_refund_it_belongs_to(stage: Stage) -> 
     assert stage.case("REFUND_FAILED").record_id == first.pk
 
     stage.settle()
-    stage.passes(minutes=6, step=2)
+    stage.passes(minutes=6, step=3)
     first.refresh_from_db()
     second.refresh_from_db()
     assert (first.status, second.status) == ("IN_DOUBT", "RECORDED")
@@ -241,7 +241,7 @@ def test_a_failed_payment_is_failed_at_the_returns_platform_until_it_is_paid(sta
     assert said_there(stage, rma) == [said]
 
     stage.act("scayle", "refund_by_hand", order_id=order["id"])
-    stage.passes(minutes=6, step=2)
+    stage.passes(minutes=6, step=3)
     (row,) = stage.transactions_there(rma)
     assert (row["status"], row["reference"]) == ("Success", Refund.objects.get().reference)
     assert stage.rma_there(rma)["status"] == "Done"
@@ -262,7 +262,7 @@ def test_a_refused_refund_is_failed_there_and_told_as_paid_when_a_person_pays(
     case = stage.case("REFUND_REFUSED")
     data = {"reference": "BANK-3"}
     stage.decide(case, "paid_by_hand", by=stage.fiona, second=stage.conrad, data=data)
-    stage.passes(minutes=6, step=2)
+    stage.passes(minutes=6, step=3)
     (row,) = stage.transactions_there(rma)
     assert (row["status"], row["reference"]) == ("Success", "BANK-3")
     assert "paid after all" in said_there(stage, rma)[-1]
@@ -277,7 +277,7 @@ def test_what_shows_as_paid_there_is_put_right_by_a_comment(stage: Stage) -> Non
     assert len(said_there(stage, rma)) == 1
 
     stage.act("scayle", "refund_by_hand", order_id=order["id"])
-    stage.passes(minutes=6, step=2)
+    stage.passes(minutes=6, step=3)
     assert ["paid after all" in one for one in said_there(stage, rma)] == [False, True]
     assert stage.owed() == []
 
@@ -331,6 +331,6 @@ def test_a_success_told_before_somebody_paid_by_hand_is_the_refunds_own(stage: S
     stage.clock.shift(61)
     other = order["items"][1]["id"]
     stage.act("scayle", "refund_by_hand", order_id=order["id"], item_ids=[other])
-    stage.passes(minutes=20, step=2)
+    stage.passes(minutes=20, step=4)
 
     assert stage.unit(rma).money == "RECORDED"

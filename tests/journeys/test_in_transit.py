@@ -54,12 +54,12 @@ def test_what_is_handed_in_is_shown_until_it_arrives_and_is_never_for_sale(stage
 
     for number, rma in enumerate(rmas, start=1):
         stage.hands_in(rma)
-        stage.passes(minutes=6, step=3)
+        stage.passes(minutes=6, step=6)
         assert shown(stage) == held(Bucket.IN_TRANSIT) == number
         assert stage.sellable(SKU) == before
 
     stage.arrives(rmas[0])
-    stage.passes(minutes=6, step=3)
+    stage.passes(minutes=6, step=6)
     assert (shown(stage), held(Bucket.IN_TRANSIT), held(Bucket.RECEIVED)) == (1, 1, 1)
     stage.arrives(rmas[1])
     for rma in rmas:
@@ -89,7 +89,7 @@ def test_without_the_policy_it_is_counted_here_only(stage: Stage) -> None:
     rma = stage.shopper_returns(stage.sold(SKU))
     stage.approves(rma)
     stage.hands_in(rma)
-    stage.passes(minutes=6, step=3)
+    stage.passes(minutes=6, step=6)
 
     assert held(Bucket.IN_TRANSIT) == 1
     assert not [one for one in stage.calls("POST") if "/stocks" in one]
@@ -103,6 +103,6 @@ def test_a_parcel_of_a_return_that_was_called_off_is_not_expected_any_more(stage
     stage.hands_in(rma)
     stage.act("returngo", "cancel", rma_id=rma["id"])
     stage.settle()
-    stage.passes(minutes=6, step=3)
+    stage.passes(minutes=6, step=6)
 
     assert (shown(stage), held(Bucket.IN_TRANSIT)) == (0, 0)

@@ -52,7 +52,7 @@ def ends(stage: Stage) -> None:
     left = window.ends_at - stage.now()
     stage.passes(seconds=left.total_seconds() - 60, step=10)
     assert stage.connection("scayle").state == "PAUSED"
-    stage.passes(minutes=6, step=2)
+    stage.passes(minutes=6, step=3)
     assert stage.connection("scayle").state == "ACTIVE"
 
 
@@ -192,7 +192,7 @@ def test_a_process_that_dies_as_it_ends_ends_it_once(
         tasks.minute(at=stage.now())
     length = window.ends_at - held.created_at
     assert Job.objects.get(pk=held.pk).due_at == held.due_at + length
-    stage.passes(minutes=20, step=2)
+    stage.passes(minutes=20, step=4)
     assert len(stage.refunds_there(order)) == 1
     [one] = incidents.since(stage.connection("scayle"), start=window.starts_at)
     assert one.until == window.ends_at
@@ -229,7 +229,7 @@ def test_a_short_silence_is_told_nobody(stage: Stage) -> None:
     stage.breaks("scayle", "*", "refused")
     for _ in range(6):
         stage.ships(stage.shop_sells(SKU))
-    stage.passes(minutes=4, step=1)
+    stage.passes(minutes=4, step=2)
     assert Transition.objects.filter(record_kind="connection", new="DEGRADED").exists()
     stage.mended()
     stage.passes(minutes=30, step=2)

@@ -139,7 +139,7 @@ def test_what_waits_for_a_word_of_the_file_goes_on_in_order(stage: Stage) -> Non
     shown = presses(stage, "omar", "confirm", file)
     assert "1 word saved; 1 word that records wait for: they go on in 30 s" in shown
     assert meanings("WH-9", "WH-10") == {"WH-10": "hamburg"}  # for 30 s it can be taken back
-    stage.passes(minutes=4, step=1)
+    stage.passes(minutes=4, step=2)
 
     assert meanings("WH-9") == {"WH-9": "hamburg"}
     assert stage.sellable(SKU) == before == stage.stock_there(SKU)["truth"]
@@ -330,6 +330,6 @@ def test_what_waits_is_taken_along_with_an_open_meaning(stage: Stage) -> None:
     row["Meaning"] = "hamburg"
     file = brings(stage, [[row[name] for name in HEAD]])
     presses(stage, "omar", "confirm", file)
-    stage.passes(minutes=4, step=1)
+    stage.passes(minutes=4, step=2)
     assert stage.open_cases() == []
     assert CaseEvent.objects.filter(kind="DECIDED", actor="user:omar").count() == 1

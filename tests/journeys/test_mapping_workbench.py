@@ -68,7 +68,7 @@ def test_a_word_that_stops_two_returns_is_answered_once(stage: Stage) -> None:
 
     assert saves(stage, "omar", "WH-9", "hamburg") == 302
     assert stage.sellable(SKU) == before - 2  # for thirty seconds it can be taken back
-    stage.passes(minutes=4, step=1)
+    stage.passes(minutes=4, step=2)
 
     assert stage.sellable(SKU) == before == stage.stock_there(SKU)["truth"]
     assert (stage.open_cases(), stage.owed()) == ([], [])

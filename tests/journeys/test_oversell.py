@@ -39,7 +39,7 @@ def test_the_next_unit_that_comes_back_makes_up_for_the_missing_one(stage: Stage
 def test_units_that_are_brought_close_it_without_anybody(stage: Stage) -> None:
     oversell_risk(stage)
     stage.act("scayle", "change_stock", sku=SKU, quantity=2)
-    stage.passes(minutes=6, step=3)
+    stage.passes(minutes=6, step=6)
 
     assert stage.open_cases() == []
     assert {case.resolution for case in Case.objects.all()} == {"BY_ITSELF"}

@@ -42,7 +42,7 @@ def test_what_stopped_ends_by_itself_when_others_have_paid(stage: Stage) -> None
     order, rma = refused(stage)
 
     returngo_pays(stage, rma)
-    stage.passes(minutes=20, step=2)
+    stage.passes(minutes=20, step=4)
 
     assert recorded(stage, order) == [(Executor.RETURNS_PLATFORM, order["items"][0]["paid"])]
     assert stage.refunds_there(order) == []
@@ -72,7 +72,7 @@ def test_finance_said_paid_by_hand_in_the_same_moment(
     stage.work()
     Refund.objects.filter(status="RECORDED").update(reference=known_as.format(number))
 
-    stage.passes(minutes=20, step=2)
+    stage.passes(minutes=20, step=4)
 
     assert recorded(stage, order) == [(Executor.RETURNS_PLATFORM, order["items"][0]["paid"])]
     assert stage.open_cases() == open_then

@@ -141,7 +141,7 @@ def test_a_refused_set_may_be_asked_for_again(stage: Stage) -> None:
     assert stage.sold_unit(order).bundle_refund == "NONE"
 
     stage.decide(stage.case("REFUND_REFUSED"), "try_again", by=stage.fiona)
-    stage.passes(minutes=6, step=3)
+    stage.passes(minutes=6, step=6)
 
     assert stage.sold_unit(order).bundle_refund == "WHOLE"
     assert [row["executed"] for row in stage.refunds_there(order)] == [True]

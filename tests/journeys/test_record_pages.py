@@ -90,13 +90,13 @@ def test_order_and_customer_list_a_return_within_a_minute_and_say_the_same_of_it
     stage.approves(rma)
     stage.hands_in(rma)
     stage.arrives(rma)
-    stage.passes(minutes=6, step=3)
+    stage.passes(minutes=6, step=6)
     for path in pages(stage, order):
         assert "1 arrived" in words(seen(stage, path))
     assert "Received, waiting for inspection" in words(seen(stage, own))
 
     stage.warehouse_checks(rma)
-    stage.passes(minutes=6, step=3)
+    stage.passes(minutes=6, step=6)
     on_order, on_customer = (words(seen(stage, path)) for path in pages(stage, order))
     assert stage.rma_there(rma)["status"] == "Done"
     assert "ReturnGO says Done" in on_order
@@ -189,7 +189,7 @@ def test_a_unit_that_is_not_fit_for_sale_takes_its_place_out_of_the_figure_again
     stage.act("returngo", "reopen", rma_id=rma["id"], status="Received")
     stage.act("returngo", "done", rma_id=rma["id"])
     stage.settle()
-    stage.passes(minutes=6, step=3)
+    stage.passes(minutes=6, step=6)
 
     html = article(stage, order)
     assert stage.sellable(SKU) == figure - 1

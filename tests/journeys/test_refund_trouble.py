@@ -97,7 +97,7 @@ def test_a_payment_the_provider_could_not_make_keeps_the_return_open(stage: Stag
     assert [amount_of(order) in one.subject for one in mail.outbox] == [True]
 
     stage.act("scayle", "refund_by_hand", order_id=order["id"])
-    stage.passes(minutes=6, step=2)
+    stage.passes(minutes=6, step=3)
 
     assert stage.open_cases() == []
     assert Refund.objects.get().status == "RECORDED"
@@ -167,7 +167,7 @@ def test_what_was_paid_elsewhere_while_the_shop_was_busy_is_not_sent_to_it(stage
     case = stage.case("REFUND_REFUSED")
     told = {"reference": f"RG-{own['id']}", "amount": "89.00"}
     stage.decide(case, "paid_by_hand", by=stage.fiona, second=stage.conrad, data=told)
-    stage.passes(minutes=6, step=2)
+    stage.passes(minutes=6, step=3)
 
     assert stage.refunds_there(order) == []
     refund = Refund.objects.get()
@@ -201,7 +201,7 @@ def test_what_the_shop_pays_after_somebody_paid_by_hand_is_shown_to_finance(stag
     stage.tick_and_work()
     assert (stage.open_cases(), stage.refunds_there(order)) == ([], [])
     stage.settle()  # only now it carries out what it took
-    stage.passes(minutes=6, step=2)
+    stage.passes(minutes=6, step=3)
 
     assert [row["executed"] for row in stage.refunds_there(order)] == [True]
     assert stage.open_cases() == ["CORRECTION_AFTER_REFUND"]
@@ -321,7 +321,7 @@ def test_one_payment_in_the_panel_may_have_paid_the_next_unit_too(stage: Stage) 
         stage.warehouse_checks(rma, place)
         case = stage.case("REFUNDED_PAST_US")
         stage.decide(case, "paid_by_hand", by=stage.fiona, second=stage.conrad, data=told)
-        stage.passes(minutes=6, step=2)
+        stage.passes(minutes=6, step=3)
 
     assert [row["by"] for row in stage.refunds_there(order)] == ["hand"]
     assert stage.rma_there(rma)["status"] == "Done"
@@ -350,7 +350,7 @@ def test_a_refund_without_proof_after_four_hours_is_shown_to_finance(stage: Stag
     assert stage.rma_there(rma)["status"] == "Validated"
 
     stage.settle()
-    stage.passes(minutes=6, step=2)
+    stage.passes(minutes=6, step=3)
     assert stage.open_cases() == []
     assert stage.rma_there(rma)["status"] == "Done"
     assert len(stage.refunds_there(order)) == 1
@@ -397,10 +397,10 @@ def test_a_payment_in_the_panel_is_asked_about_for_each_unit_on_its_own(stage: S
     assert second.money_minor == order["items"][1]["paid"]
 
     stage.decide(first, "pay_anyway", by=stage.fiona, second=stage.conrad)
-    stage.passes(minutes=6, step=2)
+    stage.passes(minutes=6, step=3)
     told = {"reference": "PANEL-9"}
     stage.decide(second, "paid_by_hand", by=stage.fiona, second=stage.conrad, data=told)
-    stage.passes(minutes=6, step=2)
+    stage.passes(minutes=6, step=3)
 
     rows = [(row["by"], row["item_ids"]) for row in stage.refunds_there(order)]
     assert rows == [("hand", [tee]), ("return-items", [jacket])]

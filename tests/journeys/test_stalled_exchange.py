@@ -33,7 +33,7 @@ def test_nobody_told_the_warehouse_for_half_an_hour(stage: Stage) -> None:
     assert (case.owner, case.facts["why"]) == ("CX", "the warehouse was not told")
     assert any("does not move" in one.subject for one in mail.outbox)
     released(stage)
-    stage.passes(minutes=6, step=3)
+    stage.passes(minutes=6, step=6)
     assert stage.open_cases() == []
 
 
@@ -75,7 +75,7 @@ def test_no_parcel_after_two_working_days(stage: Stage) -> None:
     assert stage.case("EXCHANGE_STALLED").facts["why"] == "no parcel after 2 working days"
     (made,) = orders_there(stage)
     stage.act("scayle", "send_imported", order_id=made["id"])
-    stage.passes(minutes=6, step=3)
+    stage.passes(minutes=6, step=6)
     assert exchange(rma).status == "SHIPPED"
     assert stage.open_cases() == []
 

@@ -213,7 +213,7 @@ def test_a_report_does_not_hold_back_the_money_of_its_order(stage: Stage) -> Non
     assert stage.open_cases() == ["STATUS_NOT_POSTED"]
 
     stage.mended()
-    stage.passes(minutes=20, step=2)
+    stage.passes(minutes=20, step=4)
     assert told(stage, order) == returns_summary(stage.order(order).pk)
     assert stage.open_cases() == []
 

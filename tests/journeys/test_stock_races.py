@@ -84,7 +84,7 @@ def test_the_figure_never_says_more_than_is_there(
             stage.passes(minutes=9, step=3)
             assert figure(stage)[0] <= figure(stage)[1]
     stage.mended()
-    stage.passes(minutes=12, step=3)
+    stage.passes(minutes=12, step=4)
 
     if stage.open_cases() == []:
         assert figure(stage)[0] == figure(stage)[1]
@@ -110,7 +110,7 @@ def test_an_older_figure_shown_to_us_is_not_believed(stage: Stage) -> None:
     rmas = [stage.comes_back(order, place) for place in (0, 1)]
     for rma in rmas:
         stage.warehouse_checks(rma)
-    stage.passes(minutes=10, step=2)
+    stage.passes(minutes=10, step=5)
 
     assert figure(stage)[0] == figure(stage)[1]
     assert stage.owed() == []

@@ -36,7 +36,7 @@ def test_one_refused_and_tried_again_does_not_wait_for_one_that_waits_for_it(sta
     stage.warehouse_checks(first)
     in_doubt(stage, second)
     stage.decide(stage.case("REFUND_REFUSED"), "try_again", by=stage.fiona)
-    stage.passes(minutes=4, step=1)
+    stage.passes(minutes=4, step=2)
     assert paid(stage, order) == []
 
     case = stage.case("REFUND_IN_DOUBT")
@@ -62,11 +62,11 @@ def test_a_mirror_does_not_wait_for_a_refund_that_waits_for_it(stage: Stage) -> 
         item_ids=[first["items"][0]["id"]],
     )
     stage.act("returngo", "mark_transaction", transaction_id=asked["id"])
-    stage.passes(minutes=10, step=2)
+    stage.passes(minutes=10, step=5)
     mirror = stage.case("REFUND_NOT_MIRRORED")
     in_doubt(stage, second)
     stage.decide(mirror, "try_again", by=stage.fiona)
-    stage.passes(minutes=4, step=1)
+    stage.passes(minutes=4, step=2)
 
     case = stage.case("REFUND_IN_DOUBT")
     stage.decide(case, "it_did_not_happen", by=stage.fiona, second=stage.conrad)

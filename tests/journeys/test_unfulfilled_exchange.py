@@ -153,7 +153,7 @@ def test_a_lost_answer_makes_no_second_order_and_no_second_reservation(
 ) -> None:
     rule = stage.breaks("scayle", endpoint, fault, times=1)
     rma = approved(stage, stage.sold(SKU))
-    stage.passes(minutes=20, step=2)
+    stage.passes(minutes=20, step=4)
 
     assert rule.struck == 1
     to_the_end(stage, rma)
@@ -195,7 +195,7 @@ def test_a_worker_killed_in_the_middle_orders_once(stage: Stage, path: str, afte
         stage.approves(rma)
     stage.new_worker()
     stage.clock.shift(61)
-    stage.passes(minutes=20, step=2)
+    stage.passes(minutes=20, step=4)
 
     to_the_end(stage, rma)
 
@@ -229,7 +229,7 @@ def test_no_callback_at_all_and_it_still_goes_out(stage: Stage) -> None:
         stage.breaks(platform, "*", "callback_suppress")
     order = stage.sold(SKU)
     rma = approved(stage, order)
-    stage.passes(minutes=12, step=3)
+    stage.passes(minutes=12, step=4)
     leaves(stage)
     stage.hands_in(rma)
     stage.arrives(rma)
@@ -274,7 +274,7 @@ def test_what_was_reserved_is_given_back_even_if_the_answer_is_lost(
     stage.breaks("scayle", ORDERS, "error", status=400, times=1)
     rule = stage.breaks("scayle", FREE, fault, times=1)
     rma = approved(stage, stage.sold(SKU))
-    stage.passes(minutes=20, step=2)
+    stage.passes(minutes=20, step=4)
 
     # The look-ups decide that it may be tried again, and this time the shop takes it.
     assert rule.struck == 1
@@ -413,7 +413,7 @@ def test_what_a_cheaper_piece_leaves_over_is_owed_and_booked_once(stage: Stage) 
     stage.hands_in(rma)
     stage.arrives(rma)
     stage.warehouse_checks(rma)
-    stage.passes(minutes=6, step=3)
+    stage.passes(minutes=6, step=6)
 
     case = stage.case("EXCHANGE_DIFFERENCE_OWED")
     assert (case.money_minor, case.owner) == (1500, "FINANCE")
@@ -434,7 +434,7 @@ def test_a_wish_changed_before_it_is_placed_replaces_the_former_one(stage: Stage
     rma = approved(stage, stage.sold(SKU))
     assert stage.open_cases() == ["EXCHANGE_NO_STOCK"]
     stage.act("returngo", "change_wish", rma_id=rma["id"], exchange_sku="JKT-NVY-S")
-    stage.passes(minutes=12, step=3)
+    stage.passes(minutes=12, step=4)
 
     (made,) = orders_there(stage)
     assert (made["reference_key"], made["items"][0]["sku"]) == (f"EXC-{rma['id']}-2", "JKT-NVY-S")
@@ -447,12 +447,12 @@ def test_a_wish_changed_before_it_is_placed_replaces_the_former_one(stage: Stage
 def test_a_wish_changed_after_it_is_placed_changes_nothing_and_is_a_case(stage: Stage) -> None:
     rma = approved(stage, stage.sold(SKU))
     stage.act("returngo", "change_wish", rma_id=rma["id"], exchange_sku="JKT-NVY-S")
-    stage.passes(minutes=12, step=3)
+    stage.passes(minutes=12, step=4)
 
     assert stage.case("EXCHANGE_CHANGED_LATE").facts["wanted"] == "JKT-NVY-S"
     assert len(orders_there(stage)) == 1
     stage.act("returngo", "change_wish", rma_id=rma["id"], exchange_sku=OTHER)
-    stage.passes(minutes=12, step=3)
+    stage.passes(minutes=12, step=4)
     assert stage.open_cases() == ["EXCHANGE_RELEASE_BY_HAND"]
 
 
@@ -463,7 +463,7 @@ def test_money_instead_after_it_is_placed_is_not_paid_on_top_of_the_goods(stage:
     stage.arrives(rma)
     stage.act("returngo", "change_wish", rma_id=rma["id"])
     stage.warehouse_checks(rma)
-    stage.passes(minutes=12, step=3)
+    stage.passes(minutes=12, step=4)
 
     assert "EXCHANGE_CHANGED_LATE" in stage.open_cases()
     assert stage.refunds_there(order) == []
@@ -500,5 +500,5 @@ def test_a_wish_for_the_whole_return_goes_out_as_well(stage: Stage) -> None:
     assert exchange(rma).return_item is None
     assert exchange(rma).difference_minor == order["items"][0]["paid"]
     stage.act("returngo", "pay_difference", rma_id=rma["id"])
-    stage.passes(minutes=12, step=3)
+    stage.passes(minutes=12, step=4)
     to_the_end(stage, rma, OTHER, OTHER)

@@ -17,7 +17,7 @@ def test_a_row_that_can_be_read_again_closes_its_case(stage: Stage) -> None:
     assert "updatedAt" in case.facts["error"]
 
     stage.mended()
-    stage.passes(minutes=6, step=3)
+    stage.passes(minutes=6, step=6)
 
     assert stage.open_cases() == []
 
@@ -39,7 +39,7 @@ def test_what_stands_behind_an_unreadable_return_is_found(stage: Stage) -> None:
     assert Cursor.objects.get(stream="rma").position == before  # it is read again from there
 
     stage.mended()
-    stage.passes(minutes=6, step=3)
+    stage.passes(minutes=6, step=6)
     assert stage.open_cases() == []
     assert Cursor.objects.get(stream="rma").position > before
 
@@ -47,12 +47,12 @@ def test_what_stands_behind_an_unreadable_return_is_found(stage: Stage) -> None:
 def test_a_row_that_was_left_out_is_asked_about_again_when_it_changes(stage: Stage) -> None:
     CAUSES["ROW_NOT_READ"](stage)
     stage.decide(stage.case("ROW_NOT_READ"), "not_an_error", by=stage.ada)
-    stage.passes(minutes=6, step=3)
+    stage.passes(minutes=6, step=6)
     assert stage.open_cases() == []
 
     stage.mended()
     stage.breaks("scayle", ORDERS, "wrong_type", field="entities.items")
-    stage.passes(minutes=6, step=3)
+    stage.passes(minutes=6, step=6)
 
     assert stage.open_cases() == ["ROW_NOT_READ"]
 

@@ -29,7 +29,7 @@ def returngo_pays(stage: Stage, rma: Row) -> None:
     """ReturnGO pays by itself what it asked for when the units were checked."""
     for row in stage.transactions_there(rma):
         stage.act("returngo", "mark_transaction", transaction_id=row["id"])
-    stage.passes(minutes=6, step=3)
+    stage.passes(minutes=6, step=6)
 
 
 def finance_pays(stage: Stage, rma: Row) -> None:
@@ -236,7 +236,7 @@ def test_money_listed_as_failed_becomes_a_case_and_ends_when_it_is_paid(stage: S
     assert Refund.objects.get().status == "SENT"
 
     stage.act("returngo", "mark_transaction", transaction_id=asked["id"], status="Failed")
-    stage.passes(minutes=6, step=3)
+    stage.passes(minutes=6, step=6)
     assert stage.open_cases() == ["REFUND_FAILED"]
     assert stage.case("REFUND_FAILED").facts["platform"] == "ReturnGO"
     assert stage.order(order).refunded_minor == order["items"][0]["paid"]

@@ -221,7 +221,7 @@ def test_a_unit_taken_out_after_it_was_paid_needs_a_person(stage: Stage) -> None
     stage.warehouse_checks(rma, 0)
     assert stage.unit(rma, 0).money == "RECORDED"
     stage.act("returngo", "drop_item", rma_id=rma["id"], item_id=rma["items"][0]["id"])
-    stage.passes(minutes=6, step=3)
+    stage.passes(minutes=6, step=6)
 
     assert "RETURN_WENT_BACK" in stage.open_cases()
     assert stage.case("RETURN_WENT_BACK").facts["theirs"] == "not listed any more"
