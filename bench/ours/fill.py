@@ -19,7 +19,7 @@ from django.contrib.auth.models import Group, User  # noqa: E402
 from django.db import connection, models  # noqa: E402
 
 from fulfilment.models import Order, OrderItem, Sku  # noqa: E402
-from fulfilment.shapes import Billing  # noqa: E402
+from fulfilment.shapes import Billing, UnitStatus  # noqa: E402
 from integrator.engine import case_counts, cases  # noqa: E402
 from integrator.engine.states import Trace, born  # noqa: E402
 from integrator.flows import CASE_KINDS  # noqa: E402
@@ -74,7 +74,14 @@ def _sale(at: datetime) -> Order:
         read_at=at,
     )
     OrderItem.objects.create(
-        order=order, external_id="0", sku=sku, paid_minor=8925, tax_minor=1425, tax_rate="0.19"
+        order=order,
+        external_id="0",
+        sku=sku,
+        paid_minor=8925,
+        tax_minor=1425,
+        tax_rate="0.19",
+        platform_status=UnitStatus.SHIPPED,
+        platform_word="shipped",
     )
     born(order, "status", reason="The shop confirmed it", trace=Trace(at=at, actor="bench"))
     return order

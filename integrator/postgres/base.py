@@ -11,8 +11,8 @@ from typing import Any
 from django.db.backends.postgresql import base
 
 PREPARE_AFTER = 3  # runs of one statement on one connection
-# The driver remembers a hundred unless told: a worker has some hundred statements of its own, and
-# each savepoint makes two more. Those that ran over and over were forgotten before their third run.
+# The driver remembers a hundred unless told: a worker has some hundreds of statements, and each
+# savepoint makes two more. One that comes back after a hundred others would never run "again".
 REMEMBERED = 1000
 
 
