@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -102,7 +102,7 @@ def _value(field: Any) -> Any:
         (models.ForeignKey | models.OneToOneField, number),
         (models.UUIDField, uuid4()),
         (models.DateTimeField, AT),
-        (models.DateField, date(2026, 11, number % 28 + 1)),
+        (models.DateField, AT.date() + timedelta(days=number)),  # a later column, a later day
         (models.BooleanField, False),
         (models.DecimalField, 1),
         (models.SmallIntegerField, 1),
