@@ -31,7 +31,7 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(autouse=True, scope="session")
 def _statements_stay_prepared() -> Iterator[None]:
     """The driver forgets them after a ROLLBACK, as it might be that of a table's creation. Nearly
-    every test ends in one, and no test takes a table back.
+    every test ends in one; what a test alters in a table, PostgreSQL plans anew by itself.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PrepareManager, "clear", lambda self: False)

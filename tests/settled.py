@@ -1,6 +1,7 @@
 """The stage as it stands when a story begins, kept once a process and put back for the next story.
 
-Setting it up for real takes some three hundred statements; putting the rows back takes thirty.
+Setting it up for real takes some three hundred statements; putting it back takes one for each of
+some twenty tables.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from tests.browser.screens import SCREENS, troubled
 WINDOWS = ((1440, 900), (360, 780))
 SCHEMES = ("light", "dark")
 AXE = Axe()
-ONLY = "resultTypes: ['violations'], preload: false"
+ONLY = "resultTypes: ['violations']"
 
 
 def objections(desk: Desk) -> Iterator[str]:

@@ -14,6 +14,7 @@ from integrator.engine.states import Trace
 from integrator.flows import tasks
 from integrator.models import Case, CaseEvent, Connection, JobState, Retailer, Seal, SealCheck
 from tests.desk import factories
+from tests.story import Stage
 
 
 @pytest.fixture
@@ -96,3 +97,14 @@ def test_a_quiet_minute_asks_little_and_a_quarter_of_an_hour_all_the_rest(
     assert len(all_of_it) > len(quiet)
     ended = [one["sql"] for one in all_of_it if "integrator_rolechange" in one["sql"]]
     assert ended and not any("integrator_rolechange" in one["sql"] for one in quiet)
+
+
+def test_a_quiet_minute_of_a_house_at_work_asks_sixteen_times(stage: Stage) -> None:
+    stage.comes_back(stage.sold("JKT-NVY-M"))
+    stage.passes(minutes=21, step=5)
+    stage.clock.shift(60)
+
+    with CaptureQueriesContext(database) as quiet:
+        tasks.minute(at=stage.now())
+
+    assert len(quiet) <= 16
