@@ -26,8 +26,8 @@ from integrator.login import lacks_second_factor
 from integrator.roles import Role
 
 if TYPE_CHECKING:
-    from integrator.desk.queue_figures import Figure
-    from integrator.desk.queue_wanted import Wanted
+    from integrator.flows.queue_figures import Figure
+    from integrator.flows.queue_wanted import Wanted
 
 P = ParamSpec("P")
 SECOND_FACTOR_FIRST = "Your role needs a second factor: set it up first"

@@ -21,10 +21,8 @@ from integrator.desk import (
     bulk_rows,
     lists,
     queue,
-    queue_figures,
-    queue_members,
+    queue_address,
     queue_rows,
-    queue_wanted,
     saved_views,
     words,
 )
@@ -35,7 +33,8 @@ from integrator.desk.copies import copy_of
 from integrator.engine import bulks
 from integrator.engine.bulks import UnableToCancel, UnableToStart
 from integrator.engine.decisions import HOLD_SECONDS
-from integrator.flows import many_rules
+from integrator.flows import many_rules, queue_figures, queue_members
+from integrator.flows.queue_wanted import Wanted
 from integrator.models import Bulk, BulkItemState, BulkState
 from integrator.roles import Role
 
@@ -47,7 +46,7 @@ REFRESH_SECONDS = 5  # no faster: whoever listens to the page must be able to fo
 def prepare(request: DeskRequest, role: str) -> HttpResponse:
     """Keep what was chosen in a queue and show what would happen."""
     role = queue.role_of(request, role)
-    query = queue_wanted.parsed(request.POST.get("query", "")[:3000])
+    query = queue_address.parsed(request.POST.get("query", "")[:3000])
     wanted = saved_views.wanted_of(query, role=role, user_id=request.user.pk, at=request.at)
     which = request.POST.get("which", "lines")
     sent = request.POST.getlist("line")
@@ -59,7 +58,7 @@ def prepare(request: DeskRequest, role: str) -> HttpResponse:
         made = bulk_choice.from_queue(request, wanted, which=which, lines=lines, do=do, label=label)
     except UnableToChoose as why:
         messages.warning(request, str(why))
-        return HttpResponseRedirect(back_to(request, queue_wanted.href(wanted)))
+        return HttpResponseRedirect(back_to(request, queue_address.href(wanted)))
     return HttpResponseRedirect(reverse("bulk", args=[made.pk]))
 
 
@@ -299,6 +298,6 @@ def _open(request: DeskRequest, bulk: Bulk) -> tuple[int, str]:
     """How many lines its queue has of cases that are still open, and the view that lists them."""
     if bulk.role not in queue_members.visible_to(request.roles):
         return 0, ""
-    wanted = queue_wanted.Wanted(bulk.role, "needs", request.user.pk, bulk_id=bulk.pk)
+    wanted = Wanted(bulk.role, "needs", request.user.pk, bulk_id=bulk.pk)
     count = queue_figures.figures_of([wanted], at=request.at)[wanted].count
-    return count, queue_wanted.href(wanted) if count else ""
+    return count, queue_address.href(wanted) if count else ""

@@ -11,12 +11,12 @@ from datetime import datetime
 from typing import Any
 
 from integrator import policy
-from integrator.desk import catalogue, queue_rows, queue_wanted
+from integrator.desk import catalogue, queue_address, queue_rows
 from integrator.desk.auth import DeskRequest, may, trace_of
-from integrator.desk.queue_wanted import Wanted
 from integrator.engine import bulks, decisions
 from integrator.engine.bulks import Chosen
 from integrator.flows import many_rules
+from integrator.flows.queue_wanted import Wanted
 from integrator.models import Bulk, Case, CaseState
 
 WHICH = ("lines", "page", "all")
@@ -130,7 +130,7 @@ def _prepared(
         do=do,
         label=label,
         role=role,
-        query=queue_wanted.write(wanted),
+        query=queue_address.write(wanted),
         data=data or {},
         note=note,
         by=request.user,

@@ -26,7 +26,6 @@ from integrator.desk import (
     history,
     personal,
     presence,
-    queue_members,
     read_again,
     words,
 )
@@ -36,6 +35,7 @@ from integrator.desk.steps import steps_of
 from integrator.desk.trust import Id, Trust, ids_of, trust_of
 from integrator.engine import decisions
 from integrator.engine.case_kinds import Action, CaseKind
+from integrator.flows import queue_members
 from integrator.models import (
     Approval,
     ApprovalState,

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from django.urls import reverse
 
 from integrator import policy
-from integrator.desk import queue_members, shell
+from integrator.desk import shell
+from integrator.flows import queue_members
 from integrator.roles import Role
 
 # Pages that are not in the navigation: the verb that opens each, its address, what it is called.

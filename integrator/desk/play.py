@@ -19,16 +19,10 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from integrator.desk import (
-    lists,
-    presence,
-    queue_members,
-    queue_rows,
-    queue_wanted,
-    saved_views,
-)
+from integrator.desk import lists, presence, queue_address, queue_rows, saved_views
 from integrator.desk.auth import DeskRequest, needs, trace_of
-from integrator.desk.queue_wanted import ROLES, Wanted
+from integrator.flows import queue_members
+from integrator.flows.queue_wanted import ROLES, Wanted
 from integrator.models import Approval, ApprovalState, Case, CaseEvent, CasePresence, CaseState
 from integrator.roles import Role
 
@@ -61,8 +55,8 @@ def play(request: DeskRequest, role: str) -> HttpResponse:
     found = _serve(request, wanted, leaving=lists.number(request.GET.get("after", "")))
     if found is None:
         messages.success(request, "Nothing is left here that is free for you")
-        return HttpResponseRedirect(queue_wanted.href(wanted, view=view))
-    return HttpResponseRedirect(queue_wanted.href(wanted, view=view, play=1, case=found))
+        return HttpResponseRedirect(queue_address.href(wanted, view=view))
+    return HttpResponseRedirect(queue_address.href(wanted, view=view, play=1, case=found))
 
 
 def wanted_of(request: DeskRequest, role: str, query: Mapping[str, Any]) -> Wanted:
@@ -73,7 +67,7 @@ def wanted_of(request: DeskRequest, role: str, query: Mapping[str, Any]) -> Want
 
 def address(wanted: Wanted, *, view: int = 0, after: int = 0) -> str:
     """Where the next case of a list is served."""
-    query = queue_wanted.href(wanted, view=view, after=after).partition("?")[2]
+    query = queue_address.href(wanted, view=view, after=after).partition("?")[2]
     return f"{reverse('play', args=[wanted.role.lower()])}?{query}"
 
 
@@ -85,7 +79,7 @@ def shown(request: DeskRequest, wanted: Wanted, detail: Mapping[str, Any], *, vi
     return Play(
         next=address(wanted, view=view, after=case.pk),
         skip=f"{request.path}?{query.urlencode()}" if _waits(request, wanted, detail) else "",
-        leave=queue_wanted.href(wanted, view=view),
+        leave=queue_address.href(wanted, view=view),
     )
 
 

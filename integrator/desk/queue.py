@@ -18,8 +18,6 @@ from integrator.desk import (
     directory,
     lists,
     play,
-    queue_figures,
-    queue_members,
     queue_rows,
     queue_tabs,
     saved_views,
@@ -30,8 +28,9 @@ from integrator.desk.auth import DeskRequest, may, needs
 from integrator.desk.queue_lines import Line, cases_of, lines_of, sections_of, table_of
 from integrator.desk.queue_orders import ORDERS, order_of
 from integrator.desk.queue_tabs import Shown
-from integrator.desk.queue_wanted import ROLES, TABS, WHO, Wanted, own_order
 from integrator.engine.case_kinds import ENGINE_KINDS
+from integrator.flows import queue_figures, queue_members
+from integrator.flows.queue_wanted import ROLES, TABS, WHO, Wanted, own_order
 from integrator.models import CaseState
 from integrator.roles import Role
 

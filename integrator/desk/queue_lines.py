@@ -14,7 +14,7 @@ from integrator.desk import (
     directory,
     history,
     presence,
-    queue_wanted,
+    queue_address,
     screens,
     timeline,
     words,
@@ -22,8 +22,8 @@ from integrator.desk import (
 from integrator.desk.auth import DeskRequest
 from integrator.desk.queue_orders import order_of
 from integrator.desk.queue_rows import Row
-from integrator.desk.queue_wanted import SystemView, Wanted
 from integrator.engine import together
+from integrator.flows.queue_wanted import SystemView, Wanted
 from integrator.models import Case, Transition
 
 RECORD_WORDS = {
@@ -96,7 +96,7 @@ def lines_of(
             known,
             at=request.at,
             current=current,
-            href=queue_wanted.href(wanted, view=view, case=row.id),
+            href=queue_address.href(wanted, view=view, case=row.id),
             step=_step_words(row, steps.get(row.id), at=request.at) if about is not None else "",
             table=table,
         )

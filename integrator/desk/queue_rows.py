@@ -15,9 +15,9 @@ from django.db import connection as database
 from django.utils import timezone
 
 from integrator.desk import directory
-from integrator.desk.queue_members import Doors, Params, doors_of, is_grouped, narrowed
 from integrator.desk.queue_orders import Key, Order, order_of, read_key, write_key
-from integrator.desk.queue_wanted import Wanted
+from integrator.flows.queue_members import Doors, Params, doors_of, is_grouped, narrowed
+from integrator.flows.queue_wanted import Wanted
 from integrator.models import case_counts
 
 PAGE = 50

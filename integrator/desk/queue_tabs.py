@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from integrator.desk import columns, queue_wanted
-from integrator.desk.queue_figures import CAP, Figure
-from integrator.desk.queue_wanted import SYSTEM_VIEWS, TABS, Wanted
+from integrator.desk import columns, queue_address
 from integrator.desk.saved_views import View, is_built_in
+from integrator.flows.queue_figures import CAP, Figure
+from integrator.flows.queue_wanted import SYSTEM_VIEWS, TABS, Wanted
 
 NOT_SAVED = "Not saved"
 
@@ -51,7 +51,7 @@ class Shown:
 
     def href(self, wanted: Wanted | None = None, **more: object) -> str:
         """This page with something changed, still as the same view."""
-        return queue_wanted.href(wanted or self.wanted, view=self.view_id, **more)
+        return queue_address.href(wanted or self.wanted, view=self.view_id, **more)
 
 
 def shown(wanted: Wanted, views: list[View], view_id: int, *, usual: columns.Shown) -> Shown:
@@ -83,7 +83,7 @@ def tabs_of(page: Shown, figures: Mapping[Wanted, Figure]) -> list[Tab]:
     tabs = [_own(one, page, figures) for one in first]
     for wanted, name in everybodys(page.wanted.role, page.wanted.user_id).items():
         is_current = wanted == page.wanted
-        tabs.append(_tab(name, queue_wanted.href(wanted), wanted, figures, is_current=is_current))
+        tabs.append(_tab(name, queue_address.href(wanted), wanted, figures, is_current=is_current))
     tabs += [_own(one, page, figures) for one in others]
     if not page.is_saved:
         tabs.append(_tab(NOT_SAVED, page.href(), page.wanted, figures, is_current=True))

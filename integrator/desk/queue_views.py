@@ -9,10 +9,10 @@ from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_POST
 
-from integrator.desk import columns, queue, queue_wanted, saved_views, screens, words
+from integrator.desk import columns, queue, queue_address, saved_views, screens, words
 from integrator.desk.auth import DeskRequest, needs
-from integrator.desk.queue_wanted import Wanted
 from integrator.desk.saved_views import UnableToSave
+from integrator.flows.queue_wanted import Wanted
 from integrator.models import SavedView
 
 
@@ -28,7 +28,7 @@ def save(request: DeskRequest, role: str) -> HttpResponse:
     except UnableToSave as why:
         return _again(request, role, queue.Tried("save", name, str(why)))
     messages.success(request, f"Saved as “{view.name}”")
-    return HttpResponseRedirect(queue_wanted.href(wanted, view=view.pk))
+    return HttpResponseRedirect(queue_address.href(wanted, view=view.pk))
 
 
 @require_POST
@@ -49,8 +49,8 @@ def change(request: DeskRequest, view_id: int) -> HttpResponse:
     request.session.pop(saved_views.KEPT, None)
     messages.success(request, said)
     if do == "delete":
-        return HttpResponseRedirect(queue_wanted.href(Wanted(role, "needs", request.user.pk)))
-    return HttpResponseRedirect(queue_wanted.href(wanted, view=view.pk))
+        return HttpResponseRedirect(queue_address.href(Wanted(role, "needs", request.user.pk)))
+    return HttpResponseRedirect(queue_address.href(wanted, view=view.pk))
 
 
 def _carry_out(view: SavedView, do: str, *, name: str, wanted: Wanted) -> str:
@@ -71,7 +71,7 @@ def _carry_out(view: SavedView, do: str, *, name: str, wanted: Wanted) -> str:
 
 
 def _wanted(request: DeskRequest, role: str) -> Wanted:
-    query = queue_wanted.parsed(request.POST.get("query", "")[:2000])
+    query = queue_address.parsed(request.POST.get("query", "")[:2000])
     wanted = saved_views.wanted_of(query, role=role, user_id=request.user.pk, at=request.at)
     # A view keeps the columns that are shown, also those the person usually has.
     hidden = screens.shown(request, columns.QUEUE, instead=wanted.hidden).hidden
@@ -80,5 +80,5 @@ def _wanted(request: DeskRequest, role: str) -> Wanted:
 
 def _again(request: DeskRequest, role: str, tried: queue.Tried) -> HttpResponse:
     """The page it came from, with what was typed and what is wrong with it."""
-    query = queue_wanted.parsed(request.POST.get("query", "")[:2000])
+    query = queue_address.parsed(request.POST.get("query", "")[:2000])
     return queue.show(request, role, query, tried=tried, status=422)

@@ -14,9 +14,8 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from integrator.desk import directory, queue_wanted, words
-from integrator.desk.queue_orders import ORDERS
-from integrator.desk.queue_wanted import SYSTEM_VIEWS, TABS, Wanted
+from integrator.desk import directory, queue_address, words
+from integrator.flows.queue_wanted import SYSTEM_VIEWS, TABS, Wanted
 from integrator.models import SavedView
 
 KEPT = "first_views"
@@ -36,13 +35,13 @@ class View:
 
     @property
     def href(self) -> str:
-        return queue_wanted.href(self.wanted, view=self.saved.pk)
+        return queue_address.href(self.wanted, view=self.saved.pk)
 
 
 def wanted_of(query: Any, *, role: str, user_id: int, at: datetime) -> Wanted:
     """What an address or a saved view asks for."""
     known = directory.current(at=at).connections
-    return queue_wanted.read(query, role=role, user_id=user_id, orders=ORDERS, connections=known)
+    return queue_address.read(query, role=role, user_id=user_id, connections=known)
 
 
 def views_of(request: Any, *, at: datetime) -> dict[str, list[View]]:
@@ -71,7 +70,7 @@ def opened_with(request: Any, role: str, *, at: datetime) -> Wanted:
     kept: dict[str, str] | None = request.session.get(KEPT)
     if kept is None:
         kept = remember(request, at=at)
-    query = queue_wanted.parsed(kept.get(role, ""))
+    query = queue_address.parsed(kept.get(role, ""))
     return wanted_of(query, role=role, user_id=request.user.pk or 0, at=at)
 
 
@@ -86,8 +85,8 @@ def remember(request: Any, *, at: datetime) -> dict[str, str]:
 
 
 def _view(row: SavedView, *, at: datetime) -> View:
-    wanted = wanted_of(queue_wanted.parsed(row.query), role=row.role, user_id=row.person_id, at=at)
-    return View(row, wanted, queue_wanted.write(wanted) == row.query)
+    wanted = wanted_of(queue_address.parsed(row.query), role=row.role, user_id=row.person_id, at=at)
+    return View(row, wanted, queue_address.write(wanted) == row.query)
 
 
 def is_built_in(wanted: Wanted) -> bool:
@@ -110,7 +109,7 @@ def keep(*, person: User, wanted: Wanted, name: str) -> SavedView:
             person=person,
             role=wanted.role,
             name=name,
-            query=queue_wanted.write(wanted),
+            query=queue_address.write(wanted),
             place=min(free),
         )
 
@@ -127,7 +126,7 @@ def change(view: SavedView, *, wanted: Wanted) -> None:
     with transaction.atomic():
         others = [one for one in _locked(view.person, view.role) if one.pk != view.pk]
         _check_wanted(wanted, others)
-        view.query = queue_wanted.write(wanted)
+        view.query = queue_address.write(wanted)
         view.save(update_fields=["query"])
 
 
@@ -163,7 +162,7 @@ def _checked_name(name: str, others: Sequence[SavedView], role: str) -> str:
 def _check_wanted(wanted: Wanted, others: Sequence[SavedView]) -> None:
     if is_built_in(wanted):
         raise UnableToSave("This is a tab that everybody has: narrow it down or sort it first")
-    query = queue_wanted.write(wanted)
+    query = queue_address.write(wanted)
     if len(query) > SavedView.LONGEST_QUERY:
         raise UnableToSave("These filters are too long to be kept: remove one")
     same = next((one for one in others if one.query == query), None)

@@ -9,16 +9,10 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from integrator import policy
-from integrator.desk import (
-    directory,
-    queue_figures,
-    queue_members,
-    saved_views,
-    screens,
-    words,
-)
-from integrator.desk.queue_wanted import Wanted
+from integrator.desk import directory, saved_views, screens, words
 from integrator.engine import clock
+from integrator.flows import queue_figures, queue_members
+from integrator.flows.queue_wanted import Wanted
 from integrator.models import ConnectionState
 from integrator.roles import Role
 

@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 from integrator import policy
-from integrator.desk import palette, queue_members
-from integrator.flows import CASE_KINDS
+from integrator.desk import palette
+from integrator.flows import CASE_KINDS, queue_members
 from integrator.roles import Role
 
 

@@ -13,8 +13,8 @@ from django.db.models.functions import Lower
 class SavedView(models.Model):
     """A person's own tab of one role's queue: filters, order and columns under a name.
 
-    ``query`` is their one spelling as an address (``desk.queue_wanted.write``). ``place`` is one of
-    the ``MOST`` places a person has per queue. ``is_first`` opens instead of "Needs us".
+    ``query`` is their one spelling as an address (``desk.queue_address.write``). ``place`` is one
+    of the ``MOST`` places a person has per queue. ``is_first`` opens instead of "Needs us".
     """
 
     MOST: ClassVar = 12

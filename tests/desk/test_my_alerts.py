@@ -15,10 +15,9 @@ from django.db import connection as database
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from integrator.desk import queue_figures
-from integrator.desk.queue_wanted import Wanted
 from integrator.engine import approvals, cases, secrets
-from integrator.flows import CASE_KINDS, send_digest
+from integrator.flows import CASE_KINDS, queue_figures, send_digest
+from integrator.flows.queue_wanted import Wanted
 from integrator.models import AlertChoice, AlertReceiver, Case, CaseState
 from tests.desk import factories
 

@@ -14,10 +14,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils.html import strip_tags
 
-from integrator.desk import queue_figures, queue_rows
-from integrator.desk.queue_wanted import TABS, Wanted
+from integrator.desk import queue_rows
 from integrator.engine import approvals, cases
-from integrator.flows import CASE_KINDS
+from integrator.flows import CASE_KINDS, queue_figures
+from integrator.flows.queue_wanted import TABS, Wanted
 from integrator.models import Case, Connection
 from tests.desk import factories
 

@@ -14,11 +14,11 @@ from django.db import connection as database
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from integrator.desk import queue_figures, queue_rows
+from integrator.desk import queue_rows
 from integrator.desk.queue_orders import ORDERS
-from integrator.desk.queue_wanted import ROLES, SYSTEM_VIEWS, TABS, Wanted
 from integrator.engine import case_counts, cases
-from integrator.flows import CASE_KINDS
+from integrator.flows import CASE_KINDS, queue_figures
+from integrator.flows.queue_wanted import ROLES, SYSTEM_VIEWS, TABS, Wanted
 from integrator.models import Connection
 from tests.desk import factories
 

@@ -1,7 +1,7 @@
-"""What a page of a queue shows, as its address says it: tab, filters, order and columns.
+"""What is wanted of a team's queue of cases: a tab, what narrows it down, and an order.
 
-The address and a saved view are read by one function, so that neither can hold what the other
-could not.
+An address, a saved view and the clock that looks at a view's alert are read by one function, so
+that none can hold what another could not. How it is written is in ``desk.queue_address``.
 """
 
 from __future__ import annotations
@@ -9,17 +9,14 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode
 
 from django.db.models import Q
-from django.http import QueryDict
-from django.urls import reverse
 
 from finance import cases as money
 from fulfilment import cases as goods
-from integrator.desk import catalogue, columns, lists, words
 from integrator.engine import cases as engine
 from integrator.engine.case_kinds import CaseKind
+from integrator.flows.kinds import CASE_KINDS
 from integrator.roles import Role
 from returns import cases as returned
 from returns import exchange_cases
@@ -139,51 +136,31 @@ def read(
     *,
     role: str,
     user_id: int,
-    orders: Container[str],
     connections: Container[int],
+    orders: Container[str] = (),
 ) -> Wanted:
-    """What an address asks for. What does not exist is left out, and so is what changes nothing."""
+    """What an address asks for. What does not exist is left out, and so is what changes nothing.
+
+    ``orders``: the ways to sort, for who lists; who only counts needs none.
+    """
     tab = query.get("tab", "")
     tab = tab if tab in TABS or (role, tab) in _BY_KEY else "needs"
     kind, who, order = query.get("kind", ""), query.get("who", ""), query.get("order", "")
-    connection_id = lists.number(query.get("connection", ""))
+    cause = query.get("cause", "").replace("\x00", "").strip()
+    connection_id = _number(query.get("connection", ""))
     is_own = order == own_order(role, tab) or tab == "solved"
     return Wanted(
         role=role,
         tab=tab,
         user_id=user_id,
-        kind=kind if kind in catalogue.kinds() else "",
-        cause=words.typed(query.get("cause", ""))[:LONGEST_CAUSE].strip(),
+        kind=kind if kind in CASE_KINDS else "",
+        cause=cause[:LONGEST_CAUSE].strip(),
         who=who if who in WHO and tab != "mine" else "",
         connection_id=connection_id if connection_id in connections else 0,
         order=order if order in orders and not is_own else "",
-        bulk_id=lists.number(query.get("bulk", "")),
-        hidden=columns.read(query.get(columns.NAME, ""), columns.QUEUE),
+        bulk_id=_number(query.get("bulk", "")),
     )
 
 
-def write(wanted: Wanted) -> str:
-    """The one way to write it as an address, without what is left at its default."""
-    values = {
-        "tab": wanted.tab,
-        "kind": wanted.kind,
-        "cause": wanted.cause,
-        "who": wanted.who,
-        "connection": wanted.connection_id,
-        "order": wanted.order,
-        "bulk": wanted.bulk_id,
-        columns.NAME: "" if wanted.hidden is None else columns.write(wanted.hidden),
-    }
-    return urlencode({name: value for name, value in values.items() if value})
-
-
-def href(wanted: Wanted, *, view: int = 0, **more: Any) -> str:
-    """Where it is shown. ``view`` is the saved view it began as."""
-    extra = {"view": view, **more}
-    rest = urlencode({name: value for name, value in extra.items() if value})
-    address = f"{reverse('queue', args=[wanted.role.lower()])}?{write(wanted)}"
-    return f"{address}&{rest}" if rest else address
-
-
-def parsed(query: str) -> Mapping[str, Any]:
-    return QueryDict(query)
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else 0

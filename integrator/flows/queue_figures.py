@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import connection as database
 
-from integrator.desk.queue_members import Params, doors_of, is_grouped, narrowed
-from integrator.desk.queue_wanted import Wanted
+from integrator.flows.queue_members import Params, doors_of, is_grouped, narrowed
+from integrator.flows.queue_wanted import Wanted
 from integrator.models import case_counts
 
 CAP = 10_000

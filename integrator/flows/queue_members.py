@@ -1,6 +1,7 @@
 """Which cases belong in a queue, in SQL: by whose they are, and by what a tab asks for.
 
-One definition serves lists and counts (``queue_rows``, ``queue_figures``), so they cannot differ.
+One definition serves lists (``desk.queue_rows``) and counts (``queue_figures``), so they cannot
+differ.
 The columns it names are those of the cases and of what is kept about them
 (``models.case_counts``).
 """
@@ -12,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from integrator import policy
-from integrator.desk import catalogue
-from integrator.desk.queue_wanted import ROLES, Wanted
 from integrator.engine.case_reach import reach_of
+from integrator.flows.kinds import CASE_KINDS
+from integrator.flows.queue_wanted import ROLES, Wanted
 from integrator.roles import Role
 
 
@@ -90,7 +91,7 @@ class Doors:
 
 
 def doors_of(role: str, params: Params) -> Doors:
-    reach = reach_of(role, catalogue.kinds())
+    reach = reach_of(role, CASE_KINDS)
     owns = f"owner = {params.put(role)}"
     steps: dict[str, list[str]] = defaultdict(list)
     for (owner, step), codes in reach.lifted.items():
