@@ -5,7 +5,7 @@ Each entry of ``SCHEDULE`` fires once per interval and connection, however many 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -25,20 +25,28 @@ class Every:
     minutes: int
 
 
-def fire(schedule: Sequence[Every], *, at: datetime) -> int:
+Hands = Mapping[str, datetime]
+
+
+def hands() -> Hands:
+    """Where the hands of all clocks stand. Most need not move this minute: looked at together, only
+    the others have to be asked.
+    """
+    found = Heartbeat.objects.filter(name__startswith=CLOCK).values_list("name", "at")
+    return {name.removeprefix(CLOCK): at for name, at in found}
+
+
+def fire(schedule: Sequence[Every], *, at: datetime, seen: Hands | None = None) -> int:
     """Write the facts of everything whose time has come. Returns how many."""
     fired = 0
     connections = list(Connection.objects.order_by("id"))
-    # Most hands need not move this minute: they are looked at together, and only the others asked.
-    hands = dict(Heartbeat.objects.filter(name__startswith=CLOCK).values_list("name", "at"))
+    seen = hands() if seen is None else seen
     for every in schedule:
         for connection in connections:
             name = f"{connection.pk}:{every.topic}"
             if connection.platform != every.platform:
                 continue
-            moved_at = hands.get(f"{CLOCK}{name}")
-            is_due = moved_at is None or moved_at <= _before(every.minutes, at)
-            if is_due and strikes(name, every.minutes, at=at):
+            if strikes(name, every.minutes, at=at, seen=seen):
                 fired += 1
                 nudge(
                     connection_id=connection.pk,
@@ -51,8 +59,14 @@ def fire(schedule: Sequence[Every], *, at: datetime) -> int:
     return fired
 
 
-def strikes(name: str, minutes: int, *, at: datetime) -> bool:
-    """Whether this clock's interval has passed, which moves its hand: only one caller hears it."""
+def strikes(name: str, minutes: int, *, at: datetime, seen: Hands | None = None) -> bool:
+    """Whether this clock's interval has passed, which moves its hand: only one caller hears it.
+
+    ``seen``: where the hands stood a moment ago. One that cannot have to move is not asked.
+    """
+    moved_at = seen.get(name) if seen is not None else None
+    if moved_at is not None and moved_at > _before(minutes, at):
+        return False
     with database.cursor() as cursor:
         cursor.execute(
             """INSERT INTO integrator_heartbeat AS h (name, at, worker) VALUES (%s, %s, 'clock')

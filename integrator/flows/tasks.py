@@ -72,7 +72,8 @@ def minute(*, at: datetime) -> int:
     rise, lateness, and the summary of the day that begins.
     """
     maintenance.turn(at=at)
-    fired = timer.fire(SCHEDULE, at=at)
+    hands = timer.hands()
+    fired = timer.fire(SCHEDULE, at=at, seen=hands)
     batches.close_due(at=at)
     mapping_plans.mark_due(at=at)
     quota.watch(DAILY_SETTINGS, at=at)
@@ -81,7 +82,7 @@ def minute(*, at: datetime) -> int:
     worker.close_ended(at=at)
     worker.report_late(ROUTES, at=at)
     send_digest.due(at=at)
-    if timer.strikes("quarter", QUARTER_MINUTES, at=at):
+    if timer.strikes("quarter", QUARTER_MINUTES, at=at, seen=hands):
         quarter(at=at)
     return fired
 
