@@ -30,6 +30,7 @@ RECORDS: Mapping[str, str] = {
     "retailer": "integrator.Retailer",
     "role_change": "integrator.RoleChange",
     "seal": "integrator.Seal",
+    "view_alert": "integrator.ViewAlert",
     "location": "fulfilment.Location",
     "customer": "fulfilment.Customer",
     "order": "fulfilment.Order",

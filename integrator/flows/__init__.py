@@ -52,6 +52,8 @@ from integrator.flows import (
     tell_failed_refund,
     tell_receiver,
     tell_teams,
+    tell_view,
+    tell_view_receiver,
     try_connection,
     watch_exchanges,
     watch_returns,
@@ -184,6 +186,7 @@ ROUTES: Routes = {
     "connection.state:PAUSED": [tell_teams.FLOW],
     "connection.state:ACTIVE": [tell_teams.FLOW],
     "digest.state:DUE": [send_digest.FLOW],
+    "view_alert.state:ABOVE": [tell_view.FLOW, tell_view_receiver.FLOW],
 }
 
 # Facts of our own: a flow or a person says that something is to be looked at, no platform and no

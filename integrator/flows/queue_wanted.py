@@ -125,6 +125,18 @@ class Wanted:
     def is_narrowed(self) -> bool:
         return bool(self.kind or self.cause or self.who or self.connection_id or self.bulk_id)
 
+    @property
+    def is_of_whoever_looks(self) -> bool:
+        """Whether it shows each person something else."""
+        return self.tab == "mine" or self.who == "me"
+
+    @property
+    def kinds(self) -> list[str]:
+        """The codes of the only kinds it can list; none when it may be any."""
+        if self.kind:
+            return [self.kind]
+        return self.system.codes if self.system is not None else []
+
 
 def own_order(role: str, tab: str) -> str:
     view = _BY_KEY.get((role, tab))

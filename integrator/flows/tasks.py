@@ -34,7 +34,7 @@ from integrator.engine import (
 from integrator.engine.cases import escalate
 from integrator.engine.flow import LOCAL
 from integrator.engine.states import Trace
-from integrator.flows import CASE_KINDS, QUEUES, ROUTES, SCHEDULE, alert, send_digest
+from integrator.flows import CASE_KINDS, QUEUES, ROUTES, SCHEDULE, alert, send_digest, view_alerts
 from integrator.platforms import PLATFORMS
 
 DAILY_SETTINGS = {
@@ -69,7 +69,7 @@ def tick(**_: object) -> int:
 def minute(*, at: datetime) -> int:
     """What time alone brings about: maintenance that begins or ends (first: what it held is not
     late), what is due, batches that close, meanings that start, calls that run low, cases that
-    rise, lateness, and the summary of the day that begins.
+    rise, lateness, the summary of the day that begins, and every few minutes views with an alert.
     """
     maintenance.turn(at=at)
     hands = timer.hands()
@@ -82,6 +82,8 @@ def minute(*, at: datetime) -> int:
     worker.close_ended(at=at)
     worker.report_late(ROUTES, at=at)
     send_digest.due(at=at)
+    if timer.strikes("views", view_alerts.EVERY_MINUTES, at=at, seen=hands):
+        view_alerts.watch(at=at)
     if timer.strikes("quarter", QUARTER_MINUTES, at=at, seen=hands):
         quarter(at=at)
     return fired

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -85,8 +85,13 @@ def call(work: Work) -> str | Nothing:
     if not receiver.is_on:
         return Nothing(f"{receiver.name} is not told any more")
     event = CaseEvent.objects.select_related("case").get(pk=work.job.fact)
-    body = json.dumps(_message(event), ensure_ascii=False).encode()
-    message_id = f"case-event-{event.pk}-{receiver.pk}"
+    tell(work, receiver, f"case-event-{event.pk}-{receiver.pk}", _message(event))
+    return receiver.name
+
+
+def tell(work: Work, receiver: AlertReceiver, message_id: str, message: Mapping[str, Any]) -> None:
+    """Make the call, signed. Transient while one may wait; then Misconfigured, which is a case."""
+    body = json.dumps(message, ensure_ascii=False).encode()
     try:
         headers = _signed(receiver, message_id, int(work.at.timestamp()), body)
         http.tell(
@@ -103,7 +108,6 @@ def call(work: Work) -> str | Nothing:
         raise _not_taken(receiver, error) from error
     except Misconfigured as error:
         raise _not_taken(receiver, error) from error
-    return receiver.name
 
 
 def _not_taken(receiver: AlertReceiver, error: PlatformError) -> Misconfigured:

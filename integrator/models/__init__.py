@@ -28,8 +28,9 @@ from integrator.models.states import (
     MaintenanceState,
     MappingFileState,
     MappingPlanState,
+    ViewAlertState,
 )
-from integrator.models.views import KeyChoice, SavedView, ScreenChoice
+from integrator.models.views import KeyChoice, SavedView, ScreenChoice, ViewAlert
 
 __all__ = [
     "AccessReview",
@@ -89,4 +90,6 @@ __all__ = [
     "SignInEvent",
     "Stranger",
     "Transition",
+    "ViewAlert",
+    "ViewAlertState",
 ]

@@ -169,6 +169,18 @@ DIGEST_MOVES: Moves = {
 }
 
 
+class ViewAlertState(TextChoices):
+    BELOW = "BELOW", "Not above"  # at most as many as the alert says: the next rise is told
+    ABOVE = "ABOVE", "Above"  # more than that, which has been told or stood there from the first
+
+
+VIEW_ALERT_MOVES: Moves = {
+    BORN: (ViewAlertState.BELOW, ViewAlertState.ABOVE),
+    ViewAlertState.BELOW: (ViewAlertState.ABOVE,),
+    ViewAlertState.ABOVE: (ViewAlertState.BELOW,),
+}
+
+
 class BulkState(TextChoices):
     PREPARED = "PREPARED", "Being prepared"  # shown to its maker; nothing has been decided
     RUNNING = "RUNNING", "Running"  # each case that is ready is a job of its own

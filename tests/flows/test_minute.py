@@ -89,12 +89,17 @@ def test_a_quiet_minute_asks_little_and_a_quarter_of_an_hour_all_the_rest(
     tasks.minute(at=at)
 
     with CaptureQueriesContext(database) as quiet:
+        tasks.minute(at=at + timedelta(minutes=4))
+    with CaptureQueriesContext(database) as fifth:
         tasks.minute(at=at + timedelta(minutes=14))
     with CaptureQueriesContext(database) as all_of_it:
         tasks.minute(at=at + timedelta(minutes=15))
 
     assert len(quiet) <= 14
-    assert len(all_of_it) > len(quiet)
+    # Whether a view has an alert: the hand of that clock, and one look. None has.
+    assert len(fifth) == len(quiet) + 2
+    assert [one for one in fifth if "integrator_viewalert" in one["sql"]]
+    assert len(all_of_it) > len(fifth)
     ended = [one["sql"] for one in all_of_it if "integrator_rolechange" in one["sql"]]
     assert ended and not any("integrator_rolechange" in one["sql"] for one in quiet)
 
