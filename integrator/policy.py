@@ -33,6 +33,7 @@ VERBS: Mapping[str, frozenset[str]] = {
     "job.cancel": frozenset({*_TEAMS, Role.ADMIN}),
     "record.read_again": frozenset({*_TEAMS, Role.ADMIN}),
     "connection.note": frozenset({*_TEAMS, Role.CONTROLLER, Role.ADMIN}),
+    "team_view.keep": frozenset({*_TEAMS, Role.CONTROLLER, Role.ADMIN}),
     # What changes stock or money
     "mapping.change": frozenset({Role.OPERATIONS, Role.ADMIN}),
     "disposition.record": frozenset({Role.OPERATIONS}),
@@ -70,6 +71,7 @@ SAYS: Mapping[str, str] = {
     "job.cancel": "Stop a step for good",
     "record.read_again": "Have an order or a return read again from its platform",
     "connection.note": "Write a note on an incident of a connection",
+    "team_view.keep": "Keep, change and delete views that everybody of the own team has",
     "mapping.change": "Say what a platform's word means, and agree to another meaning",
     "disposition.record": "Decide what becomes of returned goods",
     "return.match": "Say to which order a return belongs, or let a held unit pass",

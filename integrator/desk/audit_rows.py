@@ -153,6 +153,7 @@ SOURCES = (
         "pgh_created_at",
         "pgh_id",
     ),
+    Source("view", ("setting",), audit_settings.viewed, "pgh_created_at", "pgh_id"),
     Source("policy", ("setting",), audit_settings.ruled, "made_at"),
     Source("mapping", ("mapping",), audit_settings.mapped, "made_at"),
     Source("moved", ("approval", "setting", "status"), audit_sources.moved),

@@ -13,6 +13,7 @@ from fulfilment.models import Order
 from integrator.desk import (
     audit_connections,
     audit_people,
+    audit_queues,
     case_forms,
     catalogue,
     directory,
@@ -336,4 +337,5 @@ _SAYS: dict[str, Callable[[Row, Known], Entry]] = {
     "sign_in": audit_people.signed_in,
     "incident_note": audit_connections.noted,
     "saw": audit_people.saw,
+    "view": audit_queues.viewed,
 }

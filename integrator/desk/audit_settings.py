@@ -25,7 +25,7 @@ from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Coalesce, Concat, JSONObject
 
 from integrator.desk.audit_sources import PERSON, Wanted, by_actor, one_of
-from integrator.models import Connection, Mapping, PolicyVersion, RoleGrant
+from integrator.models import Connection, Mapping, PolicyVersion, RoleGrant, SavedView
 
 
 def _by_context(rows: QuerySet[Any], wanted: Wanted) -> QuerySet[Any]:
@@ -126,6 +126,26 @@ def history_of(model: type[Model], *fields: str) -> Callable[[Wanted], QuerySet[
         )
 
     return rows
+
+
+def viewed(wanted: Wanted) -> QuerySet[Any] | None:
+    """Views of a team: kept, changed, given to it by a person, deleted."""
+    if wanted.two or wanted.money or wanted.target is not None:
+        return None
+    history: Any = SavedView.pgh_event_model  # type: ignore[attr-defined]
+    said = {field: field for field in ("name", "query", "more_than")}
+    before = history.objects.filter(
+        pgh_obj_id=OuterRef("pgh_obj_id"), pgh_id__lt=OuterRef("pgh_id")
+    ).order_by("-pgh_id")
+    return _by_context(history.objects.all(), wanted).annotate(
+        row_data=JSONObject(
+            what="pgh_label",
+            view_id="pgh_obj_id",
+            role="role",
+            old=one_of(before, **said),
+            new=JSONObject(**said),
+        )
+    )
 
 
 def granted(wanted: Wanted) -> QuerySet[Any] | None:

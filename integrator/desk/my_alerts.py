@@ -1,8 +1,12 @@
-"""How a person wants to be told of what needs their roles. Nobody sees or changes another's."""
+"""How a person wants to be told of what needs their roles, and who and what else tells or is told.
+
+Nobody sees or changes another's choice.
+"""
 
 from __future__ import annotations
 
 from django.contrib import messages
+from django.db.models import Q, QuerySet
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -10,14 +14,15 @@ from django.views.decorators.http import require_POST, require_safe
 
 from integrator.desk.auth import DeskRequest, needs
 from integrator.engine import choices
-from integrator.models import AlertChoice, AlertReceiver, Retailer
+from integrator.flows import queue_members, view_alerts
+from integrator.models import AlertChoice, AlertReceiver, Retailer, SavedView
 from integrator.roles import Role
 
 
 @require_safe
 @needs("queue.see")
 def my_alerts(request: DeskRequest) -> HttpResponse:
-    """The choice, where mail goes, and which systems are told of the same roles' exceptions."""
+    """The choice, where mail goes, which systems are told too, and which views tell."""
     return _show(request)
 
 
@@ -46,8 +51,20 @@ def _show(request: DeskRequest, *, error: str = "") -> HttpResponse:
             (one.name, str(Role(one.role).label), len(one.kinds))
             for one in receivers.order_by("role", "name", "id")
         ],
+        "counts_every": view_alerts.EVERY_MINUTES,
+        "views": [
+            (one, str(Role(one.role).label), view_alerts.path_of(one)) for one in _views(request)
+        ],
     }
     return render(request, "desk/my_alerts.html", context, status=422 if error else 200)
+
+
+def _views(request: DeskRequest) -> QuerySet[SavedView]:
+    """The views with an alert of this person's own, and of their teams."""
+    own = Q(person=request.user, role__in=queue_members.visible_to(request.roles))
+    teams = Q(person__isnull=True, role__in=request.roles)
+    found = SavedView.objects.filter(own | teams, more_than__isnull=False)
+    return found.select_related("alert").order_by("role", "name", "id")
 
 
 def _digest_at() -> str:

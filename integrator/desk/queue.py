@@ -20,6 +20,7 @@ from integrator.desk import (
     play,
     queue_rows,
     queue_tabs,
+    queue_words,
     saved_views,
     screens,
 )
@@ -31,6 +32,7 @@ from integrator.desk.queue_tabs import Shown
 from integrator.engine.case_kinds import ENGINE_KINDS
 from integrator.flows import queue_figures, queue_members
 from integrator.flows.queue_wanted import ROLES, TABS, WHO, Wanted, own_order
+from integrator.flows.view_alerts import EVERY_MINUTES
 from integrator.models import CaseState
 from integrator.roles import Role
 
@@ -126,7 +128,9 @@ def show(
         if query.get("play") == "1" and role in queue_members.held_by(request.roles):
             played = play.shown(request, wanted, detail, view=shown.view_id)
     known = directory.current(at=request.at)
-    chips = _chips(shown, known)
+    chips = [
+        (label, shown.href(without)) for label, without in queue_words.filters_of(wanted, known)
+    ]
     tab_list = queue_tabs.tabs_of(shown, request.counted)
     tab = next((one.label for one in tab_list if one.is_current), "")
     context = {
@@ -140,7 +144,7 @@ def show(
         "hide": columns.NAME,
         "hidden": "" if wanted.hidden is None else columns.write(wanted.hidden),
         "system": wanted.system,
-        "tried": tried,
+        **_forms(request, role, tried),
         "query": shown.href().partition("?")[2],
         "sections": sections_of(lines, wanted, currency=known.currency),
         "order": order_of(wanted.sorted_by),
@@ -163,6 +167,16 @@ def show(
     return render(request, "desk/queue.html", context, status=status)
 
 
+def _forms(request: DeskRequest, role: str, tried: Tried | None) -> dict[str, Any]:
+    """What the forms about views say."""
+    return {
+        "tried": tried,
+        "saves": tried is not None and tried.form in ("save", "save_for_team"),
+        "keeps_for_team": keeps_for_team(request, role),
+        "counts_every": EVERY_MINUTES,
+    }
+
+
 def _begin(request: DeskRequest, wanted: Wanted, shown: Shown) -> str:
     """Where those who work in this queue go through it case by case."""
     if wanted.role not in queue_members.held_by(request.roles) or wanted.state != CaseState.OPEN:
@@ -180,28 +194,20 @@ def role_of(request: DeskRequest, asked: str) -> str:
     return role
 
 
+def keeps_for_team(request: DeskRequest, role: str) -> bool:
+    """Whether this person may keep and change the views of this queue's team: one of the team."""
+    return role in request.roles and may(request, "team_view.keep")
+
+
+def require_team(request: DeskRequest, role: str) -> None:
+    if not keeps_for_team(request, role):
+        raise PermissionDenied(f"Views of this team are for {Role(role).label} to keep.")
+
+
 def _roles_for(request: DeskRequest) -> list[tuple[str, str]]:
     """The queues this person may look at, when there is more than one."""
     roles = queue_members.visible_to(request.roles)
     return [(role.lower(), str(Role(role).label)) for role in roles] if len(roles) > 1 else []
-
-
-def _chips(shown: Shown, known: directory.Directory) -> list[tuple[str, str]]:
-    """What narrows the list, each with the address without it."""
-    wanted = shown.wanted
-    chips: list[tuple[str, Wanted]] = []
-    if wanted.cause:
-        chips.append(("One cause", replace(wanted, cause="")))
-    if wanted.kind:
-        title = case_page.plain_title(catalogue.kinds()[wanted.kind])
-        chips.append((title, replace(wanted, kind="", cause="")))
-    if wanted.who:
-        chips.append((f"Taken by {WHO[wanted.who].lower()}", replace(wanted, who="")))
-    if wanted.connection_id:
-        chips.append((known.name(wanted.connection_id), replace(wanted, connection_id=0)))
-    if wanted.bulk_id:
-        chips.append((f"Many at once, B-{wanted.bulk_id}", replace(wanted, bulk_id=0)))
-    return [(label, shown.href(without)) for label, without in chips]
 
 
 def _without_filters(wanted: Wanted) -> Wanted:

@@ -1,9 +1,9 @@
-"""The tabs of a queue: those everybody has, a person's own views, and what is not saved yet."""
+"""The tabs of a queue: those everybody has, the team's, a person's own, and what is not saved."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from integrator.desk import columns, queue_address
 from integrator.desk.saved_views import View, is_built_in
@@ -15,17 +15,21 @@ NOT_SAVED = "Not saved"
 
 @dataclass(frozen=True, slots=True)
 class Tab:
+    """``tells``: what its alert says, in words; empty where it has none."""
+
     label: str
     href: str
     count: str
     overdue: int
     is_current: bool
     is_changed: bool = False
+    is_the_teams: bool = False
+    tells: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What the page shows, and how it stands to the person's views.
+    """What the page shows, and how it stands to the views the person has.
 
     ``own``: the view that shows exactly this. ``began``: the view it began as and differs from.
     """
@@ -55,7 +59,7 @@ class Shown:
 
 
 def shown(wanted: Wanted, views: list[View], view_id: int, *, usual: columns.Shown) -> Shown:
-    """``view_id`` comes from the address; one that is not this person's means nothing.
+    """``view_id`` comes from the address; one that this person does not have means nothing.
 
     ``usual``: the columns this person has where nothing says which.
     """
@@ -63,10 +67,12 @@ def shown(wanted: Wanted, views: list[View], view_id: int, *, usual: columns.Sho
     def look(of: Wanted) -> tuple[Wanted, frozenset[str]]:
         return of, usual.hidden if of.hidden is None else frozenset(of.hidden)
 
-    own = next((one for one in views if look(one.wanted) == look(wanted)), None)
+    same = [one for one in views if look(one.wanted) == look(wanted)]
     asked = next((one for one in views if one.saved.pk == view_id), None)
-    began = asked if asked is not None and look(asked.wanted) != look(wanted) else None
-    return Shown(wanted, views, own if began is None else None, began)
+    if asked is not None and asked not in same:
+        return Shown(wanted, views, None, asked)
+    # A person's own may show the same as the team's.
+    return Shown(wanted, views, asked or next(iter(same), None), None)
 
 
 def everybodys(role: str, user_id: int) -> dict[Wanted, str]:
@@ -77,7 +83,7 @@ def everybodys(role: str, user_id: int) -> dict[Wanted, str]:
 
 
 def tabs_of(page: Shown, figures: Mapping[Wanted, Figure]) -> list[Tab]:
-    """A person's first view, the tabs everybody has, their other views, and what is not saved."""
+    """A person's first view, the tabs everybody has, the other views, and what is not saved."""
     first = [one for one in page.views if one.saved.is_first]
     others = [one for one in page.views if not one.saved.is_first]
     tabs = [_own(one, page, figures) for one in first]
@@ -91,13 +97,12 @@ def tabs_of(page: Shown, figures: Mapping[Wanted, Figure]) -> list[Tab]:
 
 
 def _own(view: View, page: Shown, figures: Mapping[Wanted, Figure]) -> Tab:
-    return _tab(
-        view.saved.name,
-        view.href,
-        view.wanted,
-        figures,
-        is_current=view is page.own,
+    saved = view.saved
+    return replace(
+        _tab(view.label, view.href, view.wanted, figures, is_current=view is page.own),
         is_changed=view is page.began,
+        is_the_teams=saved.is_the_teams,
+        tells="" if saved.more_than is None else f"tells when more than {saved.more_than:,}",
     )
 
 
@@ -108,7 +113,6 @@ def _tab(
     figures: Mapping[Wanted, Figure],
     *,
     is_current: bool,
-    is_changed: bool = False,
 ) -> Tab:
     figure = figures[wanted]
     capped = wanted.tab == "solved" and figure.count >= CAP
@@ -118,5 +122,4 @@ def _tab(
         count=f"{figure.count:,}+" if capped else f"{figure.count:,}",
         overdue=figure.overdue if wanted.tab != "mine" else 0,
         is_current=is_current,
-        is_changed=is_changed,
     )

@@ -1,6 +1,7 @@
-"""A person's own views of a queue: which they have, and keeping, changing and deleting one.
+"""The saved views of a queue: a person's own, and those of the team whose queue it is.
 
-Everything here is asked with the person it belongs to: nobody sees or changes another's.
+A person's own is asked for with the person: nobody sees another's. A team's view is seen by
+everybody who may look at that queue. How views are kept and changed is in ``view_writes``.
 """
 
 from __future__ import annotations
@@ -11,25 +12,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.contrib.auth.models import User
-from django.db import transaction
+from django.db.models import F, Q
 
-from integrator.desk import directory, queue_address, words
-from integrator.flows.queue_wanted import SYSTEM_VIEWS, TABS, Wanted
+from integrator.desk import directory, queue_address
+from integrator.flows.queue_wanted import Wanted
 from integrator.models import SavedView
 
 KEPT = "first_views"
 
 
-class UnableToSave(Exception):
-    """The view cannot be kept like this. The text says why and what to do."""
-
-
 @dataclass(frozen=True, slots=True)
 class View:
-    """A saved view and what it shows. ``is_whole``: nothing it was saved with is gone since."""
+    """A saved view and what it shows to whoever asks.
+
+    ``label`` is its name, told apart from a later view of the team that is called the same.
+    ``is_whole``: nothing it was saved with is gone since.
+    """
 
     saved: SavedView
+    label: str
     wanted: Wanted
     is_whole: bool
 
@@ -45,13 +46,19 @@ def wanted_of(query: Any, *, role: str, user_id: int, at: datetime) -> Wanted:
 
 
 def views_of(request: Any, *, at: datetime) -> dict[str, list[View]]:
-    """The views of whoever asks, by role: the first, then as they were made. Read once a page."""
+    """Every view whoever asks has, by role: the first, the team's, their own. Read once a page."""
     found: dict[str, list[View]] | None = getattr(request, "saved_views", None)
     if found is None:
         found = defaultdict(list)
-        rows = SavedView.objects.filter(person=request.user).order_by("-is_first", "place")
+        rows = SavedView.objects.filter(Q(person=request.user) | Q(person__isnull=True))
+        rows = rows.select_related("alert").order_by(
+            "-is_first", F("person").asc(nulls_first=True), "place"
+        )
+        teams = {(row.role, row.name.lower()) for row in rows if row.is_the_teams}
         for row in rows:
-            found[row.role].append(_view(row, at=at))
+            is_twice = not row.is_the_teams and (row.role, row.name.lower()) in teams
+            label = f"{row.name} (yours)" if is_twice else row.name
+            found[row.role].append(_view(row, label, user_id=request.user.pk, at=at))
         request.saved_views = found
     return found
 
@@ -84,87 +91,12 @@ def remember(request: Any, *, at: datetime) -> dict[str, str]:
     return kept
 
 
-def _view(row: SavedView, *, at: datetime) -> View:
-    wanted = wanted_of(queue_address.parsed(row.query), role=row.role, user_id=row.person_id, at=at)
-    return View(row, wanted, queue_address.write(wanted) == row.query)
+def _view(row: SavedView, label: str, *, user_id: int, at: datetime) -> View:
+    query = queue_address.parsed(row.query)
+    wanted = wanted_of(query, role=row.role, user_id=user_id, at=at)
+    return View(row, label, wanted, queue_address.write(wanted) == row.query)
 
 
 def is_built_in(wanted: Wanted) -> bool:
     """Whether it is a tab everybody has, without filters and in its own order."""
     return not wanted.is_narrowed and not wanted.order
-
-
-def keep(*, person: User, wanted: Wanted, name: str) -> SavedView:
-    """Keep what is shown as a new view. UnableToSave when there is one like it, or no place."""
-    with transaction.atomic():
-        others = _locked(person, wanted.role)
-        name = _checked_name(name, others, wanted.role)
-        _check_wanted(wanted, others)
-        free = set(range(1, SavedView.MOST + 1)) - {one.place for one in others}
-        if not free:
-            raise UnableToSave(
-                f"You have {SavedView.MOST} views of this queue, which is the most. Delete one."
-            )
-        return SavedView.objects.create(
-            person=person,
-            role=wanted.role,
-            name=name,
-            query=queue_address.write(wanted),
-            place=min(free),
-        )
-
-
-def rename(view: SavedView, *, name: str) -> None:
-    with transaction.atomic():
-        others = [one for one in _locked(view.person, view.role) if one.pk != view.pk]
-        view.name = _checked_name(name, others, view.role)
-        view.save(update_fields=["name"])
-
-
-def change(view: SavedView, *, wanted: Wanted) -> None:
-    """Let the view show this from now on."""
-    with transaction.atomic():
-        others = [one for one in _locked(view.person, view.role) if one.pk != view.pk]
-        _check_wanted(wanted, others)
-        view.query = queue_address.write(wanted)
-        view.save(update_fields=["query"])
-
-
-def open_first(view: SavedView, *, yes: bool) -> None:
-    """Open the queue with this view, or again with "Needs us"."""
-    with transaction.atomic():
-        _locked(view.person, view.role)
-        SavedView.objects.filter(person=view.person, role=view.role, is_first=True).update(
-            is_first=False
-        )
-        if yes:
-            SavedView.objects.filter(pk=view.pk).update(is_first=True)
-
-
-def _locked(person: User, role: str) -> list[SavedView]:
-    """The person's views of this queue. Two windows of one person take turns."""
-    User.objects.select_for_update(no_key=True).get(pk=person.pk)
-    return list(SavedView.objects.filter(person=person, role=role))
-
-
-def _checked_name(name: str, others: Sequence[SavedView], role: str) -> str:
-    name = " ".join(words.typed(name).split())
-    if not name or len(name) > SavedView.LONGEST:
-        raise UnableToSave(f"Name: write 1 to {SavedView.LONGEST} characters")
-    taken = {one.name.lower() for one in others}
-    taken |= {one.lower() for one in TABS.values()}
-    taken |= {one.name.lower() for one in SYSTEM_VIEWS if one.role == role}
-    if name.lower() in taken:
-        raise UnableToSave(f"Name: there is a tab “{name}” already, choose another name")
-    return name
-
-
-def _check_wanted(wanted: Wanted, others: Sequence[SavedView]) -> None:
-    if is_built_in(wanted):
-        raise UnableToSave("This is a tab that everybody has: narrow it down or sort it first")
-    query = queue_address.write(wanted)
-    if len(query) > SavedView.LONGEST_QUERY:
-        raise UnableToSave("These filters are too long to be kept: remove one")
-    same = next((one for one in others if one.query == query), None)
-    if same is not None:
-        raise UnableToSave(f"Your view “{same.name}” shows exactly this already")

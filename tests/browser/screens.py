@@ -141,7 +141,9 @@ def returns_of_each_stage(stage: Stage) -> Iterator[str]:
 
 
 def views_of(stage: Stage) -> Iterator[str]:
-    """A view of finance's own: as it was saved, and changed since."""
+    """A view of finance's own: as it was saved, and changed since; and one of the team's that tells
+    when it lists more than was said.
+    """
     query = "tab=needs&who=nobody&order=oldest"
     stage.posts(stage.fiona, "view_save", "finance", name="Nobody has taken these", query=query)
     view = SavedView.objects.get(person=stage.fiona)
@@ -149,6 +151,15 @@ def views_of(stage: Stage) -> Iterator[str]:
     yield f"/queue/finance/?{query}&who=me&view={view.pk}"
     yield f"/queue/finance/?{query}&hide=platform.due&view={view.pk}"
     yield "/queue/finance/?tab=not-reconciled&order=customers"
+    ours = "tab=needs&order=money"
+    sent = {"name": "Most money first", "query": ours, "for": "team"}
+    stage.posts(stage.fred, "view_save", "finance", **sent)
+    view = SavedView.objects.get(person__isnull=True)
+    tells = {"do": "tell", "more_than": 1, "query": view.query, "version": view.version}
+    stage.posts(stage.fred, "view_change", view.pk, **tells)
+    yield f"/queue/finance/?{ours}&view={view.pk}"
+    yield f"/queue/finance/?{ours}&who=nobody&view={view.pk}"
+    yield "/my-alerts/"
 
 
 def meanings(stage: Stage) -> Iterator[str]:

@@ -27,8 +27,8 @@ EXPECTED = {
     "own_queue": "queue.see",
     "queue": "queue.see",
     "play": "case.work",  # whose queue, the view itself decides
-    "view_save": "queue.see",  # one's own views; whose queue, the view itself decides
-    "view_change": "queue.see",
+    "view_save": "queue.see",  # one's own; a team's takes team_view.keep, and one of the team
+    "view_change": "queue.see",  # the same
     "my_alerts": "queue.see",  # one's own
     "my_alerts_save": "queue.see",
     "my_keys": "queue.see",  # one's own
