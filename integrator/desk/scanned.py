@@ -40,6 +40,7 @@ def waiting(roles: frozenset[str], texts: Sequence[str]) -> list[Case]:
     Each kind of record is found by its own index.
     """
     articles = Sku.objects.filter(code__in=texts)
+    unknown = of_no_article(texts)
     returns = Return.objects.filter(external_id__in=texts)
     orders = Order.objects.filter(
         Q(number__in=texts) | Q(reference__in=texts) | Q(external_id__in=texts)
@@ -47,7 +48,9 @@ def waiting(roles: frozenset[str], texts: Sequence[str]) -> list[Case]:
     parcels = Shipment.objects.filter(tracking__in=texts)
     about: list[tuple[str, Any]] = [
         ("return_item", ReturnItem.objects.filter(sku__in=articles.values("pk")).values("pk")),
+        ("return_item", unknown.values("pk")),
         ("return_item", ReturnItem.objects.filter(return_record__in=returns).values("pk")),
+        ("return", unknown.values("return_record_id")),
         ("return", returns.values("pk")),
         ("order", orders.values("pk")),
         ("sku", articles.values("pk")),
@@ -64,6 +67,11 @@ def waiting(roles: frozenset[str], texts: Sequence[str]) -> list[Case]:
     if Role.OPERATIONS in roles:
         found.sort(key=lambda case: case.record_kind != "return_item")
     return found[:MOST]
+
+
+def of_no_article(texts: Sequence[str]) -> QuerySet[ReturnItem]:
+    """Returned units that fit no article of ours, by the code that the returns platform wrote."""
+    return ReturnItem.objects.filter(sku=None, sku_code__in=texts)
 
 
 def _open(roles: frozenset[str]) -> QuerySet[Case, int]:

@@ -59,6 +59,7 @@ def find(request: DeskRequest) -> HttpResponse:
 def _hits(request: DeskRequest, texts: Sequence[str]) -> list[Hit]:
     """Everything that fits one of these spellings, each place once."""
     found = [*_cases(texts), *_orders(texts), *_returns(texts), *_parcels(texts), *_links(texts)]
+    found += _units(texts)
     if "@" in texts[0] and personal.may_see(request):
         found += _people(request, texts[0])
     return _once([*found, *_skus(texts)])
@@ -105,9 +106,24 @@ def _returns(texts: Sequence[str]) -> list[Hit]:
     return [_return_hit(one) for one in returns]
 
 
-def _return_hit(one: Return) -> Hit:
-    why = f"order {one.order.number}" if one.order is not None else "belongs to no order yet"
+def _return_hit(one: Return, why: str = "") -> Hit:
+    if not why:
+        why = f"order {one.order.number}" if one.order is not None else "belongs to no order yet"
     return Hit("Return", one.external_id, why, reverse("return", args=[one.pk]))
+
+
+def _units(texts: Sequence[str]) -> list[Hit]:
+    """The returns of units that fit no article of ours: by the article, nobody would find them."""
+    units = (
+        scanned.of_no_article(texts)
+        .select_related("return_record")
+        .order_by("-return_record_id", "id")
+        .distinct("return_record_id")
+    )
+    return [
+        _return_hit(one.return_record, f"returned unit {one.sku_code}")
+        for one in units[: LIMIT + 1]
+    ]
 
 
 def _parcels(texts: Sequence[str]) -> list[Hit]:

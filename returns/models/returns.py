@@ -85,6 +85,9 @@ class Return(models.Model):
 class ReturnItem(models.Model):
     """One returned unit. ``claimed_minor`` is what the returns platform says it is worth.
 
+    ``sku`` is the article of the sold unit it fits, empty while it fits none; ``sku_code`` is the
+    article as the returns platform wrote it.
+
     ``blocked_by`` names the rule of the purchase check that failed: a blocked unit stays where it
     is and triggers nothing. ``accepted_by`` is the person who let it pass all the same.
     """
@@ -146,7 +149,13 @@ class ReturnItem(models.Model):
                 name="return_item_one_open_per_unit",
             ),
         ]
-        indexes: ClassVar = [models.Index(fields=["custody", "money"], name="return_item_axes")]
+        indexes: ClassVar = [
+            models.Index(fields=["custody", "money"], name="return_item_axes"),
+            # All others are found by their article.
+            models.Index(
+                fields=["sku_code"], condition=Q(sku__isnull=True), name="return_item_no_article"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"unit {self.external_id}"

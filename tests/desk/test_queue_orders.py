@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,6 +20,7 @@ from integrator.flows import CASE_KINDS, queue_figures
 from integrator.flows.queue_wanted import ROLES, SYSTEM_VIEWS, TABS, Wanted
 from integrator.models import Connection
 from tests.desk import factories
+from tests.desk.plans import explained, read
 
 MANY = 6_000
 # The one kind of an order's cases of which finance and the controller both have some.
@@ -241,16 +241,6 @@ def many(db: None, at: datetime) -> None:
     case_counts.fold(above=0)
 
 
-def read(plan: dict[str, Any]) -> Iterator[tuple[float, str]]:
-    """How many cases each part of a plan touched, those it threw away included, and how."""
-    if plan.get("Relation Name") == "integrator_case":
-        removed = plan.get("Rows Removed by Filter", 0)
-        how = f"{plan['Node Type']} {plan.get('Index Name')} {plan.get('Index Cond')}"
-        yield (plan["Actual Rows"] + removed) * plan["Actual Loops"], how
-    for part in plan.get("Plans", []):
-        yield from read(part)
-
-
 def test_a_page_reads_little_more_than_it_shows(many: None, at: datetime) -> None:
     """Whatever the order, on the first page and on later ones: neither reads all there is."""
     orders = [("needs", name) for name in ORDERS]
@@ -261,7 +251,7 @@ def test_a_page_reads_little_more_than_it_shows(many: None, at: datetime) -> Non
         assert len(first.rows) == queue_rows.PAGE
 
         for after in ("", first.older, later):
-            touched = sorted(read(plan_of(wanted, at, after)), reverse=True)
+            touched = sorted(read(plan_of(wanted, at, after), "integrator_case"), reverse=True)
             assert sum(count for count, _ in touched) < 1_000, (tab, order, touched[0])
 
 
@@ -272,7 +262,7 @@ def test_counts_are_not_made_by_reading_the_queue(many: None, at: datetime) -> N
         needs = queue_figures.figures_of(wanted, at=at)[wanted[0]]
 
     assert needs.count == MANY + 20
-    touched = sorted(read(explained(queries[0]["sql"])), reverse=True)
+    touched = sorted(read(explained(queries[0]["sql"]), "integrator_case"), reverse=True)
     assert sum(count for count, _ in touched) < 2 * MANY / 20 * 1.2, touched
 
 
@@ -281,12 +271,3 @@ def plan_of(wanted: Wanted, at: datetime, after: str) -> dict[str, Any]:
         queue_rows.page_of(wanted, at=at, after=after)
     (statement,) = [one["sql"] for one in queries if "integrator_case" in one["sql"]]
     return explained(statement)
-
-
-def explained(statement: str) -> dict[str, Any]:
-    with database.cursor() as cursor:
-        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}")
-        (answer,) = cursor.fetchone()
-    plans = json.loads(answer) if isinstance(answer, str) else answer
-    plan: dict[str, Any] = plans[0]["Plan"]
-    return plan

@@ -70,6 +70,29 @@ def test_without_a_case_the_record_is_opened(order: Order, returned: Return, as_
     assert scan(omar, "JJD100482913")[1] == f"/orders/{order.pk}/"
 
 
+def test_a_unit_of_no_article_of_ours_is_found_by_what_the_platform_called_it(
+    returned: Return, order: Order, at: datetime, as_: As
+) -> None:
+    """Its label holds a code that is nowhere in our catalogue: all there is of it is the return."""
+    unit = ReturnItem.objects.get(return_record=returned)
+    ReturnItem.objects.filter(pk=unit.pk).update(sku=None, sku_code="OUTLET-77")
+    omar, carla = as_("omar"), as_("carla")
+
+    assert scan(omar, "*OUTLET-77*") == (302, f"/returns/{returned.pk}/")
+    case = factories.case("UNIT_NOT_BOUGHT", at, record=("return_item", unit.pk))
+    assert scan(carla, "OUTLET-77") == (302, f"/cases/{case.pk}/")
+    assert scan(carla, SKU)[1].startswith("/skus/"), "the article is about its own units alone"
+
+
+def test_a_case_about_the_whole_return_is_found_by_such_a_unit_too(
+    returned: Return, at: datetime, as_: As
+) -> None:
+    ReturnItem.objects.filter(return_record=returned).update(sku=None, sku_code="OUTLET-77")
+    case = factories.case("RETURN_ORDER_UNKNOWN", at, record=("return", returned.pk))
+
+    assert scan(as_("carla"), "OUTLET-77") == (302, f"/cases/{case.pk}/")
+
+
 def test_a_case_number_opens_the_case_whosever_it_is(at: datetime, as_: As) -> None:
     case = factories.case("SYSTEMS_DIFFER", at)
 

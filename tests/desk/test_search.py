@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 
 import pytest
+from django.db import connection as database
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from fulfilment.models import Customer, Order
 from integrator.models import Link
+from returns.models import Return, ReturnItem
 from tests.desk import factories
+from tests.desk.plans import explained, read
 
 
 @pytest.fixture
@@ -72,6 +77,64 @@ def test_a_sku_leads_to_its_article(order: Order, as_: Callable[[str], Client]) 
 
     assert response.status_code == 302
     assert response.url == f"/skus/{order.items.get().sku_id}/"
+
+
+def test_units_of_no_article_of_ours_lead_to_their_returns(
+    order: Order, at: datetime, as_: Callable[[str], Client]
+) -> None:
+    """Each return once, however many such units it has; what fits an article is its article's."""
+    rma = order.returns.get()
+    other = factories.return_of(factories.order("100482914", at), "RMA3271841", at)
+    strange(rma, "OUTLET-77", "OUTLET-77")
+    strange(other, "OUTLET-78")
+
+    assert as_("carla").get("/find/", {"q": "OUTLET-77"}).url == f"/returns/{rma.pk}/"
+    strange(other, "OUTLET-77")
+    html = as_("carla").get("/find/", {"q": "OUTLET-77"}).content.decode()
+    assert re.findall(r'href="(/returns/\d+/)"', html) == [
+        f"/returns/{other.pk}/",
+        f"/returns/{rma.pk}/",
+    ]
+    assert html.count("returned unit OUTLET-77") == 2
+
+
+@pytest.mark.parametrize("scanned", [{}, {"scan": "1"}])
+def test_a_unit_of_no_article_is_found_without_reading_all_units(
+    scanned: dict[str, str], order: Order, as_: Callable[[str], Client]
+) -> None:
+    rma = order.returns.get()
+    strange(rma, *(f"OUTLET-{number}" for number in range(3_000)))
+    with database.cursor() as cursor:
+        cursor.execute("ANALYZE returns_returnitem, returns_return")
+    carla = as_("carla")
+
+    with CaptureQueriesContext(database) as queries:
+        assert carla.get("/find/", {"q": "OUTLET-77", **scanned}).url == f"/returns/{rma.pk}/"
+
+    asked = [one["sql"] for one in queries if "returns_returnitem" in one["sql"]]
+    touched = [part for one in asked for part in read(explained(one), "returns_returnitem")]
+    assert 0 < sum(count for count, _ in touched) < 10, touched
+
+
+def strange(rma: Return, *codes: str) -> None:
+    """Units of the return that fit no article of ours, as the platform called them."""
+    known, so_far = rma.items.exclude(sku=None).get(), rma.items.count()
+    units = [
+        ReturnItem(
+            return_record=rma,
+            external_id=f"{rma.external_id}-{place}",
+            sku_code=code,
+            resolution=known.resolution,
+            resolution_word=known.resolution_word,
+            method=known.method,
+            method_word=known.method_word,
+            claimed_minor=known.claimed_minor,
+            currency=known.currency,
+            blocked_by="UNIT_NOT_BOUGHT",
+        )
+        for place, code in enumerate(codes, start=so_far + 1)
+    ]
+    ReturnItem.objects.bulk_create(units)
 
 
 def test_a_case_is_found_by_its_number(at: datetime, as_: Callable[[str], Client]) -> None:
