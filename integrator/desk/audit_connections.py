@@ -12,6 +12,7 @@ from integrator.desk import words
 from integrator.desk.audit_entry import Change, Entry
 from integrator.desk.audit_known import Known, entry_of
 from integrator.desk.audit_rows import Row
+from integrator.models import MaintenanceState
 
 _DID = {
     "PLANNED": "announced maintenance",
@@ -32,16 +33,22 @@ def switched(row: Row, change: Change, known: Known) -> Entry:
 
 
 def window(row: Row, known: Known) -> Entry:
-    """What somebody did about a maintenance window: with its time, and why."""
+    """What somebody did about a maintenance window: with its time, and why.
+
+    Whoever cancels one says why; then what it was announced for stands beside its time.
+    """
     data = row.data
     of: dict[str, Any] = data["window"]
     when = f"{_moment(of['starts_at'], known)} to {_moment(of['ends_at'], known)}"
+    why = of["reason"]
+    if data["new"] == MaintenanceState.CANCELLED:
+        when, why = f"{when} ({why})", data["reason"]
     return entry_of(
         row,
         _DID.get(data["new"], "changed maintenance"),
         **_about(of["connection_id"], known),
         sub=when,
-        why=of["reason"],
+        why=why,
     )
 
 

@@ -26,6 +26,7 @@ from integrator.desk import (
 )
 from integrator.desk.auth import DeskRequest, may, needs, trace_of
 from integrator.desk.case_forms import Filled
+from integrator.desk.lists import number
 from integrator.desk.steps import step_of
 from integrator.engine import connections as switch
 from integrator.engine import maintenance
@@ -35,7 +36,7 @@ from integrator.models import Connection, ConnectionState, Job, MaintenanceState
 from integrator.models.states import JOB_OPEN
 
 STEPS_SHOWN = 8
-_FORMS = ("pause", "on", "plan")
+_FORMS = ("pause", "on", "plan", "cancel")
 _TABS = (("connection", "Today"), ("connection_history", "The last 90 days"))
 
 
@@ -67,30 +68,39 @@ def tabs(connection_id: int, current: str) -> list[dict[str, Any]]:
 @require_safe
 @needs("connection.see")
 def page(request: DeskRequest, connection_id: int) -> HttpResponse:
-    """Today. ``?do=`` opens one of the forms."""
+    """Today. ``?do=`` opens one of the forms, ``?window=`` says which maintenance to cancel."""
     wanted = request.GET.get("do", "")
     form = connection_forms.blank(wanted) if wanted in _FORMS else None
-    return _show(request, connection_id, form)
+    return _show(request, connection_id, form, about=number(request.GET.get("window", "")))
 
 
 def _show(
-    request: DeskRequest, connection_id: int, form: Filled | None, *, status: int = 200
+    request: DeskRequest,
+    connection_id: int,
+    form: Filled | None,
+    *,
+    about: int = 0,
+    status: int = 200,
 ) -> HttpResponse:
+    """``about`` is the maintenance that a form to cancel is about: without one it does not open."""
     found = connections.read(pk=connection_id)
     if not found:
         raise Http404
     [connection] = found
     may_change = may(request, "connection.change")
     [panel] = connections.panels_of(found, at=request.at)
+    windows = _windows(request, connection)
+    planned = next((one for one in windows if one.id == about and not one.is_on), None)
+    is_open = may_change and form is not None and (form.key != "cancel" or planned is not None)
     context = {
         "one": panel,
         "connection": connection,
         "tabs": tabs(connection.pk, "connection"),
         "streams": connections.streams_of(found, at=request.at),
-        "windows": _windows(request, connection),
+        "windows": windows,
         "steps": _steps(request, connection) if panel.waiting else [],
         "table": screens.shown(request, columns.STEPS),
-        "d": {"form": form} if form is not None and may_change else None,
+        "d": {"form": form, "window": planned} if is_open else None,
         "may_change": may_change,
         "may_try": may(request, "connection.try"),
         "is_held_by_plan": panel.hold is not None and panel.hold.is_on,
@@ -194,10 +204,13 @@ def plan(request: DeskRequest, connection_id: int) -> HttpResponse:
 @require_POST
 @needs("connection.change")
 def cancel(request: DeskRequest, window_id: int) -> HttpResponse:
-    """Take an announcement back before it begins."""
+    """Take an announcement back before it begins. The reason is kept."""
     window = get_object_or_404(MaintenanceWindow, pk=window_id)
+    texts, _, form = connection_forms.read("cancel", request.POST)
+    if form.errors and window.state == MaintenanceState.PLANNED:  # else nothing is left to mend
+        return _show(request, window.connection_id, form, about=window.pk, status=422)
     try:
-        maintenance.cancel(window, trace=trace_of(request))
+        maintenance.cancel(window, reason=texts.get("reason", ""), trace=trace_of(request))
     except UnableToCancel as why:
         messages.warning(request, str(why))
     else:

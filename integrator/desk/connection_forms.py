@@ -1,4 +1,4 @@
-"""The forms of a connection: pause, switch on, announce maintenance, write a note.
+"""The forms of a connection: pause, switch on, announce and cancel maintenance, write a note.
 
 Checks what was typed; carries nothing out.
 """
@@ -25,6 +25,7 @@ _BLANK: Mapping[str, tuple[Input, ...]] = {
         Input("ends", "Ends", "moment", True, "", ""),
         _REASON,
     ),
+    "cancel": (_REASON,),
     "note": (
         Input("note", "What should others know? Nothing about customers", "note", True, "", ""),
     ),

@@ -113,13 +113,13 @@ def _make(
     return made
 
 
-def cancel(window: MaintenanceWindow, *, trace: Trace) -> None:
+def cancel(window: MaintenanceWindow, *, reason: str, trace: Trace) -> None:
     """Take it back before it begins. UnableToCancel when it has begun or is over."""
     with transaction.atomic():
         now = MaintenanceWindow.objects.select_for_update(no_key=True).get(pk=window.pk)
         if now.state != MaintenanceState.PLANNED:
             raise UnableToCancel("It has begun, or is over already")
-        move(now, "state", MaintenanceState.CANCELLED, reason="Taken back", trace=trace)
+        move(now, "state", MaintenanceState.CANCELLED, reason=reason, trace=trace)
 
 
 def turn(*, at: datetime) -> int:

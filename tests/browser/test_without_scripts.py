@@ -133,6 +133,10 @@ def test_maintenance_is_announced_and_a_pause_kept(house: House) -> None:
         desk.page.get_by_label("Reason").fill("A new release")
         sends(desk)
         assert "SCAYLE will be down from 14:00 to 16:00" in desk.page.content()
+        desk.page.get_by_role("link", name="Cancel… the maintenance").click()
+        sends(desk)  # without a word
+        assert "1 thing to change" in desk.page.content()
+        desk.page.get_by_role("link", name="Keep as it is").click()
         stage.clock.move_to(datetime(2026, 3, 2, 13, 0, tzinfo=UTC))
         stage.tick_and_work()
         directory.forget()

@@ -1,25 +1,22 @@
-"""One connection's page: its switch with an end, its maintenance, its 90 days and their notes."""
+"""One connection's page: its switch with an end, its maintenance, and what each team reads."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from django.test import Client
-from django.utils import timezone
 
-from integrator.desk import connection_days, directory
+from integrator.desk import directory
 from integrator.engine import connections, maintenance
 from integrator.engine.states import Trace
 from integrator.models import (
     Connection,
     ConnectionState,
-    IncidentNote,
-    Job,
-    JobState,
+    MaintenanceState,
     MaintenanceWindow,
     Transition,
 )
@@ -44,6 +41,23 @@ def minute(moment: datetime) -> datetime:
 def plan(client: Client, on: Connection, **values: str) -> str:
     answer = client.post(f"/connections/{on.pk}/plan/", values, follow=True)
     return words(answer.content.decode())
+
+
+def announced(on: Connection, at: datetime) -> MaintenanceWindow:
+    """Ada says that it will be down for an hour, three hours from now."""
+    starts = at + timedelta(hours=3)
+    return maintenance.announce(
+        on,
+        starts_at=starts,
+        ends_at=starts + timedelta(hours=1),
+        reason="New release",
+        trace=Trace(at=at, actor=ADA),
+    )
+
+
+def cancel(client: Client, window: MaintenanceWindow, reason: str) -> str:
+    address = f"/connections/windows/{window.pk}/cancel/"
+    return words(client.post(address, {"reason": reason}, follow=True).content.decode())
 
 
 def page(client: Client, of: Connection, query: str = "") -> str:
@@ -101,7 +115,7 @@ def test_one_that_is_days_away_is_on_the_connections_page_only(
     assert "will be down" not in words(as_("carla").get("/orders/").content.decode())
     said = page(as_("carla"), scayle)
     assert "New release Planned ada" in said
-    assert "Cancel" not in said.split("Maintenance")[1].split("Today")[0]
+    assert "Cancel…" not in said.split("Maintenance")[1].split("Today")[0]
 
 
 @pytest.mark.parametrize(
@@ -145,10 +159,32 @@ def test_it_is_announced_once_and_cancelled_once(at: datetime, scayle: Connectio
     values["reason"] = "another"
     assert "Cancel it first" in plan(ada, scayle, **values)
 
-    address = f"/connections/windows/{window.pk}/cancel/"
-    assert "nothing is held then" in words(ada.post(address, follow=True).content.decode())
-    assert "is over already" in words(ada.post(address, follow=True).content.decode())
-    assert as_("omar").post(address).status_code == 403
+    assert "nothing is held then" in cancel(ada, window, "They moved it to May")
+    assert "is over already" in cancel(ada, window, "They moved it to May")
+    assert "is over already" in cancel(ada, window, ""), "whatever is typed, it is over"
+    assert as_("omar").post(f"/connections/windows/{window.pk}/cancel/").status_code == 403
+
+
+def test_cancelling_asks_why_in_place_and_says_so_beside_the_field(
+    at: datetime, scayle: Connection, returngo: Connection, as_: As
+) -> None:
+    ada, window = as_("ada"), announced(scayle, at)
+    asked = page(ada, scayle, f"?do=cancel&window={window.pk}")
+    assert "Cancel the maintenance from" in asked
+    assert "ada announced it for “New release”" in asked
+    for query in (f"?do=cancel&window={window.pk + 1}", "?do=cancel&window=x", "?do=cancel"):
+        assert "Keep as it is" not in page(ada, scayle, query)
+    assert "Keep as it is" not in page(ada, returngo, f"?do=cancel&window={window.pk}")
+    assert "Keep as it is" not in page(as_("omar"), scayle, f"?do=cancel&window={window.pk}")
+
+    answer = ada.post(f"/connections/windows/{window.pk}/cancel/", {"reason": " "})
+
+    html = answer.content.decode()
+    assert answer.status_code == 422
+    assert re.search(r'id="e-reason">.*?Reason: say it in one sentence', html, re.DOTALL)
+    assert f'href="/connections/{scayle.pk}/?do=pause#do"' in html, "its links lead on from here"
+    window.refresh_from_db()
+    assert window.state == MaintenanceState.PLANNED
 
 
 # --- switching ----------------------------------------------------------------------------------
@@ -238,163 +274,3 @@ def test_each_team_reads_what_a_stop_means_for_it(
 
 def test_a_platform_that_works_stands_above_no_page(scayle: Connection, as_: As) -> None:
     assert 'class="banner' not in as_("carla").get("/orders/").content.decode()
-
-
-# --- 90 days --------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def outage(at: datetime, scayle: Connection) -> Transition:
-    """Ten days ago it refused our key for two hours; three steps waited, one from before."""
-    began = minute(at.astimezone(BERLIN)).replace(hour=9) - timedelta(days=10)
-    moved(scayle, began, lambda one, **how: refuse(one, **how), "401 who are you?", "worker")
-    for number, (created, finished) in enumerate(
-        [(-1, 3), (0.5, 3), (1, 2.5), (1, 1.5), (2.5, 3), (-24 * 20, 3)]
-    ):
-        job = factories.job("restock", at, record=("order", number), to=scayle, state=JobState.DONE)
-        Job.objects.filter(pk=job.pk).update(
-            created_at=began + timedelta(hours=created),
-            finished_at=began + timedelta(hours=finished),
-        )
-    moved(scayle, began + timedelta(hours=2), connections.resume, "New key")
-    for minutes in (30, 125, 170, 400):
-        when = began + timedelta(minutes=minutes)
-        factories.message(scayle, "missed", when, origin="SWEEP")
-        factories.message(scayle, "order.updated", when)
-    return Transition.objects.filter(record_kind="connection").earliest("id")
-
-
-def refuse(one: Connection, *, trace: Trace, reason: str) -> None:
-    connections.refused_credentials(one, trace=trace, error=reason)
-
-
-def of_day(client: Client, of: Connection, query: str = "") -> str:
-    html = client.get(f"/connections/{of.pk}/history/{query}").content.decode()
-    return words(html)
-
-
-def test_an_incident_says_from_when_to_when_why_and_what_waited(
-    at: datetime, scayle: Connection, outage: Transition, as_: As
-) -> None:
-    said = of_day(as_("carla"), scayle)
-
-    assert "SCAYLE: 1 incident" in said
-    assert re.search(r"Key refused at .* for 2 h: 401 who are you\?", said)
-    assert "New key (ada)" in said
-    assert "3 steps waited when it ended." in said
-    assert "Our sweeps found 3 missed callbacks in it and in the hour after it." in said
-    assert "Key refused 1 day" in said
-    assert "Nothing happened 89 days" in said
-
-
-def test_each_day_leads_to_its_incidents(
-    at: datetime, scayle: Connection, outage: Transition, as_: As
-) -> None:
-    moved(scayle, at - timedelta(hours=1), connections.pause, "They move house")
-    client = as_("carla")
-    html = client.get(f"/connections/{scayle.pk}/history/").content.decode()
-    links = re.findall(r'href="(\?day=[\d-]+)#incidents">(\d+)<', html)
-    assert len(links) >= 2
-    for link, count in links:
-        told = client.get(f"/connections/{scayle.pk}/history/{link}").content.decode()
-        assert told.count('<article class="incident"') == int(count), link
-
-    day = timezone.localtime(outage.at, BERLIN).date()
-    assert "They move house" not in of_day(client, scayle, f"?day={day}").split("Incidents on")[1]
-    assert "worked on this day" in of_day(client, scayle, f"?day={day - timedelta(days=3)}")
-    assert "worked on each" not in of_day(client, scayle, "?day=tomorrow")
-
-
-def test_the_strip_has_a_bar_a_day_and_the_worst_wins(
-    at: datetime, scayle: Connection, outage: Transition, as_: As
-) -> None:
-    html = as_("carla").get(f"/connections/{scayle.pk}/history/").content.decode()
-    strip = html.split('class="strip"')[1].split("</svg>")[0]
-
-    assert strip.count("<rect") == 90
-    assert strip.count('class="d-bad"') == 1
-    assert strip.count('class="d-fine"') == 89
-
-
-def test_what_it_was_behind_by_is_read_from_the_sweeps(
-    at: datetime, scayle: Connection, as_: As
-) -> None:
-    """The longest counts, and one that broke off does not."""
-    assert "Nothing has been looked through completely" in of_day(as_("carla"), scayle)
-    shown = connection_days.Period(date(2026, 1, 1), date(2026, 1, 4), BERLIN)
-    morning = datetime(2026, 1, 2, 8, 0, tzinfo=BERLIN)
-    for after, unreadable in ((0, 0), (9, 0), (83, 0), (950, 3), (2940, 0)):
-        look = factories.job(
-            "sweep_scayle",
-            at,
-            record=("connection", scayle.pk),
-            to=scayle,
-            state=JobState.DONE,
-            evidence={"seen": 1, "missed": 0, "unreadable": unreadable},
-        )
-        Job.objects.filter(pk=look.pk).update(finished_at=morning + timedelta(minutes=after))
-
-    unseen = connection_days.unseen_per_day(
-        scayle, shown, at=datetime(2026, 1, 4, 9, 23, tzinfo=BERLIN)
-    )
-
-    assert unseen == {
-        # Before the first look nobody can say; a day without one has what the last one left.
-        date(2026, 1, 2): 24 * 60 - 8 * 60 - 83,
-        date(2026, 1, 3): 2 * 24 * 60 - 8 * 60 - 83,
-        date(2026, 1, 4): 2940 - 83,
-    }
-
-
-def test_people_write_notes_that_stay(
-    at: datetime, scayle: Connection, outage: Transition, as_: As
-) -> None:
-    address = f"/connections/incidents/{outage.pk}/note/"
-    omar = as_("omar")
-    assert "Keep the note" in of_day(omar, scayle, f"?note={outage.pk}")
-    for _ in range(2):  # a double press
-        omar.post(address, {"note": "Their certificate had run out"})
-
-    note = IncidentNote.objects.get()
-    assert (note.actor, note.fact_id) == ("user:omar", outage.pk)
-    assert re.search(r"omar .*Their certificate had run out", of_day(as_("carla"), scayle))
-    answer = omar.post(address, {"note": " "})
-    assert answer.status_code == 422
-    assert "Write what others should know" in words(answer.content.decode())
-
-
-def test_a_note_is_for_who_works_here_and_about_an_incident(
-    at: datetime, scayle: Connection, outage: Transition, as_: As
-) -> None:
-    address = f"/connections/incidents/{outage.pk}/note/"
-    assert as_("otto").post(address, {"note": "x"}).status_code == 403
-    assert "Write a note" not in of_day(as_("otto"), scayle, f"?note={outage.pk}")
-    back = Transition.objects.filter(record_kind="connection", new="ACTIVE").get()
-    assert as_("omar").post(f"/connections/incidents/{back.pk}/note/").status_code == 404
-    assert not IncidentNote.objects.exists()
-
-
-def test_the_audit_says_who_announced_cancelled_and_noted(
-    at: datetime, scayle: Connection, outage: Transition, as_: As
-) -> None:
-    starts = at + timedelta(hours=3)
-    ada = as_("ada")
-    plan(
-        ada,
-        scayle,
-        starts=typed(starts),
-        ends=typed(starts + timedelta(hours=1)),
-        reason="New release",
-    )
-    ada.post(f"/connections/windows/{MaintenanceWindow.objects.get().pk}/cancel/")
-    ada.post(f"/connections/incidents/{outage.pk}/note/", {"note": "Their certificate"})
-
-    said = words(as_("otto").get("/audit/").content.decode())
-
-    assert "announced maintenance" in said
-    assert "New release" in said
-    assert "cancelled maintenance" in said
-    assert "wrote a note on an incident" in said
-    assert "Their certificate" in said
-    one = words(as_("otto").get("/audit/?kind=setting").content.decode())
-    assert "announced maintenance" in one

@@ -52,6 +52,10 @@ def announce(
     )
 
 
+def cancel(window: MaintenanceWindow, trace: Traced) -> None:
+    maintenance.cancel(window, reason="They stay where they are", trace=trace())
+
+
 def state(of: Connection) -> str:
     return Connection.objects.get(pk=of.pk).state
 
@@ -317,16 +321,18 @@ def test_one_that_nobody_was_there_for_is_over_and_stops_nothing(
 def test_cancelled_it_never_begins_and_begun_it_cannot_be_cancelled(
     connection: Connection, window: MaintenanceWindow, clock: Clock, trace: Traced
 ) -> None:
-    maintenance.cancel(window, trace=trace())
+    cancel(window, trace)
     with pytest.raises(UnableToCancel):
-        maintenance.cancel(window, trace=trace())
+        cancel(window, trace)
+    kept = Transition.objects.get(record_kind="maintenance", new="CANCELLED")
+    assert (kept.actor, kept.reason) == ("omar", "They stay where they are")
     maintenance.turn(at=clock.forward(hours=1))
     assert state(connection) == ConnectionState.ACTIVE
 
     begun = announce(connection, clock, trace, hours=1)
     maintenance.turn(at=clock.forward(hours=1))
     with pytest.raises(UnableToCancel):
-        maintenance.cancel(begun, trace=trace())
+        cancel(begun, trace)
 
 
 # --- what cannot be announced -------------------------------------------------------------------
@@ -376,7 +382,7 @@ def test_two_of_one_connection_never_overlap(
 
     announce(connection, clock, trace, hours=3)  # right after it
     announce(toys.connect(slug="toy-2"), clock, trace, hours=1)  # another's
-    maintenance.cancel(window, trace=trace())
+    cancel(window, trace)
     announce(connection, clock, trace, hours=1)  # its time is free again
     assert MaintenanceWindow.objects.count() == 4
 
