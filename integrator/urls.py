@@ -64,6 +64,7 @@ urlpatterns = [
     path("many/<int:bulk_id>/rows/", bulk.rows, name="bulk_rows"),
     path("many/<int:bulk_id>/file/", bulk.bulk_file, name="bulk_file"),
     path("many/<int:bulk_id>/start/", bulk.start, name="bulk_start"),
+    path("many/<int:bulk_id>/go-on/", bulk.go_on, name="bulk_go_on"),
     path("many/<int:bulk_id>/cancel/", bulk.cancel, name="bulk_cancel"),
     path("many/<int:bulk_id>/take-back/", bulk.take_back, name="bulk_take_back"),
     path("cases/", lists.cases, name="cases"),

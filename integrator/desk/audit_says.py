@@ -195,12 +195,14 @@ def _moved(row: Row, known: Known) -> Entry:
         return audit_connections.window(row, known)
     if kind == "bulk":
         verbs = {"RUNNING": "started", "CANCELLED": "cancelled"}
+        goes_on = data["old"] == data["new"]
+        did = "went on with" if goes_on else verbs.get(data["new"], "changed")
         return entry_of(
             row,
-            f"{verbs.get(data['new'], 'changed')} many at once",
+            f"{did} many at once",
             about=f"B-{data['record_id']}",
             href=reverse("bulk", args=[data["record_id"]]),
-            changes=(change,),
+            changes=() if goes_on else (change,),
             why=data["reason"],
         )
     if kind == "mapping_plan":

@@ -71,11 +71,13 @@ def page(request: DeskRequest, bulk_id: int) -> HttpResponse:
         return _preview(request, found)
     counts = bulk_rows.counts_of([found.pk]).get(found.pk, {})
     held, going, cancelled = bulk_rows.held_of(found, at=request.at)
-    is_running = found.state == BulkState.RUNNING
-    moves = (is_running or held or going) and "still" not in request.GET
+    stopped = counts.get(bulk_rows.STOPPED, 0)
+    moves = found.state == BulkState.RUNNING and bool(counts.get(BulkItemState.READY))
+    shows_anew = (moves or held or going) and "still" not in request.GET
     still_open, open_href = _open(request, found)
     context = {
         **_frame(request, found),
+        "state": bulk_rows.state_of(found, counts),
         "pace": bulk_rows.pace_of(found, counts, at=request.at),
         "results": bulk_rows.results_of(found, counts),
         "skipped": bulk_rows.whys_of(found, BulkItemState.SKIPPED),
@@ -83,7 +85,9 @@ def page(request: DeskRequest, bulk_id: int) -> HttpResponse:
         "left_out": bulk_rows.whys_of(found, BulkItemState.EXCLUDED),
         "left_alone": counts.get(BulkItemState.READY, 0),
         "done": counts.get(BulkItemState.DONE, 0),
-        "is_running": is_running,
+        "stopped": stopped,
+        "moves": moves,
+        "is_running": found.state == BulkState.RUNNING,
         "is_cancelled": found.state == BulkState.CANCELLED,
         "held": held,
         "going": going,
@@ -91,10 +95,11 @@ def page(request: DeskRequest, bulk_id: int) -> HttpResponse:
         "open": still_open,
         "open_href": open_href,
         "may_stop": _may_stop(request, found),
-        "refreshes": REFRESH_SECONDS if moves else 0,
+        "may_go_on": _may_go_on(request, found),
+        "refreshes": REFRESH_SECONDS if shows_anew else 0,
     }
     answer = render(request, "desk/bulk_progress.html", context)
-    if moves:  # without a script, and where nobody needs it the browser leaves it out
+    if shows_anew:  # without a script, and where nobody needs it the browser leaves it out
         answer["Refresh"] = str(REFRESH_SECONDS)
     return answer
 
@@ -160,9 +165,7 @@ def all_bulks(request: DeskRequest) -> HttpResponse:
     shown = found[: bulk_rows.PAGE]
     counts = bulk_rows.counts_of([one.pk for one in shown])
     context = {
-        "bulks": [
-            (one, _team(one), bulk_rows.results_of(one, counts.get(one.pk, {}))) for one in shown
-        ],
+        "bulks": [_summary(one, counts.get(one.pk, {})) for one in shown],
         "next_page": f"?after={shown[-1].pk}" if len(found) > bulk_rows.PAGE else "",
         "first_page": reverse("bulks"),
         "is_first_page": not after,
@@ -186,6 +189,23 @@ def start(request: DeskRequest, bulk_id: int) -> HttpResponse:
         messages.warning(request, str(why))
     else:
         messages.success(request, f"{found.label}: {words.plural(count, 'case')} started")
+    return HttpResponseRedirect(reverse("bulk", args=[bulk_id]))
+
+
+@require_POST
+@needs("case.work")
+def go_on(request: DeskRequest, bulk_id: int) -> HttpResponse:
+    """Try again what has stopped, from where it stood. What has its result keeps it."""
+    found = _get(request, bulk_id)
+    if not _may_go_on(request, found):
+        name = found.person.get_username()
+        raise PermissionDenied(f"Only {name}, their team or an integration admin can do this.")
+    try:
+        count = bulks.go_on(found, trace=trace_of(request))
+    except UnableToStart as why:
+        messages.warning(request, str(why))
+    else:
+        messages.success(request, f"{words.plural(count, 'case')} tried again")
     return HttpResponseRedirect(reverse("bulk", args=[bulk_id]))
 
 
@@ -233,10 +253,25 @@ def _get(request: DeskRequest, bulk_id: int) -> Bulk:
     return found
 
 
-def _may_stop(request: DeskRequest, bulk: Bulk) -> bool:
+def _is_near(request: DeskRequest, bulk: Bulk) -> bool:
     """Who started it, and their team: nobody has to wait for somebody who went home."""
-    is_near = bulk.person_id == request.user.pk or bulk.role in request.roles
+    return bulk.person_id == request.user.pk or bulk.role in request.roles
+
+
+def _may_stop(request: DeskRequest, bulk: Bulk) -> bool:
+    return _is_near(request, bulk) and may(request, "case.work")
+
+
+def _may_go_on(request: DeskRequest, bulk: Bulk) -> bool:
+    """Also the admins: the exceptions about steps that stopped are theirs."""
+    is_near = _is_near(request, bulk) or Role.ADMIN in request.roles
     return is_near and may(request, "case.work")
+
+
+def _summary(bulk: Bulk, counts: dict[str, int]) -> tuple[Bulk, str, str, list[bulk_rows.Result]]:
+    """One line of the list: the bulk, its team, how it stands and its results."""
+    state = bulk_rows.state_of(bulk, counts)
+    return bulk, _team(bulk), state, bulk_rows.results_of(bulk, counts)
 
 
 def _stoppable(request: DeskRequest, bulk_id: int) -> Bulk:

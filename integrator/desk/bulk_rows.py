@@ -5,32 +5,39 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import urlencode
 
 from django.db.models import Count, Q, QuerySet, Sum
 from django.urls import reverse
 
 from integrator.desk import catalogue, words
+from integrator.engine import bulks
 from integrator.models import Bulk, BulkItem, BulkItemState, BulkState, Case, Job, JobState
 from integrator.models.states import JOB_OPEN
 
 PAGE = 50
+# Of what is to be done: its step waits for a person. No state of its own: the step's says it.
+STOPPED = "STOPPED"
 # The results by which rows can be listed, as the address names them.
-RESULTS = {
+RESULTS: dict[str, str] = {
     "to-do": BulkItemState.READY,
+    "stopped": STOPPED,
     "done": BulkItemState.DONE,
     "skipped": BulkItemState.SKIPPED,
     "failed": BulkItemState.FAILED,
     "left-out": BulkItemState.EXCLUDED,
 }
 _NAMES = {state: name for name, state in RESULTS.items()}
-_SYMBOLS = {
+_SYMBOLS: dict[str, str] = {
     BulkItemState.READY: "idle",
+    STOPPED: "bad",
     BulkItemState.DONE: "ok",
     BulkItemState.SKIPPED: "wait",
     BulkItemState.FAILED: "bad",
     BulkItemState.EXCLUDED: "pause",
 }
+_WHY_STOPPED = "A fault of ours: nothing was decided. It waits to be tried again."
 LEFT_ALONE = "Left alone"  # it was to be done, and the bulk was cancelled before its turn
 
 
@@ -78,12 +85,16 @@ class Pace:
     left: str
 
 
-def counts_of(bulks: Iterable[int]) -> dict[int, dict[str, int]]:
-    """How many cases are in which state, by bulk, in one query."""
+def counts_of(of: Iterable[int]) -> dict[int, dict[str, int]]:
+    """How many cases are in which state or have stopped, by bulk, in two queries."""
     counts: dict[int, dict[str, int]] = {}
-    rows = BulkItem.objects.filter(bulk_id__in=list(bulks)).values("bulk_id", "state")
-    for row in rows.annotate(count=Count("id")).order_by():
-        counts.setdefault(row["bulk_id"], {})[row["state"]] = row["count"]
+    items = BulkItem.objects.filter(bulk_id__in=list(of)).order_by()
+    for bulk_id, state, count in items.values_list("bulk_id", "state").annotate(Count("id")):
+        counts.setdefault(bulk_id, {})[state] = count
+    stopped = items.filter(bulks.has_stopped(), state=BulkItemState.READY)
+    for bulk_id, count in stopped.values_list("bulk_id").annotate(Count("id")):
+        counts[bulk_id][STOPPED] = count
+        counts[bulk_id][BulkItemState.READY] -= count
     return counts
 
 
@@ -102,7 +113,15 @@ def results_of(bulk: Bulk, counts: dict[str, int]) -> list[Result]:
     ]
 
 
+def state_of(bulk: Bulk, counts: dict[str, int]) -> str:
+    """How it stands, in a word. It has stopped when nothing of it goes on by itself."""
+    rests = counts.get(STOPPED) and not counts.get(BulkItemState.READY)
+    return "Stopped" if rests and bulk.state == BulkState.RUNNING else bulk.get_state_display()
+
+
 def label_of(bulk: Bulk, state: str) -> str:
+    if state == STOPPED:
+        return "Stopped"
     if state == BulkItemState.READY and bulk.state == BulkState.CANCELLED:
         return LEFT_ALONE
     return str(BulkItemState(state).label)
@@ -157,14 +176,14 @@ def held_of(bulk: Bulk, *, at: datetime) -> tuple[int, int, int]:
 
 def pace_of(bulk: Bulk, counts: dict[str, int], *, at: datetime) -> Pace:
     """How far it is. Nothing is foretold before something was done."""
-    total = bulk.count or 0
-    handled = total - counts.get(BulkItemState.READY, 0)
+    total, ready = bulk.count or 0, counts.get(BulkItemState.READY, 0)
+    handled = total - ready - counts.get(STOPPED, 0)
     assert bulk.started_at is not None, "it runs"
     passed = ((bulk.ended_at or at) - bulk.started_at) / timedelta(minutes=1)
     if not handled or passed <= 0:
         return Pace(handled, total, "", "")
     rate = handled / max(passed, 1 / 60)
-    left = words.span(timedelta(minutes=(total - handled) / rate)) if handled < total else ""
+    left = words.span(timedelta(minutes=ready / rate)) if ready else ""
     return Pace(handled, total, f"{max(round(rate), 1):,} a minute", left)
 
 
@@ -188,20 +207,24 @@ def file_rows(bulk: Bulk, *, result: str, why: str) -> Iterator[list[object]]:
 FILE_HEADS = ("Case", "Title", "Result", "Why", "Now", "Money at risk", "Currency")
 
 
-def _items(bulk: Bulk, result: str, why: str) -> QuerySet[BulkItem]:
-    rows = bulk.items.select_related("case").order_by("id")
-    if result in RESULTS:
+def _items(bulk: Bulk, result: str, why: str) -> QuerySet[Any]:
+    rows = bulk.items.select_related("case").annotate(has_stopped=bulks.has_stopped())
+    if result in ("to-do", "stopped"):
+        rows = rows.filter(state=BulkItemState.READY, has_stopped=result == "stopped")
+    elif result in RESULTS:
         rows = rows.filter(state=RESULTS[result])
-    return rows.filter(why=why) if why else rows
+    return (rows.filter(why=why) if why else rows).order_by("id")
 
 
-def _line(bulk: Bulk, item: BulkItem) -> Line:
+def _line(bulk: Bulk, item: Any) -> Line:
+    has_stopped = item.state == BulkItemState.READY and item.has_stopped
+    state = STOPPED if has_stopped else item.state
     return Line(
         case=item.case,
         title=catalogue.said_of(item.case).title,
-        symbol=_SYMBOLS[BulkItemState(item.state)],
-        result=label_of(bulk, item.state),
-        why=item.why,
+        symbol=_SYMBOLS[state],
+        result=label_of(bulk, state),
+        why=_WHY_STOPPED if has_stopped else item.why,
         money_minor=item.money_minor,
         currency=item.currency,
         now=str(item.case.get_state_display()).lower(),

@@ -1,7 +1,8 @@
 """One decision about many cases, kept: prepared, started, carried on case by case, cancelled.
 
 Each case is decided once, whoever presses twice and whichever worker dies: an item moves once from
-"to be done". What is decided, and whether it may be, is the flow's.
+"to be done". One whose step failed too often stays there until somebody has it tried again. What is
+decided, and whether it may be, is the flow's.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
 
-from integrator.engine import jobs
+from integrator.engine import decisions, jobs
 from integrator.engine.states import Raced, Trace, UnableToMove, move
 from integrator.models import (
     Bulk,
@@ -22,6 +24,8 @@ from integrator.models import (
     BulkState,
     Case,
     CaseEvent,
+    Job,
+    JobState,
     Note,
 )
 
@@ -30,7 +34,7 @@ FORGOTTEN_AFTER = timedelta(days=1)  # what was prepared and never started
 
 
 class UnableToStart(Exception):
-    """Nothing is left to be done, or it was started already. Says which, for the person."""
+    """Nothing of it is to be done, or somebody was faster. Says which, for the person."""
 
 
 class UnableToCancel(Exception):
@@ -120,6 +124,36 @@ def start(bulk: Bulk, *, data: Mapping[str, Any], note: str, trace: Trace) -> in
     return count
 
 
+def has_stopped() -> Exists:
+    """Of an item: its step waits for a person, and nobody tries it by itself any more."""
+    steps = Job.objects.filter(record_kind=BulkItem.RECORD_KIND, state=JobState.PARKED)
+    return Exists(steps.filter(record_id=OuterRef("pk")))
+
+
+def _stopped(bulk: Bulk) -> QuerySet[Job]:
+    ready = bulk.items.filter(state=BulkItemState.READY).values("pk")
+    steps = Job.objects.filter(record_kind=BulkItem.RECORD_KIND, record_id__in=ready)
+    return steps.filter(state=JobState.PARKED)
+
+
+def go_on(bulk: Bulk, *, trace: Trace) -> int:
+    """Try again what has stopped, from where it stood. Returns how many cases that are.
+
+    UnableToStart when nothing has stopped, a second press among them. A step about which somebody
+    is deciding at this moment stays with that person.
+    """
+    with transaction.atomic():
+        bulk = lock(bulk.pk)
+        if bulk.state != BulkState.RUNNING:
+            raise UnableToStart("It has ended already.")
+        count = decisions.let_look_again(list(_stopped(bulk)), at=trace.at)
+        if not count:
+            raise UnableToStart("Nothing of it waits to be tried again.")
+        reason = f"{bulk.label}: {count} tried again"
+        move(bulk, "state", BulkState.RUNNING, reason=reason, trace=trace)
+    return count
+
+
 def cancel(bulk: Bulk, *, trace: Trace) -> int:
     """Begin no further case. Returns how many had been done, skipped or had failed by then.
 
@@ -138,6 +172,7 @@ def cancel(bulk: Bulk, *, trace: Trace) -> int:
             )
         except UnableToMove:
             raise UnableToCancel("It has ended already.") from None
+        jobs.cancel_stopped(_stopped(bulk), at=trace.at, reason="the rest was cancelled")
         return bulk.items.filter(ended_at__isnull=False).count()
 
 
@@ -184,6 +219,16 @@ def end_item(
             trace=trace,
             ended_at=trace.at,
         )
+
+
+def give_up_item(item_id: int, *, trace: Trace) -> None:
+    """The step of this case was given up: the bulk does not wait for it any more."""
+    with transaction.atomic():
+        bulk = lock(BulkItem.objects.values_list("bulk_id", flat=True).get(pk=item_id))
+        item = BulkItem.objects.get(pk=item_id)
+        if bulk.state == BulkState.RUNNING and item.state == BulkItemState.READY:
+            why = "Its step had stopped and was given up. Decide it by itself."
+            end_item(item, BulkItemState.SKIPPED, trace=trace, why=why)
 
 
 def forget(*, at: datetime) -> int:

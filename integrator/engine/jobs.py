@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection as database
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.db.models.functions import Greatest
 
 from integrator.models import Job, JobState
@@ -285,6 +285,13 @@ def cancel(job: Job, *, at: datetime, reason: str) -> bool:
         Job.objects.filter(pk=job.pk, state__in=open_states).update(
             state=JobState.CANCELLED, finished_at=at, evidence={"cancelled": reason}
         )
+    )
+
+
+def cancel_stopped(steps: QuerySet[Job], *, at: datetime, reason: str) -> int:
+    """No longer owed, of those of these that wait for a person. Returns how many."""
+    return steps.filter(state=JobState.PARKED).update(
+        state=JobState.CANCELLED, finished_at=at, evidence={"cancelled": reason}
     )
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 
 import structlog
 from django.db import OperationalError, transaction
+from django.db.models import Exists, OuterRef
 
 from integrator import policy
 from integrator.engine import bulks, cases, decisions
@@ -20,7 +21,7 @@ from integrator.engine.flow import Aim, Evidence, Fact, Flow
 from integrator.engine.states import Raced, Trace, UnableToMove
 from integrator.engine.work import Work
 from integrator.flows import many_rules
-from integrator.models import Bulk, BulkItem, BulkItemState, BulkState, Case, CaseEvent
+from integrator.models import Bulk, BulkItem, BulkItemState, BulkState, Case, CaseEvent, Job
 
 log = structlog.get_logger(__name__)
 
@@ -28,13 +29,16 @@ WRITTEN_ON_SECONDS = 2.0  # somebody holds the case at this very moment
 
 
 def aim_items(facts: Sequence[Fact]) -> Mapping[int, Sequence[Aim]]:
-    """Each case that is ready is a job: it waits for no other, and dies alone."""
-    items = BulkItem.objects.filter(
-        bulk_id__in=[fact.record_id for fact in facts], state=BulkItemState.READY
-    )
+    """Each case that is ready is a job: it waits for no other, and dies alone.
+
+    A bulk that goes on has them already.
+    """
+    steps = Job.objects.filter(record_kind=BulkItem.RECORD_KIND, record_id=OuterRef("pk"))
+    bulk_ids = [fact.record_id for fact in facts]
+    items = BulkItem.objects.filter(~Exists(steps), bulk_id__in=bulk_ids, state=BulkItemState.READY)
     by_bulk: dict[int, list[Aim]] = {}
     for item_id, bulk_id in items.order_by("id").values_list("pk", "bulk_id"):
-        aim = Aim("bulk_item", item_id, f"bulk_item:{item_id}")
+        aim = Aim(BulkItem.RECORD_KIND, item_id, f"bulk_item:{item_id}")
         by_bulk.setdefault(bulk_id, []).append(aim)
     return {fact.id: by_bulk.get(fact.record_id, []) for fact in facts}
 

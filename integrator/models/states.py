@@ -191,7 +191,8 @@ class BulkState(TextChoices):
 BULK_MOVES: Moves = {
     BORN: (BulkState.PREPARED,),
     BulkState.PREPARED: (BulkState.RUNNING,),
-    BulkState.RUNNING: (BulkState.DONE, BulkState.CANCELLED),
+    # Running anew: a person has what had stopped tried again, from where it stood.
+    BulkState.RUNNING: (BulkState.RUNNING, BulkState.DONE, BulkState.CANCELLED),
     BulkState.DONE: (),
     BulkState.CANCELLED: (),
 }
@@ -201,7 +202,7 @@ class BulkItemState(TextChoices):
     READY = "READY", "To be done"  # it will be tried once the bulk runs
     EXCLUDED = "EXCLUDED", "Left out"  # known before: the reason says why
     DONE = "DONE", "Done"  # the decision was taken, as if on the case's own page
-    SKIPPED = "SKIPPED", "Skipped"  # when its turn came it was not as it had been shown
+    SKIPPED = "SKIPPED", "Skipped"  # not as it had been shown, or its step was given up
     FAILED = "FAILED", "Failed"  # a fault of ours: nothing was decided about it
 
 

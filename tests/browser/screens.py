@@ -12,15 +12,17 @@ from django.test import Client
 from fulfilment.models import StockLevel
 from integrator import access_reviews
 from integrator.desk import directory
-from integrator.engine import connections, maintenance, mappings, seal_checks
+from integrator.engine import connections, maintenance, mappings, router, seal_checks
 from integrator.engine.states import Trace
-from integrator.flows import CASE_KINDS
+from integrator.flows import CASE_KINDS, ROUTES
 from integrator.models import (
     AccessReview,
     Bulk,
     Case,
     CasePresence,
     CaseState,
+    Job,
+    MaintenanceWindow,
     MappingFile,
     MappingKind,
     SavedView,
@@ -246,7 +248,9 @@ def audits(stage: Stage) -> Iterator[str]:
 
 
 def many_at_once(stage: Stage) -> Iterator[str]:
-    """What operations chose and did not start, what they started, its cases, and all of them."""
+    """What operations chose and did not start, what they started, its cases, and all of them; and
+    one of which every step has stopped.
+    """
     for do in ("take", "try_again:Try again", "snooze"):
         stage.posts(stage.omar, "bulk_prepare", "operations", do=do, which="all", query="")
     started, tries, snoozes = Bulk.objects.filter(person=stage.omar).order_by("id")
@@ -259,6 +263,13 @@ def many_at_once(stage: Stage) -> Iterator[str]:
     yield f"/many/{started.pk}/"
     yield f"/many/{started.pk}/rows/"
     yield f"/queue/operations/?bulk={started.pk}"
+    stage.posts(stage.omar, "bulk_prepare", "operations", do="give_back", which="all", query="")
+    stops = Bulk.objects.latest("id")
+    stage.posts(stage.omar, "bulk_start", stops.pk)
+    router.route(ROUTES, at=stage.now())
+    Job.objects.filter(record_kind="bulk_item", state="DUE").update(state="PARKED")
+    yield f"/many/{stops.pk}/"
+    yield f"/many/{stops.pk}/rows/?result=stopped"
     yield "/many/"
 
 
@@ -316,7 +327,10 @@ def one_connection(stage: Stage) -> Iterator[str]:
     )
     directory.forget()
     day = (start + timedelta(days=30)).date()
-    for path in ("", "?do=on", "?do=pause", "?do=plan", "history/", f"history/?note={fact.pk}"):
+    planned = MaintenanceWindow.objects.get(state="PLANNED")
+    for path in ("", "?do=on", "?do=pause", "?do=plan", f"?do=cancel&window={planned.pk}"):
+        yield f"/connections/{shop.pk}/{path}"
+    for path in ("history/", f"history/?note={fact.pk}"):
         yield f"/connections/{shop.pk}/{path}"
     yield f"/connections/{shop.pk}/history/?day={day}"
     yield f"/connections/{stage.connection('returngo').pk}/history/"

@@ -54,6 +54,7 @@ EXPECTED = {
     "bulk_rows": "case.see",
     "bulk_file": "case.see",
     "bulk_start": "case.work",
+    "bulk_go_on": "case.work",
     "bulk_cancel": "case.work",
     "bulk_take_back": "case.work",
     "orders": "order.see",
@@ -126,6 +127,7 @@ PREFIXES = {"account_": PUBLIC, "mfa_": PUBLIC, "admin:": SETUP}
 POSTS = {name for name in EXPECTED if name.startswith("case_")} | {
     "audit_copy",
     "bulk_cancel",
+    "bulk_go_on",
     "bulk_prepare",
     "bulk_start",
     "bulk_take_back",
@@ -216,6 +218,7 @@ def arguments(at: datetime, people: dict[str, User]) -> dict[str, list[object]]:
     return {
         "bulk": [many.pk],
         "bulk_cancel": [many.pk],
+        "bulk_go_on": [many.pk],
         "bulk_prepare": ["cx"],
         "bulk_rows": [many.pk],
         "bulk_file": [many.pk],
