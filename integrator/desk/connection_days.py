@@ -96,7 +96,7 @@ def days_of(
                 kind=kind,
                 symbol=symbol,
                 says=says,
-                lasted=words.span(lasted) if phases else "",
+                lasted=words.lasted(lasted) if phases else "",
                 incidents=len(touching),
                 missed=missed.get(day, 0),
                 unseen=unseen.get(day),

@@ -59,6 +59,7 @@ class Row:
     since: datetime
     until: datetime | None
     lasted: str
+    is_new: bool
     parts: list[Part]
     ended: str
     waited: int | None
@@ -180,13 +181,15 @@ def _row(
 ) -> Row:
     _, symbol, says = KINDS[connection_days.worst(one.phases)]
     why, who = one.ended_by
+    length = (one.until or at) - one.since
     return Row(
         id=one.id,
         symbol=symbol,
         title=says,
         since=one.since,
         until=one.until,
-        lasted=words.span((one.until or at) - one.since),
+        lasted=words.lasted(length),
+        is_new=one.until is None and length < words.MINUTE,
         parts=[_part(phase, at=at) for phase in one.phases],
         ended=_by(who, why) if why else "",
         waited=waited.get(one.id),
@@ -201,7 +204,7 @@ def _part(phase: Phase, *, at: datetime) -> Part:
     _, symbol, says = KINDS[kind]
     if kind == "pause":
         says = f"Paused by {history.who(phase.actor)}"
-    lasted = words.span((phase.until or at) - phase.since)
+    lasted = words.lasted((phase.until or at) - phase.since)
     why = phase.reason.removeprefix(f"{PLANNED}: ")
     return Part(symbol, says, phase.since, lasted, why)
 

@@ -185,7 +185,7 @@ def _stream(
         tile=known.tile(lag.connection_id),
         connection=connection.name,
         name=STREAM_WORDS.get(lag.stream, lag.stream.replace("-", " ").capitalize()),
-        age="" if lag.age is None else words.span(lag.age),
+        age="" if lag.age is None else words.lasted(lag.age),
         budget=words.span(lag.budget),
         symbol=symbol,
         state=state,

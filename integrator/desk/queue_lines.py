@@ -184,7 +184,7 @@ def _parts(row: Row, case: Case, wanted: Wanted, *, at: datetime) -> Iterator[tu
     if case.regressions:
         yield "seen", "came back"
     if wanted.sorted_by == "oldest":
-        yield "age", f"{words.span(at - row.opened_at)} old"
+        yield "age", f"{words.lasted(at - row.opened_at)} old"
     if wanted.tab == "solved":
         yield "who", str(Case.Resolution(case.resolution).label).lower()
     elif case.assignee is not None:
@@ -211,4 +211,4 @@ def _step_words(row: Row, step: Transition | None, *, at: datetime) -> str:
     last = "not known"
     if step is not None:
         last = f"“{timeline.step_says(step)}”, {words.moment_text(step.at, at=at)}"
-    return f"{words.span(at - row.opened_at)} old, last step: {last}"
+    return f"{words.lasted(at - row.opened_at)} old, last step: {last}"

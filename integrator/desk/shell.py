@@ -136,7 +136,9 @@ def _entries(request: HttpRequest, roles: frozenset[str], late: int) -> list[Ent
 
 
 def _fresh(one: directory.Known) -> Fresh:
-    text = "not yet read" if one.age is None else words.span(one.age)
+    text = "not yet read"
+    if one.age is not None:
+        text = words.span(one.age) if one.age >= words.MINUTE else "just now"
     return Fresh(one.tile.letters, one.name, text, not one.is_fine)
 
 

@@ -14,6 +14,7 @@ from integrator.engine.money import EXPONENTS
 
 LOCALE = "en"
 SOON = timedelta(hours=2)
+MINUTE = timedelta(minutes=1)
 
 
 class UnableToRead(Exception):
@@ -119,16 +120,22 @@ def span(length: timedelta) -> str:
     return f"{days} d {hours % 24} h" if hours % 24 and days < 10 else f"{days} d"
 
 
+def lasted(length: timedelta) -> str:
+    """How long something went on, for a sentence: as ``span``, and nobody reads seconds."""
+    return span(length) if length >= MINUTE else "less than a minute"
+
+
 def ago_text(moment: datetime | None, *, at: datetime) -> str:
+    """How long ago, to the minute: never, just now, 47 min ago."""
     if moment is None:
         return "never"
-    return f"{span(at - moment)} ago"
+    return f"{span(at - moment)} ago" if at - moment >= MINUTE else "just now"
 
 
 def learnt_text(happened: datetime, learnt: datetime) -> tuple[str, bool]:
     """How long after it happened we learnt it, and whether that is late enough to stand out."""
     late = learnt - happened
-    if late < timedelta(seconds=60):
+    if late < MINUTE:
         return "at once", False
     return f"{span(late)} later", late >= timedelta(hours=1)
 
@@ -146,7 +153,7 @@ def due_of(due_at: datetime, *, at: datetime) -> Due:
     left = due_at - at
     when = moment_text(due_at, at=at)
     if left <= timedelta():
-        return Due("bad", f"Overdue {span(-left)}", f"overdue {span(-left)}")
+        return Due("bad", f"Overdue {lasted(-left)}", f"overdue {lasted(-left)}")
     if left <= SOON:
         return Due("wait", f"Urgent: due {when}, {span(left)} left", f"{when} · {span(left)} left")
     return Due("idle", f"Due {when}", when)

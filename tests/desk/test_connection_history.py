@@ -71,6 +71,18 @@ def test_an_incident_says_from_when_to_when_why_and_what_waited(
     assert "Nothing happened 89 days" in said
 
 
+def test_one_that_began_this_minute_is_told_in_words(
+    at: datetime, scayle: Connection, as_: As
+) -> None:
+    moved(scayle, at, connections.pause, "They move house")
+
+    said = of_day(as_("carla"), scayle)
+
+    assert re.search(r"Paused by a person \d\d:\d\d , just now", said)
+    assert re.search(r"Paused by ada at \d\d:\d\d for less than a minute", said)
+    assert " 0 s" not in said
+
+
 def test_each_day_leads_to_its_incidents(
     at: datetime, scayle: Connection, outage: Transition, as_: As
 ) -> None:

@@ -58,7 +58,7 @@ def test_what_is_not_an_amount_is_refused(typed: str) -> None:
     ("left", "symbol", "said"),
     [
         (timedelta(minutes=-12), "bad", "overdue 12 min"),
-        (timedelta(), "bad", "overdue 0 s"),
+        (timedelta(), "bad", "overdue less than a minute"),
         (timedelta(minutes=78), "wait", "13:18 · 1 h 18 min left"),
         (timedelta(hours=5), "idle", "17:00"),
         (timedelta(days=1), "idle", "Thu 19 Nov 12:00"),
@@ -95,6 +95,21 @@ def test_a_moment_to_come_keeps_its_time_of_day() -> None:
 )
 def test_lengths_have_two_units_at_most(length: timedelta, said: str) -> None:
     assert words.span(length) == said
+
+
+@pytest.mark.parametrize(
+    ("length", "lasted", "ago"),
+    [
+        (timedelta(), "less than a minute", "just now"),
+        (timedelta(seconds=-5), "less than a minute", "just now"),  # two clocks never agree
+        (timedelta(seconds=59.9), "less than a minute", "just now"),
+        (timedelta(minutes=1), "1 min", "1 min ago"),
+        (timedelta(hours=2, minutes=14), "2 h 14 min", "2 h 14 min ago"),
+    ],
+)
+def test_sentences_count_no_seconds(length: timedelta, lasted: str, ago: str) -> None:
+    assert words.lasted(length) == lasted
+    assert words.ago_text(NOON - length, at=NOON) == ago
 
 
 @pytest.mark.parametrize(
