@@ -1,19 +1,25 @@
 """The clock as a source of facts: "it is time for X" is a Message like any other, so it is routed.
 
-Each entry of ``SCHEDULE`` fires once per interval and connection, however many processes ask.
+Each entry of ``SCHEDULE`` fires once per interval and connection, however many processes ask. What
+the clock does itself, it does part by part (``run``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import structlog
 from django.db import connection as database
 
 from integrator.engine.inbox import nudge
 from integrator.models import Connection, Heartbeat, Message
 from integrator.models.jobs import CLOCK
+
+log = structlog.get_logger(__name__)
+
+Part = Callable[[datetime], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +42,11 @@ def hands() -> Hands:
     return {name.removeprefix(CLOCK): at for name, at in found}
 
 
-def fire(schedule: Sequence[Every], *, at: datetime, seen: Hands | None = None) -> int:
+def fire(schedule: Sequence[Every], *, at: datetime) -> int:
     """Write the facts of everything whose time has come. Returns how many."""
     fired = 0
     connections = list(Connection.objects.order_by("id"))
-    seen = hands() if seen is None else seen
+    seen = hands()
     for every in schedule:
         for connection in connections:
             name = f"{connection.pk}:{every.topic}"
@@ -74,6 +80,18 @@ def strikes(name: str, minutes: int, *, at: datetime, seen: Hands | None = None)
             [f"{CLOCK}{name}", at, _before(minutes, at)],
         )
         return bool(cursor.rowcount)
+
+
+def run(parts: Mapping[str, Part], *, at: datetime) -> list[Exception]:
+    """Do each of these in turn, whatever becomes of the others. Returns what went wrong, logged."""
+    failed: list[Exception] = []
+    for name, part in parts.items():
+        try:
+            part(at)
+        except Exception as error:
+            log.exception("clock_part_broke", part=name)
+            failed.append(error)
+    return failed
 
 
 def _before(minutes: int, at: datetime) -> datetime:

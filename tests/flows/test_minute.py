@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from io import StringIO
 
 import pytest
+from django.db import OperationalError
 from django.db import connection as database
 from django.test.utils import CaptureQueriesContext
+from structlog.testing import capture_logs
 
-from integrator.engine import cases, clock, seals, timer
+from integrator.engine import cases, clock, maintenance, seal_checks, seals, timer
 from integrator.engine.cases import CALLS_RUN_LOW, About
 from integrator.engine.states import Trace
 from integrator.flows import tasks
+from integrator.management.commands import drain
 from integrator.models import Case, CaseEvent, Connection, JobState, Retailer, Seal, SealCheck
 from tests.desk import factories
 from tests.story import Stage
@@ -80,6 +85,69 @@ def test_the_minute_seals_the_days_that_are_over(returngo: Connection) -> None:
 
     assert Seal.objects.filter(book="case_event").latest("day").day == seals.last_day(at=at)
     assert SealCheck.objects.get().result == SealCheck.Result.SOUND
+
+
+def test_a_part_that_breaks_stops_no_other_and_the_minute_counts_as_failed(
+    returngo: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each in turn: all others have had theirs, in their order, before anybody hears of it."""
+    at = clock.now()
+    ran: list[str] = []
+    whole = {"MINUTE": list(tasks.MINUTE), "QUARTER": list(tasks.QUARTER)}
+    for table, names in whole.items():
+        for name in names:
+            monkeypatch.setitem(getattr(tasks, table), name, lambda at, name=name: ran.append(name))
+
+    for number, broken in enumerate(everything := [*whole["MINUTE"], *whole["QUARTER"]]):
+        table = tasks.MINUTE if broken in tasks.MINUTE else tasks.QUARTER
+        with monkeypatch.context() as patch, capture_logs() as logged:
+            patch.setitem(table, broken, raises(KeyError(broken)))
+            with pytest.raises(KeyError, match=broken):
+                tasks.minute(at=at + timedelta(minutes=15 * number))
+
+        assert ran == [name for name in everything if name != broken]
+        assert [(one["event"], one["part"]) for one in logged] == [("clock_part_broke", broken)]
+        ran.clear()
+
+
+def test_of_several_failures_the_first_is_raised_and_queues_are_woken_all_the_same(
+    returngo: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    woken: list[bool] = []
+    monkeypatch.setattr(tasks, "wake", lambda: woken.append(True))
+    monkeypatch.setattr(seal_checks, "daily", raises(RuntimeError("second")))
+    monkeypatch.setattr(maintenance, "turn", raises(ValueError("first")))
+    about = About("connection", returngo.pk, connection_id=returngo.pk)
+    yesterday = Trace(at=clock.now() - timedelta(days=2), actor="clock")
+    late = cases.open_case(cases.JOB_FAILED, about, trace=yesterday)
+
+    with capture_logs() as logged, pytest.raises(ValueError, match="first"):
+        tasks.tick()
+
+    assert [one["part"] for one in logged] == ["maintenance", "seal of the day"]
+    assert late.events.filter(kind=CaseEvent.Kind.ESCALATED).exists()
+    assert woken == [True]
+
+
+def test_the_loop_that_needs_no_cluster_goes_on_but_not_without_a_database(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = StringIO()
+    loop = drain.Command(stderr=said)
+    monkeypatch.setattr(tasks, "minute", raises(RuntimeError()))
+    loop._minute()
+    assert "Part of this minute failed: RuntimeError" in said.getvalue()
+
+    monkeypatch.setattr(tasks, "minute", raises(OperationalError()))
+    with pytest.raises(OperationalError):
+        loop._minute()
+
+
+def raises(error: Exception) -> Callable[..., None]:
+    def part(*args: object, **values: object) -> None:
+        raise error
+
+    return part
 
 
 def test_a_quiet_minute_asks_little_and_a_quarter_of_an_hour_all_the_rest(

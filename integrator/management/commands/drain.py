@@ -50,10 +50,19 @@ class Command(BaseCommand):
             try:
                 if time.monotonic() - minute >= 60:
                     minute = time.monotonic()
-                    tasks.minute(at=clock.now())  # nudges are not needed here
+                    self._minute()
                 worker.drain(queues, seconds=20, linger=1, stop=stop)
             except DatabaseError as error:
                 self._forget_the_database(error, stop)
+
+    def _minute(self) -> None:
+        """What the clock brings about; nudges are not needed here. What breaks stops no step."""
+        try:
+            tasks.minute(at=clock.now())
+        except DatabaseError:
+            raise
+        except Exception as error:
+            self.stderr.write(f"Part of this minute failed: {type(error).__name__}. The log says.")
 
     def _forget_the_database(self, error: DatabaseError, stop: threading.Event) -> None:
         self.stderr.write(f"The database did not answer: {type(error).__name__}. Trying again.")
