@@ -26,7 +26,7 @@ from fulfilment.models import Location
 from integrator import policy
 from integrator.login import lacks_second_factor
 from integrator.models import Connection, Mapping, PolicyVersion, Retailer
-from integrator.platforms import PLATFORMS, pages
+from integrator.platforms import PLATFORMS, known_settings, pages
 from integrator.roles import Role
 
 
@@ -95,15 +95,16 @@ class RetailerAdmin(Guarded):
 
 
 class ConnectionForm(ModelForm):
-    """Refuses an address of the platform's own screens that nobody may be sent to."""
+    """Refuses a setting that nothing reads, and an address that nobody may be sent to."""
 
     def clean_settings(self) -> Any:
         wanted = self.cleaned_data["settings"] or {}
-        kinds = PLATFORMS[self.instance.platform].pages
+        platform = PLATFORMS[self.instance.platform]
         try:
+            known_settings.check(wanted, platform.setting_names, where="")
             named = wanted.get(pages.SETTING, {})
-            pages.check(named, kinds, demo=settings.DEMO, where=pages.SETTING)
-        except pages.UnableToOpen as error:
+            pages.check(named, platform.pages, demo=settings.DEMO, where=pages.SETTING)
+        except (known_settings.UnknownSetting, pages.UnableToOpen) as error:
             raise ValidationError(str(error)) from error
         return wanted
 

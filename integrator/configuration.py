@@ -25,8 +25,19 @@ from integrator.flows.kinds import CASE_KINDS
 from integrator.flows.tell_receiver import key_of
 from integrator.models import AlertReceiver, Connection, Cursor, MappingKind, Retailer
 from integrator.models import Mapping as MappingRow
-from integrator.platforms import PLATFORMS, pages
+from integrator.platforms import PLATFORMS, known_settings, pages
 from integrator.roles import Role
+
+_OF_CONNECTION = (
+    "slug",
+    "platform",
+    "name",
+    "base_url",
+    "settings",
+    "secrets",
+    "lag_budget_minutes",
+    pages.SETTING,
+)
 
 
 class UnableToConfigure(Exception):
@@ -129,6 +140,7 @@ def _connections(
         platform = _take(table, "platform", where)
         if platform not in PLATFORMS:
             raise UnableToConfigure(f"{where}.platform must be one of {', '.join(PLATFORMS)}")
+        _check_names(table, platform, where)
         wanted = {
             "name": _take(table, "name", where),
             "base_url": _base_url(_take(table, "base_url", where), where),
@@ -152,6 +164,20 @@ def _connections(
             Connection.objects.filter(pk=row.pk).update(version=row.version + 1)
         connections[slug] = row
     return connections
+
+
+def _check_names(table: Mapping[str, Any], platform: str, where: str) -> None:
+    """A setting that nothing reads would be ignored, and somebody would rely on it."""
+    known = PLATFORMS[platform]
+    try:
+        known_settings.check(table, _OF_CONNECTION, where=f"{where}.")
+        for names, within in (
+            (known.setting_names, "settings"),
+            (known.contract.secret_names, "secrets"),
+        ):
+            known_settings.check(table.get(within, {}), names, where=f"{where}.{within}.")
+    except known_settings.UnknownSetting as error:
+        raise UnableToConfigure(str(error)) from error
 
 
 def _settings(table: Mapping[str, Any], platform: str, where: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from integrator import configuration
 from integrator.configuration import UnableToConfigure
 from integrator.engine import secrets
 from integrator.models import Connection, Retailer
+from integrator.platforms import PLATFORMS
 from tests.factories import TRACE
 from tests.story import DEMO
 
@@ -64,6 +65,49 @@ def test_addresses_of_a_platforms_own_pages_are_kept_with_its_settings(
     assert [line for line in said if line.startswith("connection scayle: settings")]
     kept = Connection.objects.get(slug="scayle").settings
     assert kept["pages"] == {"order": "https://panel.example/{id}"}
+
+
+@pytest.mark.parametrize(
+    ("within", "name", "said"),
+    [
+        (
+            "settings",
+            "screen_url",
+            r"settings\.screen_url is not known here: it is pages\.start now",
+        ),
+        ("settings", "return_url", r"settings\.return_url is not known here: it is pages\.rma now"),
+        ("settings", "shopkey", r"settings\.shopkey is not known here: did you mean shop_key\?"),
+        ("settings", "write_return_item", r"did you mean write_return_items\?"),
+        ("settings", "access_token", r"settings\.access_token is not known here"),
+        ("settings", "zzz", r"zzz is not known here: write one of shop_key, country_code, .*pages"),
+        ("secrets", "acces_token", r"secrets\.acces_token .* did you mean access_token\?"),
+        ("", "setting", r"\.setting is not known here: did you mean settings\?"),
+    ],
+)
+def test_a_name_that_nothing_reads_is_refused_with_the_one_that_is_meant(
+    within: str, name: str, said: str, content: dict[str, Any]
+) -> None:
+    before = Connection.objects.get(slug="scayle").settings
+    table = content["connection"][0]
+    (table[within] if within else table)[name] = "https://panel.example/"
+
+    with pytest.raises(UnableToConfigure, match=rf"^connection\[0\].*{said}"):
+        configuration.apply(content, trace=TRACE)
+    assert Connection.objects.get(slug="scayle").settings == before
+
+
+def test_switches_of_writes_and_every_setting_of_a_contract_are_known(
+    content: dict[str, Any],
+) -> None:
+    for table in content["connection"]:
+        contract = PLATFORMS[table["platform"]].contract
+        names = [name for name, one in contract.settings.items() if not one.secret]
+        switches = {f"write_{name}": "on" for name in contract.writes}
+        table["settings"] = dict.fromkeys(names, "1") | switches
+
+    configuration.apply(content, trace=TRACE)
+
+    assert Connection.objects.get(slug="scayle").settings["write_return_items"] == "on"
 
 
 @pytest.mark.parametrize(

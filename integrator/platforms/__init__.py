@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from integrator.engine.http import Dialect, Http
 from integrator.engine.shapes import Heard
-from integrator.platforms import returngo, scayle
+from integrator.platforms import pages, returngo, scayle
 from integrator.platforms.contract import Contract
 from integrator.platforms.returngo import client as returngo_client
 from integrator.platforms.returngo import webhook as returngo_webhook
@@ -46,6 +46,11 @@ class Platform:
     webhook: Webhook
     contract: Contract
     pages: tuple[str, ...]
+
+    @property
+    def setting_names(self) -> tuple[str, ...]:
+        """What the settings of a connection may hold."""
+        return (*self.contract.setting_names, pages.SETTING)
 
     @property
     def events(self) -> tuple[str, ...]:

@@ -83,6 +83,16 @@ class Contract:
     assumptions: Mapping[str, Line]
     lines: tuple[Line, ...]
 
+    @property
+    def setting_names(self) -> tuple[str, ...]:
+        """What may be set for a connection: no secrets, but the switches of its writes."""
+        own = (name for name, one in self.settings.items() if not one.secret)
+        return (*own, *(f"write_{name}" for name in self.writes))
+
+    @property
+    def secret_names(self) -> tuple[str, ...]:
+        return tuple(name for name, one in self.settings.items() if one.secret)
+
     def read(self, name: str, **parts: str) -> str:
         """The path of a read, its parts escaped."""
         return fill(self.reads[name].value, parts)

@@ -147,6 +147,19 @@ def test_a_changed_address_raises_the_version_that_caches_watch(
     assert bytes(scayle.secrets) == b"kept"
 
 
+def test_a_setting_that_nothing_reads_is_refused_here_too(
+    scayle: Connection, as_: Callable[[str], Client]
+) -> None:
+    answer = as_("ada").post(
+        f"/admin/integrator/connection/{scayle.pk}/change/",
+        {"name": "SCAYLE", "base_url": "http://127.0.0.1:8101/", "settings": '{"shopkey": "nb"}'},
+    )
+
+    assert "shopkey is not known here: did you mean shop_key?" in answer.content.decode()
+    scayle.refresh_from_db()
+    assert scayle.settings == {}
+
+
 def test_a_wrong_address_of_the_platforms_pages_is_refused_and_kept_as_typed(
     scayle: Connection, as_: Callable[[str], Client]
 ) -> None:
