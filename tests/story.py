@@ -1,25 +1,19 @@
 """The stage for stories: the whole product and the sandbox in one process, and a clock we move.
 
-People and platforms act by readable verbs; the sandbox's own books are the judge.
+People and platforms act by readable verbs; the sandbox's own books are the judge. How the house is
+set up before a story begins is ``tests.house``.
 """
 
 from __future__ import annotations
 
-import logging
-import time
-import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from io import StringIO
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import time_machine
-from django.conf import settings
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.core.management import CommandError, call_command
 from django.http import HttpResponse
@@ -29,43 +23,20 @@ from django.utils.html import strip_tags
 from werkzeug.test import Client
 
 from fulfilment.models import Order, OrderItem, StockMovement
-from integrator import configuration, subscriptions
+from integrator import subscriptions
 from integrator.api import callbacks
-from integrator.engine import choices, decisions, http, jobs, limits
+from integrator.engine import decisions, jobs
 from integrator.engine.states import Trace
-from integrator.engine.worker import Worker
-from integrator.flows import CASE_KINDS, QUEUES, ROUTES, tasks
+from integrator.flows import CASE_KINDS, QUEUES, tasks
 from integrator.models import Approval, ApprovalState, Case, CaseState, Connection, Job, Retailer
 from integrator.platforms import PLATFORMS
-from integrator.roles import Role
 from integrator.sandbox.app import Sandbox
 from integrator.sandbox.faults import Rule
 from returns.models import Return, ReturnItem
-from tests.settled import Settled
+from tests import house
 from tests.wire import Trap, Wire, post_to
 
-START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-DEMO = Path(settings.BASE_DIR) / "demo.toml"
-PEOPLE: Mapping[str, Role | None] = {
-    "carla": Role.CX,
-    "omar": Role.OPERATIONS,
-    "fiona": Role.FINANCE,
-    "fred": Role.FINANCE,
-    "conrad": Role.CONTROLLER,
-    "ada": Role.ADMIN,
-    "nobody": None,
-}
 Row = dict[str, Any]
-USUAL_SEED = 1
-_SETTLED: dict[int, Settled] = {}
-
-
-class InTurn(Worker):
-    """Claims like a worker with eight threads, and runs what it has claimed one after another."""
-
-    def __init__(self) -> None:
-        super().__init__(ROUTES, threads=8)
-        self._pool = None
 
 
 class Stage:
@@ -75,7 +46,7 @@ class Stage:
         self.clock = clock
         self.sandbox = sandbox
         self.wire = wire
-        self.worker = InTurn()
+        self.worker = house.InTurn()
         self.api = Client(sandbox)  # somebody else's key to the platforms
         self.people: dict[str, User] = {}
         self.browsers: dict[int, Browser] = {}
@@ -85,41 +56,25 @@ class Stage:
 
     def begins(self, seed: int) -> None:
         """Set up the house, the same for every story that is told with these dice."""
-        if (kept := _SETTLED.get(seed)) is not None:
-            self.sandbox.world = kept.put_back()
-            self.retailer = Retailer.objects.get(slug="demo-sport")
-            self.people = {one.username: one for one in User.objects.filter(username__in=PEOPLE)}
+        if (world := house.put_back(seed)) is not None:
+            self.sandbox.world = world
+            self.retailer, self.people = house.retailer(), house.people()
             return
         self.configure()
-        self.subscribe()
-        self.hire()
+        for slug in PLATFORMS:
+            subscriptions.subscribe(self.connection(slug))
+        self.people = house.hire()
         tasks.tick()  # the clocks start; there is nothing to find yet
         self.settle()
         self.wire.calls.clear()
-        if seed == USUAL_SEED:
-            _SETTLED[seed] = Settled.keep(self.sandbox.world)
+        house.keep(seed, self.sandbox.world)
 
     def configure(self, **policy_values: Any) -> None:
         """Set the retailer up from the demo's file, with other policy values if given."""
-        content = tomllib.loads(DEMO.read_text())
-        content["policy"] |= policy_values
-        configuration.apply(content, trace=self.trace("configure"))
-        self.retailer = Retailer.objects.get(slug="demo-sport")
+        self.retailer = house.configure(trace=self.trace("configure"), **policy_values)
 
     def connection(self, platform: str) -> Connection:
         return Connection.objects.get(retailer=self.retailer, platform=platform)
-
-    def subscribe(self) -> None:
-        """Give each platform an address of ours and let it call there."""
-        for slug in PLATFORMS:
-            subscriptions.subscribe(self.connection(slug))
-
-    def hire(self) -> None:
-        for name, role in PEOPLE.items():
-            person = User.objects.create_user(name, f"{name}@demo-sport.test")
-            if role is not None:
-                person.groups.add(Group.objects.get_or_create(name=role.value)[0])
-            self.people[name] = person
 
     def __getattr__(self, name: str) -> User:
         """People by their first name: ``stage.carla`` is customer service."""
@@ -174,7 +129,7 @@ class Stage:
 
     def new_worker(self) -> None:
         """The old process is gone; another one starts."""
-        self.worker = InTurn()
+        self.worker = house.InTurn()
 
     # --- what people do in the platforms -----------------------------------------------------
 
@@ -405,32 +360,12 @@ class Stage:
 
 
 @contextmanager
-def opened(monkeypatch: pytest.MonkeyPatch, *, seed: int = USUAL_SEED) -> Iterator[Stage]:
+def opened(monkeypatch: pytest.MonkeyPatch, *, seed: int = house.USUAL_SEED) -> Iterator[Stage]:
     """A stage at nine in the morning, everybody at work, nothing sold yet.
 
     The platforms' dice, their faults among them, fall as ``seed`` says.
     """
-    monkeypatch.setenv("SCAYLE_ACCESS_TOKEN", "sandbox-scayle-key")
-    monkeypatch.setenv("RETURNGO_API_KEY", "sandbox-returngo-key")
-    monkeypatch.setattr(settings, "ALERT_EMAILS", ["alerts@demo-sport.test"])
-    # It would end the connection that holds the test's transaction.
-    monkeypatch.setattr(callbacks, "close_old_connections", lambda: None)
-    # What a process remembers of the limits is as old as the stage's clock says.
-    monkeypatch.setattr(limits, "time", SimpleNamespace(monotonic=time.time))
-    prefix = f"http://127.0.0.1:{settings.SANDBOX_PORT}/"
-    with time_machine.travel(START, tick=False) as clock:
-        sandbox = Sandbox(seed, lambda: datetime.now(UTC))
-        wire = Wire(sandbox, lambda: datetime.now(UTC), clock.shift)
-        http.mount(prefix, wire)
-        # Faults are the point of many stories, and writing out a traceback takes seconds.
-        logging.disable(logging.CRITICAL)
-        limits.forget()
-        choices.version.cache_clear()  # stages have the same numbers, and policies of their own
-        try:
-            stage = Stage(clock, sandbox, wire)
-            stage.begins(seed)
-            yield stage
-        finally:
-            logging.disable(logging.NOTSET)
-            http.mount(prefix, None)
-            limits.forget()
+    with house.surroundings(monkeypatch, seed=seed) as (clock, sandbox, wire):
+        stage = Stage(clock, sandbox, wire)
+        stage.begins(seed)
+        yield stage

@@ -14,7 +14,7 @@ from integrator.engine import secrets
 from integrator.models import Connection, Retailer
 from integrator.platforms import PLATFORMS
 from tests.factories import TRACE
-from tests.story import DEMO
+from tests.house import DEMO
 
 
 @pytest.fixture

@@ -29,7 +29,8 @@ from integrator.engine.errors import Misconfigured, Transient
 from integrator.flows.kinds import CASE_KINDS
 from integrator.models import AlertReceiver, Case, CaseEvent, Job, Retailer
 from integrator.roles import Role
-from tests.story import DEMO, Stage
+from tests.house import DEMO
+from tests.story import Stage
 
 KEY = b"a key of thirty-two bytes, twice"
 SECRET = f"whsec_{base64.b64encode(KEY).decode()}"

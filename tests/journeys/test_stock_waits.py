@@ -14,7 +14,8 @@ from integrator.engine.states import UnableToMove, move
 from integrator.models import Case, Mapping
 from returns.models import ReturnItem
 from returns.states import CUSTODY_MOVES, Custody, Disposition
-from tests.story import DEMO, Stage
+from tests.house import DEMO
+from tests.story import Stage
 
 SKU = "JKT-NVY-M"
 STEPS = ("requests", "approves", "hands_in", "arrives")

@@ -16,8 +16,9 @@ from finance.states import REFUND_OPEN
 from integrator.flows import QUEUES, tasks
 from integrator.models import Case, CaseState, Connection, Job, JobState
 from integrator.sandbox.calls import Refusal
+from tests.house import InTurn
 from tests.proofs.people import People
-from tests.story import InTurn, Row, Stage
+from tests.story import Row, Stage
 from tests.wire import Death
 
 ROUNDS_MAX = 120
