@@ -7,7 +7,7 @@ from django.db import migrations
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("integrator", "0015_personal_views"),
+        ("integrator", "0016_team_views_and_alerts"),
     ]
 
     operations = [
