@@ -84,15 +84,15 @@ class Telling:
     def _meanwhile(self) -> None:
         """Between two acts: nothing; or callbacks come; or we work; or the clock goes on."""
         drawn = self.dice.random()
-        if drawn < 0.5:
+        if drawn < 0.4:
             return
         self.stage.clock.shift(self.dice.choice((1, 20, 70)))
         self.stage.sandbox.tick()
         self.stage.deliver()
-        if drawn < 0.7:
+        if drawn < 0.6:
             return
         self.stage.work()
-        if drawn < 0.82:
+        if drawn < 0.75:
             self.stage.clock.shift(self.dice.choice((60, 200, 400)))
             tasks.tick()  # sweeps look for what we were not told
             self.stage.work()
