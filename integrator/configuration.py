@@ -7,16 +7,16 @@ environment. Not for people's daily work: that is the screens'.
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
 from django.db import transaction
 
 from fulfilment.models import Location
+from integrator import retailer_file
 from integrator.engine import choices, limits, mappings, secrets
 from integrator.engine.errors import Misconfigured
 from integrator.engine.money import EXPONENTS
@@ -25,33 +25,18 @@ from integrator.flows.kinds import CASE_KINDS
 from integrator.flows.tell_receiver import key_of
 from integrator.models import AlertReceiver, Connection, Cursor, MappingKind, Retailer
 from integrator.models import Mapping as MappingRow
-from integrator.platforms import PLATFORMS, known_settings, pages
+from integrator.platforms import PLATFORMS, pages
+from integrator.retailer_file import UnableToConfigure
 from integrator.roles import Role
+from returns.shapes import Method, Resolution
 
-_OF_CONNECTION = (
-    "slug",
-    "platform",
-    "name",
-    "base_url",
-    "settings",
-    "secrets",
-    "lag_budget_minutes",
-    pages.SETTING,
-)
-
-
-class UnableToConfigure(Exception):
-    """The file is wrong. The message names the place and says what to write."""
-
-
-def read(path: Path) -> dict[str, Any]:
-    """The file's content; UnableToConfigure when it is missing or not TOML."""
-    try:
-        return tomllib.loads(path.read_text())
-    except FileNotFoundError as error:
-        raise UnableToConfigure(f"{path} does not exist") from error
-    except tomllib.TOMLDecodeError as error:
-        raise UnableToConfigure(f"{path}: {error}") from error
+# Choices that name a location of ours.
+_PLACES = ("in_transit_location", "exchange_location")
+# What a platform's word may mean, where that is not a name of the retailer's own.
+_MEANINGS = {
+    MappingKind.RESOLUTION: [one for one in Resolution.values if one != Resolution.UNKNOWN],
+    MappingKind.METHOD: [one for one in Method.values if one != Method.UNKNOWN],
+}
 
 
 def apply(content: Mapping[str, Any], *, trace: Trace, dry_run: bool = False) -> list[str]:
@@ -59,6 +44,7 @@ def apply(content: Mapping[str, Any], *, trace: Trace, dry_run: bool = False) ->
 
     A dry run does the same work and rolls it back, so what it prints is what would happen.
     """
+    retailer_file.check_names(content)
     said: list[str] = []
     with transaction.atomic():
         retailer = _retailer(content, said)
@@ -81,7 +67,7 @@ def _take(table: Mapping[str, Any], name: str, where: str) -> Any:
 
 def _retailer(content: Mapping[str, Any], said: list[str]) -> Retailer:
     table = content.get("retailer")
-    if not isinstance(table, Mapping):
+    if table is None:
         raise UnableToConfigure("[retailer] is missing")
     slug = _take(table, "slug", "retailer")
     wanted = {name: _take(table, name, "retailer") for name in ("name", "timezone", "currency")}
@@ -89,6 +75,12 @@ def _retailer(content: Mapping[str, Any], said: list[str]) -> Retailer:
         raise UnableToConfigure(
             f"retailer.currency {wanted['currency']!r} is no currency of ISO 4217"
         )
+    try:
+        ZoneInfo(wanted["timezone"])
+    except (ZoneInfoNotFoundError, OSError, ValueError) as error:
+        raise UnableToConfigure(
+            f"retailer.timezone {wanted['timezone']!r} is no time zone: write one as Europe/Berlin"
+        ) from error
     retailer, created = Retailer.objects.get_or_create(slug=slug, defaults=wanted)
     if retailer.currency != wanted["currency"]:
         # Amounts are kept in it: the same figures would suddenly mean something else.
@@ -140,7 +132,6 @@ def _connections(
         platform = _take(table, "platform", where)
         if platform not in PLATFORMS:
             raise UnableToConfigure(f"{where}.platform must be one of {', '.join(PLATFORMS)}")
-        _check_names(table, platform, where)
         wanted = {
             "name": _take(table, "name", where),
             "base_url": _base_url(_take(table, "base_url", where), where),
@@ -164,20 +155,6 @@ def _connections(
             Connection.objects.filter(pk=row.pk).update(version=row.version + 1)
         connections[slug] = row
     return connections
-
-
-def _check_names(table: Mapping[str, Any], platform: str, where: str) -> None:
-    """A setting that nothing reads would be ignored, and somebody would rely on it."""
-    known = PLATFORMS[platform]
-    try:
-        known_settings.check(table, _OF_CONNECTION, where=f"{where}.")
-        for names, within in (
-            (known.setting_names, "settings"),
-            (known.contract.secret_names, "secrets"),
-        ):
-            known_settings.check(table.get(within, {}), names, where=f"{where}.{within}.")
-    except known_settings.UnknownSetting as error:
-        raise UnableToConfigure(str(error)) from error
 
 
 def _settings(table: Mapping[str, Any], platform: str, where: str) -> dict[str, Any]:
@@ -259,8 +236,11 @@ def _budgets(row: Connection, table: Mapping[str, Any], where: str, said: list[s
 
 def _policy(retailer: Retailer, content: Mapping[str, Any], trace: Trace, said: list[str]) -> None:
     last = retailer.policies.order_by("-version").first()
+    values = content.get("policy", {})
+    for name in _PLACES:
+        _check_place(values.get(name), retailer, f"policy.{name}")
     try:
-        now = choices.save(retailer=retailer, values=content.get("policy", {}), made_by=trace.actor)
+        now = choices.save(retailer=retailer, values=values, made_by=trace.actor)
     except choices.UnableToSetPolicy as error:
         raise UnableToConfigure(str(error)) from error
     if last is not None and last.pk == now.pk:
@@ -269,6 +249,13 @@ def _policy(retailer: Retailer, content: Mapping[str, Any], trace: Trace, said: 
     for name in sorted(now.values):
         if before.get(name) != now.values[name]:
             said.append(f"policy {name}: {before.get(name)!r} → {now.values[name]!r}")
+
+
+def _check_place(code: Any, retailer: Retailer, where: str) -> None:
+    """A slip in the name of a place would hold everything that goes there."""
+    known = retailer.location_set.order_by("code").values_list("code", flat=True)
+    if code is not None and code not in known:
+        raise UnableToConfigure(f"{where}: no location is called {code}, but {', '.join(known)}")
 
 
 def _mappings(
@@ -287,6 +274,7 @@ def _mappings(
             allowed = ", ".join(MappingKind.values).lower()
             raise UnableToConfigure(f"{where}.kind must be one of {allowed}")
         theirs, ours = str(_take(table, "theirs", where)), str(_take(table, "ours", where))
+        _check_meaning(MappingKind(kind), ours, connections[slug].retailer, where)
         known = MappingRow.objects.filter(
             connection=connections[slug], kind=kind, theirs=theirs, ended_at__isnull=True
         ).first()
@@ -301,6 +289,14 @@ def _mappings(
         )
         before = known.ours if known is not None else None
         said.append(f"mapping {slug} {kind.lower()} {theirs!r}: {before!r} → {ours!r}")
+
+
+def _check_meaning(kind: MappingKind, ours: str, retailer: Retailer, where: str) -> None:
+    if kind == MappingKind.LOCATION:
+        _check_place(ours, retailer, f"{where}.ours")
+    allowed = _MEANINGS.get(kind)
+    if allowed is not None and ours not in allowed:
+        raise UnableToConfigure(f"{where}.ours must be one of {', '.join(allowed)}")
 
 
 def _receivers(retailer: Retailer, content: Mapping[str, Any], said: list[str]) -> None:

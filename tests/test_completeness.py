@@ -229,6 +229,16 @@ def test_every_tick_of_the_clock_is_routed() -> None:
     assert sorted(ticks - set(ROUTES)) == [], "name a flow for it in ROUTES"
 
 
+def test_a_sweep_reads_a_stream_its_platform_declares() -> None:
+    read = {
+        slug: flow_modules()[f"sweep_{slug}"].STREAM  # type: ignore[attr-defined]
+        for slug in PLATFORMS
+    }
+    undeclared = {slug for slug, stream in read.items() if stream not in PLATFORMS[slug].streams}
+
+    assert undeclared == set(), "its lag budget could not be set: name it in PLATFORMS"
+
+
 # --- case kinds ----------------------------------------------------------------------------------
 
 # Words of ours that nobody in the business uses.

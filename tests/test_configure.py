@@ -9,10 +9,10 @@ import pytest
 from cryptography.fernet import Fernet
 
 from integrator import configuration
-from integrator.configuration import UnableToConfigure
 from integrator.engine import secrets
 from integrator.models import Connection, Retailer
 from integrator.platforms import PLATFORMS
+from integrator.retailer_file import UnableToConfigure
 from tests.factories import TRACE
 from tests.house import DEMO
 
@@ -94,6 +94,93 @@ def test_a_name_that_nothing_reads_is_refused_with_the_one_that_is_meant(
     with pytest.raises(UnableToConfigure, match=rf"^connection\[0\].*{said}"):
         configuration.apply(content, trace=TRACE)
     assert Connection.objects.get(slug="scayle").settings == before
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "said"),
+    [
+        ([], "locations", r"locations is not known here: did you mean location\?"),
+        (["retailer"], "time_zone", r"retailer\.time_zone .* did you mean timezone\?"),
+        (["policy"], "shiping_refund", r"policy\.shiping_refund .* did you mean shipping_refund\?"),
+        (["location", 0], "autority", r"location\[0\]\.autority .* did you mean authority\?"),
+        (["mapping", 1], "their", r"mapping\[1\]\.their .* did you mean theirs\?"),
+        (["alert_receiver", 0], "kind", r"alert_receiver\[0\]\.kind .* did you mean kinds\?"),
+        (
+            ["connection", 0, "lag_budget_minutes"],
+            "orders",
+            r"connection\[0\]\.lag_budget_minutes\.orders .* did you mean order\?",
+        ),
+        (["policy", "goodwill_limit_minor"], "EURO", r"goodwill_limit_minor\.EURO is no currency"),
+    ],
+)
+def test_a_slip_anywhere_in_the_file_is_refused_and_nothing_of_it_is_done(
+    place: list[str | int], name: str, said: str, content: dict[str, Any]
+) -> None:
+    content.setdefault("alert_receiver", [{}] if "alert_receiver" in place else [])
+    content["retailer"]["name"] = "Another name"
+    table: Any = content
+    for step in place:
+        table = table[step]
+    table[name] = 5
+
+    with pytest.raises(UnableToConfigure, match=said):
+        configuration.apply(content, trace=TRACE)
+    assert Retailer.objects.get().name == "Demo Sport"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("location", {"code": "hamburg"}, r"location must be a list of tables: write \[\[location"),
+        ("policy", [{}], r"policy must be a table: write \[policy\]"),
+        ("retailer", "demo-sport", r"retailer must be a table: write \[retailer\]"),
+        ("mapping", ["WH-1"], r"mapping must be a list of tables"),
+    ],
+)
+def test_a_table_written_in_another_shape_is_refused_in_words(
+    name: str, value: Any, said: str, content: dict[str, Any]
+) -> None:
+    content[name] = value
+
+    with pytest.raises(UnableToConfigure, match=said):
+        configuration.apply(content, trace=TRACE)
+
+
+@pytest.mark.parametrize("within", ["settings", "secrets", "lag_budget_minutes"])
+def test_what_a_connection_holds_is_a_table_too(within: str, content: dict[str, Any]) -> None:
+    content["connection"][1][within] = "nb"
+
+    with pytest.raises(UnableToConfigure, match=rf"connection\[1\]\.{within} must be a table"):
+        configuration.apply(content, trace=TRACE)
+
+
+def meaning(kind: str, ours: str) -> dict[str, str]:
+    return {"connection": "returngo", "kind": kind, "theirs": "X", "ours": ours}
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"mapping": [meaning("location", "hamburgg")]}, r"mapping\[0\]\.ours: no location .*gg"),
+        ({"mapping": [meaning("resolution", "REFUNDS")]}, r"mapping\[0\]\.ours must be .*REFUND,"),
+        ({"mapping": [meaning("method", "UNKNOWN")]}, r"mapping\[0\]\.ours must be one of SHIPPED"),
+        ({"policy": {"exchange_location": "hamburgg"}}, r"policy\.exchange_location: no location"),
+        ({"policy": {"in_transit_location": "way"}}, r"policy\.in_transit_location: no location"),
+    ],
+)
+def test_what_a_word_or_choice_means_must_exist(
+    changed: dict[str, Any], said: str, content: dict[str, Any]
+) -> None:
+    with pytest.raises(UnableToConfigure, match=said):
+        configuration.apply(content | changed, trace=TRACE)
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berln", "../Berlin", "Europe"])
+def test_a_time_zone_nobody_knows_is_refused(zone: str, content: dict[str, Any]) -> None:
+    content["retailer"]["timezone"] = zone
+
+    with pytest.raises(UnableToConfigure, match="no time zone: write one as Europe/Berlin"):
+        configuration.apply(content, trace=TRACE)
 
 
 def test_switches_of_writes_and_every_setting_of_a_contract_are_known(

@@ -17,6 +17,7 @@ from django.db import connection as database
 from django.db import transaction
 
 from integrator.engine import batches
+from integrator.engine.money import EXPONENTS
 from integrator.models import PolicyVersion, Retailer
 
 CLOCK_TIME = r"([01]\d|2[0-3]):[0-5]\d"
@@ -113,9 +114,7 @@ def check(values: Mapping[str, Any]) -> dict[str, Any]:
         if full[name] not in options:
             words = ", ".join(str(option) for option in options if option)
             raise UnableToSetPolicy(f"policy.{name} must be one of {words}")
-    limits = full["goodwill_limit_minor"]
-    if not all(isinstance(limit, int) and limit >= 0 for limit in limits.values()):
-        raise UnableToSetPolicy("policy.goodwill_limit_minor must be whole minor units by currency")
+    _check_limits(full["goodwill_limit_minor"])
     if not batches.is_rule(full["status_posting"]):
         raise UnableToSetPolicy(
             'policy.status_posting must be "at once", "every n minutes" or "daily at hh:mm"'
@@ -125,6 +124,18 @@ def check(values: Mapping[str, Any]) -> dict[str, Any]:
         raise UnableToSetPolicy("policy.by_hand_per_week must be a whole number above nothing")
     _check_hours(full)
     return full
+
+
+def _check_limits(limits: Any) -> None:
+    if not isinstance(limits, Mapping) or not all(
+        isinstance(limit, int) and limit >= 0 for limit in limits.values()
+    ):
+        raise UnableToSetPolicy("policy.goodwill_limit_minor must be whole minor units by currency")
+    unknown = sorted(set(limits) - set(EXPONENTS))
+    if unknown:
+        raise UnableToSetPolicy(
+            f"policy.goodwill_limit_minor.{unknown[0]} is no currency of ISO 4217"
+        )
 
 
 def _check_hours(full: Mapping[str, Any]) -> None:

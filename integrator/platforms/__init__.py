@@ -35,7 +35,8 @@ class Webhook(Protocol):
 class Platform:
     """``tile`` is the platform's two letters on screen.
 
-    ``pages`` are the kinds of records it has screens of.
+    ``pages`` are the kinds of records it has screens of; ``streams`` the topics that are read up
+    to where they end, each with a budget of how far it may be behind.
     """
 
     slug: str
@@ -46,6 +47,7 @@ class Platform:
     webhook: Webhook
     contract: Contract
     pages: tuple[str, ...]
+    streams: tuple[str, ...]
 
     @property
     def setting_names(self) -> tuple[str, ...]:
@@ -67,6 +69,7 @@ PLATFORMS: dict[str, Platform] = {
         scayle_webhook,
         scayle.CONTRACT,
         ("order", "customer", "product"),
+        ("order",),
     ),
     "returngo": Platform(
         "returngo",
@@ -76,6 +79,7 @@ PLATFORMS: dict[str, Platform] = {
         returngo_client.ReturnGO,
         returngo_webhook,
         returngo.CONTRACT,
+        ("rma",),
         ("rma",),
     ),
 }

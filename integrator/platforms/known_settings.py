@@ -1,4 +1,4 @@
-"""What a connection may be told, by name. What nothing here reads is a slip, and said to be one."""
+"""What a set-up may hold, by name. What nothing reads is a slip, and said to be one."""
 
 from __future__ import annotations
 

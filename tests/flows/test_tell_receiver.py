@@ -28,6 +28,7 @@ from integrator.engine.cases import About
 from integrator.engine.errors import Misconfigured, Transient
 from integrator.flows.kinds import CASE_KINDS
 from integrator.models import AlertReceiver, Case, CaseEvent, Job, Retailer
+from integrator.retailer_file import UnableToConfigure
 from integrator.roles import Role
 from tests.house import DEMO
 from tests.story import Stage
@@ -408,7 +409,7 @@ def test_the_file_sets_receivers_up_once_and_takes_them_away(file: Any) -> None:
 def test_a_faulty_receiver_is_refused_in_words(
     file: Any, values: dict[str, Any], said: str
 ) -> None:
-    with pytest.raises(configuration.UnableToConfigure, match=said):
+    with pytest.raises(UnableToConfigure, match=said):
         file(entry(**values))
     assert not AlertReceiver.objects.exists()
 
@@ -417,10 +418,10 @@ def test_outside_of_a_demo_only_encrypted_addresses_are_taken(file: Any, setting
     assert file(entry(address="http://chat.example/"))  # a demo talks to this machine
     settings.DEMO = False
 
-    with pytest.raises(configuration.UnableToConfigure, match="https://"):
+    with pytest.raises(UnableToConfigure, match="https://"):
         configuration._address("http://chat.example/", "alert_receiver[0]")
 
 
 def test_two_receivers_need_two_names(file: Any) -> None:
-    with pytest.raises(configuration.UnableToConfigure, match="two receivers called finance"):
+    with pytest.raises(UnableToConfigure, match="two receivers called finance"):
         file(entry(), entry())

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from integrator import configuration
+from integrator import configuration, retailer_file
 from integrator.engine import clock
 from integrator.engine.errors import PlatformError
 from integrator.engine.states import Trace
@@ -32,9 +32,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         trace = Trace(at=clock.now(), actor="configure")
         try:
-            content = configuration.read(options["file"])
+            content = retailer_file.read(options["file"])
             said = configuration.apply(content, trace=trace, dry_run=options["dry_run"])
-        except configuration.UnableToConfigure as error:
+        except retailer_file.UnableToConfigure as error:
             raise CommandError(str(error)) from error
         for line in said:
             self.stdout.write(f"- {line}")
