@@ -29,7 +29,7 @@ from integrator.models import Connection
 from integrator.platforms.returngo.client import ReturnGO
 from returns.cases import COMPLETE_FAILED
 from returns.models import Exchange, Inspection, Return, ReturnItem
-from returns.services import return_complete
+from returns.services import last_disposition, return_complete
 from returns.services.exchanges import unit_gets_goods, unit_is_exchanged
 from returns.shapes import Method, MoneySeen, MoneyStatus, PlatformStatus, Resolution, ReturnSeen
 from returns.states import Custody, Disposition, Money
@@ -240,7 +240,7 @@ def _is_finished(work: Work, record_: Return) -> bool:
 
 
 def _is_missing(item: ReturnItem) -> bool:
-    return _last_word(item) == Disposition.NOT_RETURNED
+    return last_disposition(item) == Disposition.NOT_RETURNED
 
 
 def _is_exchanged(item: ReturnItem, values: Mapping[str, Any]) -> bool:
@@ -249,12 +249,7 @@ def _is_exchanged(item: ReturnItem, values: Mapping[str, Any]) -> bool:
         item, done=str(values["exchange_done"])
     ):
         return False
-    return not missing_evidence(item, Method(item.method), _last_word(item), values)
-
-
-def _last_word(item: ReturnItem) -> str | None:
-    last = max(item.inspections.all(), key=lambda one: one.version, default=None)
-    return last.disposition if last is not None else None
+    return not missing_evidence(item, Method(item.method), last_disposition(item), values)
 
 
 def _is_paid(item: ReturnItem) -> bool:

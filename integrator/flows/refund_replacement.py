@@ -28,6 +28,7 @@ from integrator.flows.decide_job import aim_case, the_case
 from integrator.models import Case, CaseEvent
 from returns.exchange_cases import EXCHANGE_RETURNED
 from returns.models import ExchangeItem, ReturnItem
+from returns.services import last_disposition
 from returns.services.reporting import about_unit
 from returns.shapes import Method, Resolution
 from returns.states import Money
@@ -72,9 +73,7 @@ def record(work: Work, _: None) -> Evidence:
     wants_money = item.resolution in (Resolution.REFUND, Resolution.STORE_CREDIT)
     if not wants_money or item.money != Money.NONE or item.method == Method.UNKNOWN:
         return {"nothing": "no money is owed for it"}
-    last = item.inspections.order_by("-version").first()
-    disposition = last.disposition if last is not None else None
-    if missing_evidence(item, Method(item.method), disposition, values):
+    if missing_evidence(item, Method(item.method), last_disposition(item), values):
         return {"nothing": "it has not all its evidence yet"}
     worth = worth_of(item)
     amount = money_text(worth.total_minor, item.currency)

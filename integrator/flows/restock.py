@@ -57,6 +57,7 @@ from integrator.flows.shop_stock import (
 from integrator.models import Job, JobState, MappingKind
 from integrator.platforms.scayle.client import Scayle
 from returns.models import Inspection, Return, ReturnItem
+from returns.services import last_disposition
 from returns.states import Disposition
 
 
@@ -279,8 +280,8 @@ def probe(work: Work) -> Found | NotFound:
 
 def plan(item: ReturnItem, _: Mapping[str, Any]) -> list[Call]:
     code = item.sku_code
-    verdict = item.inspections.order_by("-version").first()
-    changes = counted(item, Disposition(verdict.disposition)) if verdict is not None else ()
+    disposition = last_disposition(item)
+    changes = counted(item, Disposition(disposition)) if disposition is not None else ()
     says = f"Change that by the returned {code}, where its shelf is for sale"
     return [
         Call("scayle", "GET", "/variants/…/stocks", f"Read how many {code} are on sale"),

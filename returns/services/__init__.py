@@ -2,9 +2,10 @@
 
 from returns.services.header import return_complete, return_header
 from returns.services.taking import return_take, unit_accept
-from returns.services.verdicts import last_verdict, unit_overrule
+from returns.services.verdicts import last_disposition, last_verdict, unit_overrule
 
 __all__ = [
+    "last_disposition",
     "last_verdict",
     "return_complete",
     "return_header",

@@ -7,6 +7,7 @@ from integrator.engine.states import Trace, move
 from integrator.models import Case
 from returns.cases import COMPLETE_FAILED, NOT_IN_PARCEL, RESOLUTION_BY_HAND
 from returns.models import Return, ReturnItem
+from returns.services.verdicts import last_disposition
 from returns.shapes import Method, Resolution
 from returns.states import NOT_KEPT, Custody, Money, ReturnStatus
 
@@ -70,10 +71,10 @@ def _is_over(item: ReturnItem) -> bool:
         return False
     if item.money in (Money.RECORDED, Money.SETTLED, Money.WAIVED):
         return True
-    verdict = item.inspections.order_by("-version").first()
-    if item.money != Money.NONE or (verdict is None and item.method != Method.KEPT):
+    disposition = last_disposition(item)
+    if item.money != Money.NONE or (disposition is None and item.method != Method.KEPT):
         return False
-    if verdict is not None and verdict.disposition in NOT_KEPT:
+    if disposition in NOT_KEPT:
         return True
     return item.resolution == Resolution.EXCHANGE or (
         Case.objects.filter(

@@ -12,7 +12,13 @@ from returns.states import Disposition
 
 
 def last_verdict(item: ReturnItem) -> Inspection | None:
-    return item.inspections.order_by("-version").first()
+    """The newest; of a unit that was read together with its verdicts, the newest of those."""
+    return max(item.inspections.all(), key=lambda one: one.version, default=None)
+
+
+def last_disposition(item: ReturnItem) -> str | None:
+    last = last_verdict(item)
+    return last.disposition if last is not None else None
 
 
 def disposition_of(seen: InspectionSeen) -> Disposition:
