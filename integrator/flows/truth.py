@@ -1,6 +1,6 @@
 """Which system is right about what (R002, R023, R041), and what becomes of another's word.
 
-It decides nothing: screens print it, tests hold every flow to it.
+It decides nothing: ``docs/truth.md`` is printed from it, and tests hold every flow to it.
 """
 
 from __future__ import annotations

@@ -11,6 +11,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from integrator.engine.cases import say
 from integrator.engine.flow import LOCAL, Flow
 from integrator.flows import CASE_KINDS, ROUTES, SCHEDULE
+from integrator.flows.truth import MATRIX
+from integrator.platforms import PLATFORMS
 from integrator.policy import SAYS, VERBS
 from integrator.roles import Role
 
@@ -18,7 +20,7 @@ MADE = "<!-- Made by `make docs`; do not edit. -->"
 
 
 class Command(BaseCommand):
-    help = "Write docs/flows.md, docs/exceptions.md and docs/roles.md from the code."
+    help = "Write the generated pages of docs/ from the code."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--check", action="store_true", help="fail when a page is stale")
@@ -29,6 +31,7 @@ class Command(BaseCommand):
             "flows.md": flows(),
             "exceptions.md": exceptions(),
             "roles.md": roles(),
+            "truth.md": truth(),
         }.items():
             path = Path(settings.BASE_DIR) / "docs" / name
             if path.exists() and path.read_text() == text:
@@ -135,3 +138,24 @@ def roles() -> str:
         cells = ["yes" if role.value in holders else "" for role in Role]
         lines.append(f"| {SAYS[verb]} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def truth() -> str:
+    """Which system is right about what."""
+    lines = [
+        "# Who is right about what",
+        MADE,
+        "",
+        "One system owns each value. What another says about it changes nothing here.",
+        "",
+        "| value | owner | kept as | what others say of it |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| {one.field} | {_name(one.owner)} | `{one.column}` | {one.others} |" for one in MATRIX
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _name(owner: str) -> str:
+    return PLATFORMS[owner].name if owner in PLATFORMS else owner
