@@ -18,9 +18,11 @@ from integrator.engine.case_facts import moment_fact
 from integrator.engine.cases import About, CaseKind
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, each
 from integrator.engine.work import Work
+from integrator.flows.watching import Key, close_others
 from integrator.models import Case, CaseState, Connection
 from returns import exchange_cases as kinds
 from returns.models import Exchange, Return
+from returns.services import last_disposition
 from returns.services.exchanges import (
     PAYMENT_HOLDS,
     about_exchange,
@@ -55,6 +57,10 @@ class Waits:
     def cause(self) -> str:
         return f"{self.what}:{self.about.record_kind}:{self.about.record_id}"
 
+    @property
+    def key(self) -> Key:
+        return self.kind.code, self.about.record_id, self.cause
+
 
 def _aim(fact: Fact) -> Aim:
     assert fact.connection_id is not None
@@ -78,7 +84,8 @@ def record(work: Work, _: None) -> Evidence:
         *_drafts(connection, values, at=work.at),
     ]
     told = [one for one in waits if _tell(one, work)]
-    closed = _close_others(connection, {one.cause for one in waits}, work)
+    keys = {one.key for one in waits}
+    closed = close_others(connection, _WATCHED, keys, work=work, reason="It has moved on")
     return {"exchanges": len(exchanges), "waiting": len(told), "moved_on": closed}
 
 
@@ -176,12 +183,7 @@ def _is_owed_now(exchange: Exchange, values: Mapping[str, Any]) -> bool:
     )
     return all(
         one.method != Method.UNKNOWN
-        and not missing_evidence(
-            one,
-            Method(one.method),
-            one.inspections.order_by("-version").values_list("disposition", flat=True).first(),
-            values,
-        )
+        and not missing_evidence(one, Method(one.method), last_disposition(one), values)
         for one in units
     )
 
@@ -235,24 +237,6 @@ def _tell(one: Waits, work: Work) -> bool:
         return False
     cases.open_case(one.kind, one.about, trace=work.trace, cause=one.cause, facts=one.facts)
     return True
-
-
-def _close_others(connection: Connection, causes: set[str], work: Work) -> int:
-    stale = (
-        Case.objects.filter(kind__in=[kind.code for kind in _WATCHED], connection_id=connection.pk)
-        .exclude(state=CaseState.SOLVED)
-        .exclude(cause__in=causes)
-        .select_for_update(no_key=True)
-        .order_by("id")
-    )
-    for case in stale:
-        cases.solve(
-            case,
-            resolution=Case.Resolution.BY_ITSELF,
-            trace=work.trace,
-            reason="It has moved on",
-        )
-    return len(stale)
 
 
 FLOW = Flow(

@@ -18,6 +18,7 @@ from integrator.engine import cases
 from integrator.engine.cases import About, CaseKind
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, each
 from integrator.engine.work import Work
+from integrator.flows.watching import Key, close_others
 from integrator.models import Case, CaseState, Connection
 from returns.models import Return
 from returns.stage_cases import KINDS, STANDS_STILL
@@ -45,7 +46,7 @@ class Stands:
         return f"stands:{self.since.isoformat()}"
 
     @property
-    def key(self) -> tuple[str, int, str]:
+    def key(self) -> Key:
         return self.kind.code, self.row.pk, self.cause
 
 
@@ -76,7 +77,13 @@ def record(work: Work, _: None) -> Evidence:
     return {
         "standing": len(standing),
         "told": told,
-        "moved_on": _close_others(connection, {one.key for one in standing}, work),
+        "moved_on": close_others(
+            connection,
+            KINDS,
+            {one.key for one in standing},
+            work=work,
+            reason="It has moved, or another exception says what is wrong",
+        ),
     }
 
 
@@ -130,26 +137,6 @@ def _tell(one: Stands, connection: Connection, work: Work) -> None:
     }
     about = About("return", one.row.pk, one.row.order_id, connection.pk, customers_waiting=1)
     cases.open_case(one.kind, about, trace=work.trace, cause=one.cause, facts=facts)
-
-
-def _close_others(connection: Connection, keys: set[tuple[str, int, str]], work: Work) -> int:
-    closed = 0
-    stale = (
-        Case.objects.filter(kind__in=_CODES, connection_id=connection.pk)
-        .exclude(state=CaseState.SOLVED)
-        .select_for_update(no_key=True)
-        .order_by("id")
-    )
-    for case in stale:
-        if (case.kind, case.record_id, case.cause) not in keys:
-            cases.solve(
-                case,
-                resolution=Case.Resolution.BY_ITSELF,
-                trace=work.trace,
-                reason="It has moved, or another exception says what is wrong",
-            )
-            closed += 1
-    return closed
 
 
 FLOW = Flow(
