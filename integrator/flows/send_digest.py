@@ -6,18 +6,14 @@ from calendar import monthrange
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import reduce
-from operator import or_
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
+from django.db import connection as database
 from django.db import transaction
-from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 
-from integrator import policy
 from integrator.engine import cases, choices
-from integrator.engine.case_reach import reach_of
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, each, only_reads
 from integrator.engine.money import money_text
 from integrator.engine.states import Trace, born, move
@@ -25,27 +21,20 @@ from integrator.engine.work import Work
 from integrator.flows import alert
 from integrator.flows.alert import When
 from integrator.flows.kinds import CASE_KINDS
-from integrator.models import (
-    Approval,
-    ApprovalState,
-    Case,
-    CaseState,
-    Digest,
-    DigestState,
-    Retailer,
-)
+from integrator.flows.queue_figures import figures_of
+from integrator.flows.queue_members import Params, doors_of, narrowed
+from integrator.flows.queue_wanted import ROLES, Wanted
+from integrator.models import Case, Digest, DigestState, Retailer
 from integrator.roles import Role
 
 WINDOW = timedelta(hours=2)  # who was down longer at that hour begins the day without a summary
 OLDEST = 5
 MONTH_ENDS_SOON = 3  # working days, the last one included
-# An auditor owns nothing: there is no queue to work through.
-ROLES = tuple(role for role in Role if role != Role.AUDITOR)
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a role is told. ``needs`` and ``overdue`` are lines of its queue, as the desk counts."""
+    """What a role is told. ``needs`` and ``overdue`` are lines of its queue."""
 
     needs: int
     overdue: int
@@ -71,7 +60,7 @@ def due(*, at: datetime) -> int:
     if local.weekday() >= 5 or not begins <= local < begins + WINDOW:
         return 0
     there = set(Digest.objects.filter(day=local.date()).values_list("role", flat=True))
-    return sum(_owe(role, local.date(), at) for role in ROLES if role not in there)
+    return sum(_owe(Role(role), local.date(), at) for role in ROLES if role not in there)
 
 
 def _hour(retailer: Retailer | None) -> str | None:
@@ -95,48 +84,38 @@ def _owe(role: Role, day: date, at: datetime) -> bool:
 
 
 def summary_of(role: Role, *, since: datetime, at: datetime) -> Summary:
-    """A role's queue in figures. Equal to the desk's "Needs us"; a test holds them together."""
-    mine = Case.objects.filter(_of(role))
-    opened = mine.filter(state=CaseState.OPEN)
-    late = opened.filter(due_at__lte=at)
-    money = (
-        opened.exclude(currency="").order_by().values("currency").annotate(sum=Sum("money_minor"))
-    )
+    """What a role's "Needs us" lists, in figures, and what was solved by itself since then."""
+    queue = Wanted(role=role, tab="needs", user_id=0)
+    figure = figures_of([queue], at=at)[queue]
     month = timezone.localtime(at).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    return Summary(
-        needs=_lines(opened),
-        overdue=_lines(late),
-        money={row["currency"]: row["sum"] for row in money.order_by("currency") if row["sum"]},
-        oldest=tuple(opened.order_by("opened_at", "id")[:OLDEST]),
-        by_itself=mine.filter(
-            state=CaseState.SOLVED,
-            resolution=Case.Resolution.BY_ITSELF,
-            solved_at__gt=since,
-            solved_at__lte=at,
-        ).count(),
-        of_this_month=_lines(opened.filter(opened_at__gte=month)),
+    params = Params(at=at, since=since, month=month, by_itself=Case.Resolution.BY_ITSELF)
+    mine = f"integrator_case WHERE ({doors_of(role, params).any})"
+    opened = f"{mine} AND {narrowed(queue, params)}"
+    with database.cursor() as cursor:
+        cursor.execute(
+            f"""SELECT count(*) FILTER (WHERE NOT shares_cause)
+                       + count(DISTINCT (kind, cause)) FILTER (WHERE shares_cause)
+                  FROM {opened} AND opened_at >= %(month)s""",  # noqa: S608
+            params,
+        )
+        of_this_month = cursor.fetchone()[0]
+        cursor.execute(
+            f"""SELECT currency, sum(money_minor)::bigint FROM {opened} AND currency <> ''
+                 GROUP BY currency HAVING sum(money_minor) <> 0 ORDER BY currency""",  # noqa: S608
+            params,
+        )
+        money = dict(cursor.fetchall())
+        cursor.execute(
+            f"""SELECT count(*) FROM {mine} AND state = 'SOLVED' AND resolution = %(by_itself)s
+                   AND solved_at > %(since)s AND solved_at <= %(at)s""",  # noqa: S608
+            params,
+        )
+        by_itself = cursor.fetchone()[0]
+    oldest = Case.objects.raw(
+        f"SELECT * FROM {opened} ORDER BY opened_at, id LIMIT {OLDEST}",  # noqa: S608
+        params,
     )
-
-
-def _of(role: Role) -> Q:
-    """Cases a role owns or was handed, those lifted to it, and those it is asked to agree to."""
-    reach = reach_of(role, CASE_KINDS)
-    lifted = [
-        Q(owner=owner, kind__in=codes, escalation__gte=step)
-        for (owner, step), codes in reach.lifted.items()
-    ]
-    doors = reduce(or_, lifted, Q(owner=role) | Q(handed_to=role))
-    if role in policy.VERBS["approval.decide"]:
-        asked = Approval.objects.filter(record_kind="case", state=ApprovalState.ASKED)
-        doors |= Q(kind__in=reach.answerable, pk__in=asked.values("record_id"))
-    return doors
-
-
-def _lines(rows: QuerySet[Case]) -> int:
-    """A cause that several cases share is one line, as it is one thing to do."""
-    alone = rows.filter(shares_cause=False).aggregate(n=Count("pk"))["n"]
-    together = rows.filter(shares_cause=True).order_by().values("kind", "cause").distinct().count()
-    return int(alone) + together
+    return Summary(figure.count, figure.overdue, money, tuple(oldest), by_itself, of_this_month)
 
 
 def _aim(fact: Fact) -> Aim:

@@ -15,8 +15,9 @@ from django.db import connection as database
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from integrator.desk import queue_rows
 from integrator.engine import approvals, cases, secrets
-from integrator.flows import CASE_KINDS, queue_figures, send_digest
+from integrator.flows import CASE_KINDS, send_digest
 from integrator.flows.queue_wanted import Wanted
 from integrator.models import AlertChoice, AlertReceiver, Case, CaseState
 from tests.desk import factories
@@ -121,7 +122,9 @@ def test_a_summary_counts_what_the_queue_counts(
     """Every kind once, some of them lifted, snoozed, solved, late, or with one cause."""
     for number, code in enumerate(sorted(CASE_KINDS)):
         opened = at - timedelta(days=number % 5)
-        one = factories.case(code, at, record=("order", number + 1), opened_at=opened)
+        record = ("order", number + 1)
+        money: dict[str, Any] = {"money_minor": 100 + number, "currency": "EUR"}
+        one = factories.case(code, at, record=record, opened_at=opened, **money)
         if CASE_KINDS[code].shared_cause:
             cause = f"shared:{number % 3}"
             factories.case(code, at, record=("order", 900 + number), cause=cause)
@@ -145,7 +148,9 @@ def test_a_summary_counts_what_the_queue_counts(
 
     summary = send_digest.summary_of(role, since=at, at=at)
 
-    wanted = Wanted(role, "needs", 0)
-    figure = queue_figures.figures_of([wanted], at=at)[wanted]
-    assert (summary.needs, summary.overdue) == (figure.count, figure.overdue)
+    lines = queue_rows.page_of(Wanted(role, "needs", 0), at=at, size=1_000).rows
+    assert summary.needs == len(lines)
+    assert summary.overdue == sum(one.due_at <= at for one in lines)
+    assert summary.money == {"EUR": sum(one.money_minor or 0 for one in lines)}
+    assert summary.oldest[0].opened_at == min(one.opened_at for one in lines)
     assert summary.needs > 0
