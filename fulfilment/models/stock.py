@@ -15,10 +15,7 @@ from integrator.models.protection import append_only
 
 
 class Sku(models.Model):
-    """A sellable article of a retailer.
-
-    ``is_sellable`` is false for discontinued and blocked ones.
-    """
+    """An article of a retailer. Whether it may be sold is the shop's to say, when it is asked."""
 
     RECORD_KIND: ClassVar = "sku"
 
@@ -26,7 +23,6 @@ class Sku(models.Model):
     code = models.CharField(max_length=80)
     name = models.CharField(max_length=200, blank=True)
     is_composite = models.BooleanField(default=False)
-    is_sellable = models.BooleanField(default=True)
 
     class Meta:
         constraints: ClassVar = [

@@ -142,10 +142,8 @@ def _folded(events: list[Event]) -> list[Event]:
 
 def _heard(message: Message, known: directory.Directory) -> Event:
     name = known.name(message.connection_id)
-    small = {
-        Message.Origin.SWEEP: "Missed by callback; our own look found it.",
-        Message.Origin.FILE: "From an imported file.",
-    }.get(Message.Origin(message.origin), "")
+    is_missed = message.origin == Message.Origin.SWEEP
+    small = "Missed by callback; our own look found it." if is_missed else ""
     if message.verdict == Message.Verdict.QUARANTINED:
         small = "Known before with other content: kept aside, nothing was changed."
     occurred = message.occurred_at or message.received_at
@@ -161,7 +159,7 @@ def _heard(message: Message, known: directory.Directory) -> Event:
         if not message.event_id
         else "",
         small=small,
-        missed=message.origin == Message.Origin.SWEEP,
+        missed=is_missed,
     )
 
 

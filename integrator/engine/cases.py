@@ -368,7 +368,6 @@ __all__ = [
     "JOB_IN_DOUBT",
     "JOB_LATE",
     "KINDS",
-    "LIFT_EVERY",
     "MAPPING_MISSING",
     "MESSAGE_CHANGED",
     "MESSAGE_UNKNOWN",

@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 
 from integrator.engine import jobs
+from integrator.engine.errors import Yields
 from integrator.models import Job, JobState
 
 # A degraded connection gets one call at a time: whoever moves its ``open_until`` on has the ticket.
@@ -54,7 +55,7 @@ _CLAIM = _PICK.format(
                   AND b.state IN ('DUE', 'RUNNING', 'WAITING', 'IN_DOUBT')
                   AND (b.state IN ('RUNNING', 'IN_DOUBT')
                        OR (b.id < j.id AND NOT (
-                              (b.flow = ANY(%(give_way)s) OR b.error_class = 'Yields')
+                              (b.flow = ANY(%(give_way)s) OR b.error_class = %(yields)s)
                               AND b.not_before > %(at)s)))
                OFFSET 0)""",
     taken="state = 'RUNNING', started_at = NULL, sent_at = NULL",
@@ -102,6 +103,7 @@ def _take(
         "at": at,
         "limit": limit,
         "give_way": list(give_way),
+        "yields": Yields.__name__,
         "until": at + jobs.LEASE,
         "next_probe": at + PROBE_EVERY,
     }

@@ -19,6 +19,7 @@ class MappingKind(models.TextChoices):
     LOCATION = "LOCATION", "Location"
     RESOLUTION = "RESOLUTION", "Resolution"
     METHOD = "METHOD", "Return method"
+    # Kept and shown; no step asks for these yet.
     REASON = "REASON", "Reason"
     SKU = "SKU", "SKU"
 

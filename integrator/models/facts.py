@@ -22,8 +22,6 @@ class Message(models.Model):
     class Origin(models.TextChoices):
         CALLBACK = "CALLBACK", "Callback"  # the platform called us
         SWEEP = "SWEEP", "Sweep"  # we found it ourselves: its callback was missed
-        HOOK = "HOOK", "Question"  # the platform asked and waited
-        FILE = "FILE", "File"  # a person imported it
         PERSON = "PERSON", "Person"  # somebody asked to read it again
         CLOCK = "CLOCK", "Clock"  # the time of a scheduled step has come
 

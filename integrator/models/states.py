@@ -91,7 +91,6 @@ JOB_MOVES: Moves = {
 }
 JOB_AT_WORK = (JobState.DUE, JobState.RUNNING, JobState.WAITING)
 JOB_OPEN = (*JOB_AT_WORK, JobState.IN_DOUBT)
-JOB_ENDED = (JobState.DONE, JobState.CANCELLED)
 
 
 class CaseState(TextChoices):

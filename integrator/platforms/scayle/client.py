@@ -218,16 +218,6 @@ class Scayle:
         products = self._rows(CONTRACT.read("products"), wanted, "productRead", "products")
         yield from readable(self._variant_rows(products), self._variant)
 
-    def variants_of(self, product_id: str) -> tuple[VariantSeen, ...] | None:
-        """The variants of one product, None when SCAYLE no longer has it."""
-        product = self._find(CONTRACT.read("product", product=product_id))
-        if product is None:
-            return None
-        rows = self._rows(
-            CONTRACT.read("variants", product=product_id), {}, "productRead", "variants"
-        )
-        return tuple(readable(((row, product) for row in rows), self._variant))
-
     def variant(self, product_id: str, variant_id: str) -> VariantSeen | None:
         """A variant with its product's state, None when either is gone: no longer sellable."""
         product = self._find(CONTRACT.read("product", product=product_id))

@@ -13,7 +13,6 @@ CURRENCY = "EUR"
 # Where returns are inspected. WH-9 is real at ReturnGO and known to nobody else.
 LOCATION = "WH-1"
 WAREHOUSE_OF = {"WH-1": "WH-HAM", "WH-2": "WH-BER"}  # where the goods really are
-UNMAPPED_LOCATION = "WH-9"
 
 SHIP = "Ship with any carrier"
 NO_SHIPMENT = "No shipment required"

@@ -243,15 +243,8 @@ def test_a_variant_that_is_gone_is_none(http: Any, body: Body, gone: int) -> Non
 @pytest.mark.parametrize("error", [Refused("no", status=400), Malformed("odd", status=404)])
 def test_only_a_404_means_gone(http: Any, error: Refused) -> None:
     with pytest.raises(Refused) as raised:
-        scayle(http.answer(error)).variants_of("300")
+        scayle(http.answer(error)).variant("300", "3001")
     assert raised.value is error
-
-
-def test_all_variants_of_a_product(http: Any, body: Body) -> None:
-    product = body("scayle", "product")
-    found = scayle(http.answer(product, page(product["variants"]))).variants_of("300")
-    assert found is not None
-    assert [seen.external_id for seen in found] == ["3001", "3009"]
 
 
 def test_a_subscription_takes_the_spelling_and_the_newest_version_scayle_offers(
