@@ -12,7 +12,7 @@ from integrator.engine.secrets import seal
 from integrator.models import Connection
 from integrator.platforms.scayle.client import Scayle
 from integrator.subscriptions import subscribe
-from tests.journeys.causes import SKU
+from tests.journeys.causing import SKU
 from tests.story import Stage, opened
 
 

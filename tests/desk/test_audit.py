@@ -1,13 +1,11 @@
-"""The audit page: who did what, to which record, from what to what, and why; and its copy."""
+"""The audit page: who did what, to which record, from what to what, and why."""
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from html import unescape
-from io import StringIO
 from typing import Any
 
 import pghistory
@@ -21,42 +19,14 @@ from django.utils.http import urlencode
 from finance.models import LedgerEntry, Period
 from fulfilment.models import Location
 from integrator.desk import audit_rows
-from integrator.engine import cases, choices, decisions, mappings, seal_checks
+from integrator.engine import cases, choices, mappings
 from integrator.engine import connections as switch
-from integrator.engine.states import Trace, move
-from integrator.models import Case, Connection, Export, MappingKind, SealCheck
+from integrator.engine.states import move
+from integrator.models import Case, Connection, Export, MappingKind
 from tests.desk import factories
+from tests.desk.audits import QUERIES_ALLOWED, Reader, by, paid_by_two, words
 
 pytestmark = pytest.mark.requirement("R040")
-
-QUERIES_ALLOWED = 15
-
-
-def words(html: str) -> str:
-    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", html)))
-
-
-class Reader:
-    """Somebody who reads the audit list: its rows as lines of text."""
-
-    def __init__(self, client: Client) -> None:
-        self.client = client
-
-    def html(self, **filters: Any) -> str:
-        response = self.client.get(f"/audit/?{urlencode(filters)}")
-        assert response.status_code == 200, filters
-        return response.content.decode()
-
-    def rows(self, **filters: Any) -> list[str]:
-        found = re.findall(r"<tr>(.*?)</tr>", self.html(**filters), re.S)
-        timeless = (re.sub(r"<time.*?</time>", "", row) for row in found if "<time" in row)
-        return [words(row).strip() for row in timeless]
-
-    def copy(self, **filters: Any) -> list[dict[str, str]]:
-        response = self.client.post("/audit/copy/", filters)
-        assert response.status_code == 200
-        text = b"".join(response).decode("utf-8-sig")  # type: ignore[arg-type]
-        return list(csv.DictReader(StringIO(text, newline="")))
 
 
 @pytest.fixture
@@ -71,35 +41,9 @@ def clara(as_: Callable[[str], Client]) -> Reader:
     return Reader(as_("clara"))
 
 
-def by(name: str, at: datetime) -> Trace:
-    return Trace(at=at, actor=f"user:{name}")
-
-
 @pytest.fixture
 def payment(at: datetime, people: dict[str, User]) -> Case:
-    """A refund to be paid by hand, of 129.95 euros: two people decided it."""
-    order = factories.order("DE-70001", at)
-    case = factories.case(
-        "REFUND_BY_HAND",
-        at - timedelta(hours=3),
-        record=("refund", 1),
-        order_id=order.pk,
-        money_minor=12995,
-        currency="EUR",
-    )
-    kind = factories.CASE_KINDS["REFUND_BY_HAND"]
-    action = next(one for one in kind.actions if one.key == "paid_by_hand")
-    approval = decisions.ask(
-        case,
-        action,
-        data={"reference": "BANK-1", "note": "Mrs Berg called"},
-        trace=by("fiona", at - timedelta(hours=2)),
-        by=people["fiona"],
-    )
-    decisions.agree(
-        case, action, approval, trace=by("clara", at - timedelta(hours=1)), by=people["clara"]
-    )
-    return case
+    return paid_by_two(at, people)
 
 
 # --- What is told ---------------------------------------------------------------------------------
@@ -370,96 +314,3 @@ def test_the_page_asks_no_more_the_more_there_is(
             assert client.get("/audit/?who=carla&record=DE-7").status_code == 200
             assert client.get("/audit/").status_code == 200
         assert len(queries) <= 2 * QUERIES_ALLOWED, name
-
-
-# --- The copy -------------------------------------------------------------------------------------
-
-
-def test_a_copy_is_exactly_what_the_filters_show_and_is_itself_on_the_list(
-    payment: Case, otto: Reader
-) -> None:
-    shown = otto.rows(who="fiona")
-    rows = otto.copy(who="fiona")
-
-    assert len(rows) == len(shown) == 3
-    assert rows[0]["Amount"] == "129.95" and rows[0]["Currency"] == "EUR"
-    assert rows[0]["Who"] == "fiona" and rows[0]["Two people"] == "yes"
-    assert rows[0]["Time"].startswith(str(datetime.now(UTC).year))
-    [copy] = Export.objects.all()
-    assert (copy.actor, copy.row_count, copy.filters) == ("user:otto", 3, {"person": "fiona"})
-    [told] = otto.rows(kind="export")
-    assert "otto took a copy of the audit list 3 rows person: fiona" in told
-
-
-def test_a_note_that_is_a_formula_is_not_run(payment: Case, at: datetime, clara: Reader) -> None:
-    cases.note(payment, text="=HYPERLINK(1)", trace=by("carla", at), by=None)
-
-    assert clara.copy(who="carla")[0]["Why"] == "'=HYPERLINK(1)"
-
-
-def test_a_copy_that_is_broken_off_is_kept_with_what_had_left(payment: Case, otto: Reader) -> None:
-    """The reader goes away: the server closes what it was reading from."""
-    response: Any = otto.client.post("/audit/copy/", {"record": "DE-70001"})
-    content = iter(response)
-    next(content), next(content)
-    [close, *_] = response._resource_closers
-    close()
-
-    assert Export.objects.get().row_count == 1
-
-
-def test_a_copy_needs_a_press_and_the_right(as_: Callable[[str], Client]) -> None:
-    assert as_("otto").get("/audit/copy/").status_code == 405
-    assert as_("fiona").post("/audit/copy/").status_code == 403
-    assert 'href="/audit/"' not in as_("fiona").get("/").content.decode()
-    assert 'href="/audit/"' in as_("otto").get("/").content.decode()
-
-
-# --- Seals ----------------------------------------------------------------------------------------
-
-
-def checked(at: datetime, result: str, **values: Any) -> SealCheck:
-    return SealCheck.objects.create(
-        at=at,
-        actor="clock",
-        day=at.date(),
-        seals=4,
-        row_count=12,
-        result=result,
-        **values,
-    )
-
-
-def test_the_page_says_when_the_record_was_checked_and_what_came_of_it(
-    at: datetime, otto: Reader
-) -> None:
-    assert "The record was never checked" in words(otto.html())
-
-    checked(at - timedelta(hours=31), "SOUND")
-    assert "The record was not checked for 1 d 7 h" in words(otto.html())
-
-    checked(at, "SOUND", heads={"approval": "ab" * 32})
-    text = words(otto.html())
-    assert "Nothing was changed since it was sealed" in text
-    assert "12 rows under 4 seals" in text and "ab" * 32 in text
-
-
-def test_a_broken_day_is_named_and_leads_to_its_case(
-    at: datetime, people: dict[str, User], otto: Reader, as_: Callable[[str], Client]
-) -> None:
-    case = factories.case("SEAL_BROKEN", at, record=("seal", 1), cause="seal:approval:2026-11-20")
-    finding = {"book": "approval", "day": "2026-11-20", "says": ["1 row changed: 5"], "rows": [5]}
-    checked(at, "BROKEN", findings=[finding])
-
-    html = otto.html()
-
-    assert "1 day is not as sealed" in words(html)
-    assert "What a second person was asked, 2026-11-20: 1 row changed: 5." in words(html)
-    assert f'href="/cases/{case.pk}/"' in html
-    assert as_("ada").get(f"/cases/{case.pk}/").status_code == 200
-
-
-def test_the_nightly_check_is_on_the_page(payment: Case, at: datetime, otto: Reader) -> None:
-    seal_checks.daily(at=at + timedelta(days=1, hours=2))
-
-    assert "Nothing was changed since it was sealed" in words(otto.html())

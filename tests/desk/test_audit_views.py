@@ -16,7 +16,7 @@ from integrator.engine import cases, choices, decisions
 from integrator.engine import connections as switch
 from integrator.models import Case, Connection, Export
 from tests.desk import factories
-from tests.desk.test_audit import Reader, by, words
+from tests.desk.audits import Reader, by, words
 
 pytestmark = pytest.mark.requirement("R040")
 

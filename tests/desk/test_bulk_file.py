@@ -12,7 +12,7 @@ from django.test import Client
 
 from integrator.desk import bulk_rows
 from integrator.models import Bulk, BulkItem, BulkItemState, Case, Export
-from tests.desk.test_bulk import TRY_AGAIN, Signed, chooses, stopped
+from tests.desk.bulks import TRY_AGAIN, Signed, chooses, stopped
 
 
 def taken(client: Client, address: str) -> list[dict[str, str]]:

@@ -18,7 +18,7 @@ from integrator.engine import bulks, router
 from integrator.flows import ROUTES
 from integrator.models import Bulk, BulkState, Job, JobState
 from tests.desk import factories
-from tests.desk.test_bulk import QUERIES_ALLOWED, results, text, work
+from tests.desk.bulks import QUERIES_ALLOWED, results, text, work
 
 pytestmark = pytest.mark.requirement("R014")
 

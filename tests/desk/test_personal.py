@@ -25,8 +25,8 @@ from integrator.engine import cases
 from integrator.engine.states import Trace
 from integrator.models import Case, Note, Sighting
 from tests.desk import factories
+from tests.desk.audits import Reader
 from tests.desk.test_access import EXPECTED, OWN, POSTS, PUBLIC, arguments
-from tests.desk.test_audit import Reader
 from tests.engine import rows
 
 pytestmark = pytest.mark.requirement("R040")

@@ -4,50 +4,21 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
 from datetime import datetime
-from html import unescape
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import DataError, IntegrityError, connection, transaction
-from django.http import HttpResponse
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from integrator.desk import view_writes
-from integrator.desk.view_writes import Seen, UnableToSave
-from integrator.engine import cases
-from integrator.flows import view_alerts
+from integrator.desk.view_writes import UnableToSave
 from integrator.flows.queue_wanted import Wanted
-from integrator.models import AlertChoice, Case, SavedView, ViewAlert
+from integrator.models import SavedView
 from tests.desk import factories
 from tests.desk.test_queue import QUERIES_ALLOWED
 from tests.desk.test_saved_views import FREE, MINE, current, page, saves, tabs
-
-OLD = "tab=needs&order=oldest"
-Signed = Callable[[str], Client]
-
-
-def keeps(client: Client, name: str, query: str = FREE, role: str = "finance") -> HttpResponse:
-    """Keep a view for the team."""
-    data = {"name": name, "query": query, "for": "team"}
-    return client.post(f"/queue/{role}/views/", data)
-
-
-def does(client: Client, view: SavedView, do: str, **data: str) -> HttpResponse:
-    """What the page as it is now would send."""
-    view.refresh_from_db()
-    sent = {"do": do, "query": view.query, "version": str(view.version), **data}
-    return client.post(f"/queue/views/{view.pk}/", sent)
-
-
-def said(answer: HttpResponse) -> str:
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", answer.content.decode())).split())
-
-
-def audit(client: Client) -> str:
-    return said(client.get("/audit/?kind=setting"))
+from tests.desk.views import OLD, Signed, audit, does, keeps, said
 
 
 @pytest.mark.requirement("R140")
@@ -299,152 +270,3 @@ def test_the_page_asks_no_more_often_for_views_of_the_team(at: datetime, as_: Si
     assert answer.status_code == 200
     assert "Change the alert" in answer.content.decode()
     assert len(queries) <= QUERIES_ALLOWED
-
-
-# --- Alerts --------------------------------------------------------------------------------------
-
-
-def test_an_alert_is_set_shown_changed_and_ended(at: datetime, as_: Signed) -> None:
-    factories.case("SYSTEMS_DIFFER", at, record=("order", 1))
-    fiona = as_("fiona")
-    link = keeps(fiona, "Free ones").url
-    view = SavedView.objects.get()
-
-    does(fiona, view, "tell", more_than=" 0 ")
-    html = page(fiona, link)
-
-    assert "tells when more than 0" in html
-    assert "We count every 5 minutes" in html
-    assert "It is above now." in html  # set while it was: told when it rises again
-    assert "tells when more than 0" in page(as_("frank"), "/queue/")
-    does(fiona, view, "tell", more_than="20")
-    assert "It is above now." not in page(fiona, link)
-    assert ViewAlert.objects.get().count == 1
-    does(fiona, view, "tell_nobody")
-    assert "tells when" not in page(fiona, link)
-    assert not ViewAlert.objects.exists()
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        OLD,
-        FREE,
-        "tab=snoozed&order=oldest",
-        "tab=solved&kind=SYSTEMS_DIFFER",
-        "tab=needs&kind=SYSTEMS_DIFFER",
-        "tab=needs&kind=MAPPING_MISSING&cause=shared:1",
-        "tab=needs&connection=%d",
-        "tab=not-reconciled&who=nobody",
-        MINE,
-        "tab=mine&order=money",
-    ],
-)
-def test_an_alert_counts_what_the_tab_lists(
-    query: str, at: datetime, as_: Signed, people: dict[str, User]
-) -> None:
-    """Lines, and not cases: of those that share a cause there is one."""
-    User.objects.update(email="somebody@demo-sport.test")
-    shop = factories.connection().pk
-    query = query.replace("%d", str(shop))
-    some = {}
-    for number, code in enumerate(["SYSTEMS_DIFFER", "REFUND_REFUSED", "REFUND_IN_DOUBT"] * 4):
-        where = {"connection_id": shop} if number % 3 else {}
-        some[number] = factories.case(code, at, record=("order", number + 1), **where)
-    for number in range(5):
-        cause = f"shared:{number % 2}"
-        factories.case("MAPPING_MISSING", at, record=("order", 90 + number), cause=cause)
-    Case.objects.filter(kind="MAPPING_MISSING").update(handed_to="FINANCE")
-    for number in (0, 4, 5):
-        cases.snooze(
-            some[number], until=None, awaiting="WORSE", trace=factories.trace(at), note="later"
-        )
-    for number in (3, 6):
-        trace = factories.trace(at)
-        cases.solve(some[number], resolution="FIXED_HERE", trace=trace, reason="done")
-    Case.objects.filter(pk__in=[some[7].pk, some[8].pk]).update(assignee=people["fiona"])
-    fiona = as_("fiona")
-    link = saves(fiona, "Counted", query).url
-
-    does(fiona, SavedView.objects.get(), "tell", more_than="1")
-
-    html = page(fiona, link)
-    assert current(html) == "Counted"
-    count = ViewAlert.objects.get().count
-    assert count == html.count('class="q-row') > 0
-    assert re.match(rf"{count}(?!\d)", tabs(html)["Counted"])
-    view_alerts.watch(at=at)
-    assert ViewAlert.objects.get().count == count
-
-
-@pytest.mark.parametrize("typed", ["", "x", "-1", "1.5", "10000", "²", "1e3", "\x00"])
-def test_what_is_no_number_is_said_and_not_kept(typed: str, as_: Signed) -> None:
-    fiona = as_("fiona")
-    keeps(fiona, "Free ones")
-    view = SavedView.objects.get()
-
-    answer = does(fiona, view, "tell", more_than=typed)
-
-    assert answer.status_code == 422
-    assert "Tell when more than: write a number from 0 to 9,999" in said(answer)
-    view.refresh_from_db()
-    assert view.more_than is None
-    assert not ViewAlert.objects.exists()
-
-
-def test_an_alert_of_ones_own_needs_an_address_and_a_wish(
-    as_: Signed, people: dict[str, User]
-) -> None:
-    fiona = as_("fiona")
-    saves(fiona, "Free ones")
-    view = SavedView.objects.get()
-
-    assert "No e-mail address is known for you" in said(does(fiona, view, "tell", more_than="3"))
-    User.objects.filter(username="fiona").update(email="fiona@demo-sport.test")
-    choice = AlertChoice.objects.create(person=people["fiona"], when="NEVER")
-    assert "You chose no e-mail at all" in said(does(fiona, view, "tell", more_than="3"))
-    assert not ViewAlert.objects.exists()
-    choice.delete()
-    assert does(fiona, view, "tell", more_than="3").status_code == 302
-    assert ViewAlert.objects.get().view == view
-
-
-def test_my_alerts_lists_the_views_that_tell_me(as_: Signed, people: dict[str, User]) -> None:
-    User.objects.update(email="somebody@demo-sport.test")
-    fiona, frank = as_("fiona"), as_("frank")
-    keeps(fiona, "Free ones")
-    saves(fiona, "By age", OLD)
-    saves(frank, "Of Frank", MINE)
-    for name, client in (("Free ones", fiona), ("By age", fiona), ("Of Frank", frank)):
-        does(client, SavedView.objects.get(name=name), "tell", more_than="20")
-
-    told = said(fiona.get("/my-alerts/"))
-
-    assert "Free ones Finance the team 20 not yet" in told
-    assert "By age Finance you 20 not yet" in told
-    assert "Of Frank" not in told
-    assert "Free ones" not in said(as_("ada").get("/my-alerts/"))
-    people["fiona"].groups.clear()
-    assert fiona.get("/my-alerts/").status_code == 403
-
-
-def test_given_to_the_team_an_alert_goes_along(as_: Signed) -> None:
-    User.objects.update(email="somebody@demo-sport.test")
-    fiona = as_("fiona")
-    saves(fiona, "Free ones")
-    view = SavedView.objects.get()
-    does(fiona, view, "tell", more_than="20")
-    before = ViewAlert.objects.get()
-
-    does(fiona, view, "give")
-
-    assert ViewAlert.objects.get().pk != before.pk  # it begins afresh
-    view.refresh_from_db()
-    assert (view.person_id, view.more_than) == (None, 20)
-
-
-def test_a_view_that_is_gone_says_so(people: dict[str, User]) -> None:
-    gone = Seen(404)
-
-    with pytest.raises(UnableToSave, match="deleted in the meantime"):
-        view_writes.rename(gone, person=people["fiona"], role="FINANCE", name="Other")

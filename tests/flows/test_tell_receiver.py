@@ -2,85 +2,25 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import json
 import re
 import threading
-import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from io import BytesIO
 from typing import Any
 
 import pytest
-import requests
 from django.core import mail
-from requests.adapters import BaseAdapter
 
 from fulfilment.models import Customer, Order
-from integrator import configuration
-from integrator.engine import cases, http, secrets
+from integrator.engine import cases, http
 from integrator.engine.cases import About
 from integrator.engine.errors import Misconfigured, Transient
 from integrator.flows.kinds import CASE_KINDS
-from integrator.models import AlertReceiver, Case, CaseEvent, Job, Retailer
-from integrator.retailer_file import UnableToConfigure
-from integrator.roles import Role
-from tests.house import DEMO
+from integrator.models import Case, CaseEvent, Job, Retailer
+from tests.flows.receivers import ADDRESS, REFUSED, Receiver, listens
 from tests.story import Stage
-
-KEY = b"a key of thirty-two bytes, twice"
-SECRET = f"whsec_{base64.b64encode(KEY).decode()}"
-ADDRESS = "https://chat.example/finance/a-secret-path"
-REFUSED = "REFUND_REFUSED"
-
-
-@dataclass
-class Receiver(BaseAdapter):
-    """A system that follows Standard Webhooks: checks the signature, drops what it knows."""
-
-    calls: list[requests.PreparedRequest] = field(default_factory=list)
-    statuses: list[int] = field(default_factory=list)
-    told: dict[str, dict[str, Any]] = field(default_factory=dict)
-    headers: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        super().__init__()
-
-    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
-        self.calls.append(request)
-        answer = requests.Response()
-        answer.request, answer.url = request, str(request.url)
-        answer.raw = BytesIO()
-        answer.status_code = self.statuses.pop(0) if self.statuses else 204
-        answer.headers.update(self.headers)
-        if answer.status_code == 0:
-            raise requests.ConnectionError("the line went dead")
-        if answer.status_code == 204:
-            self.takes(request)
-        return answer
-
-    def takes(self, request: requests.PreparedRequest) -> None:
-        body = request.body
-        assert isinstance(body, bytes)
-        message, stamp = request.headers["webhook-id"], request.headers["webhook-timestamp"]
-        at = datetime.fromtimestamp(int(stamp), UTC)
-        assert abs(datetime.now(UTC) - at) < timedelta(minutes=5)
-        expected = hmac.new(KEY, f"{message}.{stamp}.".encode() + body, hashlib.sha256).digest()
-        wanted = f"v1,{base64.b64encode(expected).decode()}"
-        assert request.headers["webhook-signature"] == wanted
-        self.told.setdefault(message, json.loads(body))
-
-    def close(self) -> None:
-        pass
-
-    @property
-    def news(self) -> list[dict[str, Any]]:
-        return list(self.told.values())
 
 
 @pytest.fixture
@@ -89,20 +29,6 @@ def receiver() -> Iterator[Receiver]:
     http.mount("https://chat.example/", made)
     yield made
     http.mount("https://chat.example/", None)
-
-
-def listens(stage: Stage, **values: Any) -> AlertReceiver:
-    return AlertReceiver.objects.create(
-        **{
-            "retailer": stage.retailer,
-            "slug": values.get("role", "FINANCE").lower(),
-            "name": "Finance channel",
-            "role": "FINANCE",
-            "address": ADDRESS,
-            "secrets": secrets.seal({"secret": SECRET}),
-            **values,
-        }
-    )
 
 
 def refuse_a_refund(stage: Stage) -> Case:
@@ -344,84 +270,3 @@ def test_a_private_address_gets_not_one_byte_unless_it_is_allowed(
 def test_a_receiver_that_is_not_there_can_be_told_later() -> None:
     with pytest.raises(Transient, match="Inside did not answer"):
         say("http://127.0.0.1:9/", private_network=True)
-
-
-# --- The retailer's file -------------------------------------------------------------------------
-
-
-def entry(**values: Any) -> dict[str, Any]:
-    return {
-        "slug": "finance",
-        "name": "Finance channel",
-        "role": "finance",
-        "kinds": "all",
-        "address": ADDRESS,
-        "secret": "FINANCE_CHANNEL_SECRET",
-        **values,
-    }
-
-
-@pytest.fixture
-def file(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setenv("FINANCE_CHANNEL_SECRET", SECRET)
-
-    def apply(*entries: dict[str, Any]) -> list[str]:
-        content = tomllib.loads(DEMO.read_text()) | {"alert_receiver": list(entries)}
-        return configuration.apply(content, trace=stage.trace("configure"))
-
-    return apply
-
-
-def test_the_file_sets_receivers_up_once_and_takes_them_away(file: Any) -> None:
-    assert file(entry(kinds=[REFUSED])) == [
-        "alert receiver finance: added",
-        "alert receiver finance: secret set",
-    ]
-    assert file(entry(kinds=[REFUSED])) == []
-
-    row = AlertReceiver.objects.get()
-    assert (row.role, row.kinds, row.is_on) == (Role.FINANCE, [REFUSED], True)
-    assert SECRET.encode() not in bytes(row.secrets)
-
-    assert file() == ["alert receiver finance: is_on True → False"]
-    assert file(entry()) == [
-        f"alert receiver finance: kinds ['{REFUSED}'] → []",
-        "alert receiver finance: is_on False → True",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("values", "said"),
-    [
-        ({"role": "boss"}, "role must be one of"),
-        ({"kinds": []}, "kinds is missing|kinds must be"),
-        ({"kinds": "some"}, "kinds must be"),
-        ({"kinds": ["REFUND_LOST"]}, "REFUND_LOST"),
-        ({"kinds": [{}]}, "no kind of case"),
-        ({"address": "ftp://chat.example/"}, "https"),
-        ({"address": "https://me:secret@chat.example/"}, "without a password"),
-        ({"address": "https:///finance"}, "https address"),
-        ({"private_network": "yes"}, "true or false"),
-        ({"secret": "NO_SUCH_VARIABLE"}, "no variable NO_SUCH_VARIABLE"),
-        ({"secret": "SCAYLE_ACCESS_TOKEN"}, "whsec_"),
-    ],
-)
-def test_a_faulty_receiver_is_refused_in_words(
-    file: Any, values: dict[str, Any], said: str
-) -> None:
-    with pytest.raises(UnableToConfigure, match=said):
-        file(entry(**values))
-    assert not AlertReceiver.objects.exists()
-
-
-def test_outside_of_a_demo_only_encrypted_addresses_are_taken(file: Any, settings: Any) -> None:
-    assert file(entry(address="http://chat.example/"))  # a demo talks to this machine
-    settings.DEMO = False
-
-    with pytest.raises(UnableToConfigure, match="https://"):
-        configuration._address("http://chat.example/", "alert_receiver[0]")
-
-
-def test_two_receivers_need_two_names(file: Any) -> None:
-    with pytest.raises(UnableToConfigure, match="two receivers called finance"):
-        file(entry(), entry())

@@ -15,16 +15,8 @@ from integrator.engine import cases, http
 from integrator.engine.cases import About
 from integrator.flows import tasks, view_alerts
 from integrator.flows.kinds import CASE_KINDS
-from integrator.models import (
-    AlertChoice,
-    Case,
-    CaseState,
-    Job,
-    SavedView,
-    Transition,
-    ViewAlert,
-)
-from tests.flows.test_tell_receiver import Receiver, listens
+from integrator.models import AlertChoice, Case, CaseState, Job, SavedView, Transition, ViewAlert
+from tests.flows.receivers import Receiver, listens
 from tests.story import Stage
 
 KIND = "SYSTEMS_DIFFER"

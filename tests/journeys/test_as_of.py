@@ -11,7 +11,8 @@ from django.test import Client
 from finance.models import LedgerEntry
 from fulfilment.models import Order
 from integrator.models import JobState
-from tests.journeys.causes import CAUSES, SKU, STOCKS
+from tests.journeys.causes import CAUSES
+from tests.journeys.causing import SKU, STOCKS
 from tests.story import Row, Stage
 
 pytestmark = pytest.mark.requirement("R040")

@@ -7,7 +7,8 @@ from integrator.engine.inbox import nudge
 from integrator.engine.worker import Worker
 from integrator.flows import ROUTES, tasks
 from integrator.models import Case, Connection, Job, Message
-from tests.journeys.causes import CAUSES, ORDER, ORDERS, SKU
+from tests.journeys.causes import CAUSES
+from tests.journeys.causing import ORDER, ORDERS, SKU
 from tests.story import Stage
 
 

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.html import strip_tags
 
 from fulfilment.models import StockMovement
-from tests.journeys.causes import SKU, STOCKS
+from tests.journeys.causing import SKU, STOCKS
 from tests.story import Row, Stage
 
 

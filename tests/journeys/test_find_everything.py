@@ -10,7 +10,8 @@ from django.test import Client as Browser
 from werkzeug.test import Client
 
 from integrator.desk import directory
-from tests.journeys.causes import CAUSES, SKU
+from tests.journeys.causes import CAUSES
+from tests.journeys.causing import SKU
 from tests.story import Row, Stage
 
 

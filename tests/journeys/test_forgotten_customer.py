@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fulfilment.models import Address, Customer
 from integrator.models import Job, Payload
-from tests.journeys.causes import SKU
+from tests.journeys.causing import SKU
 from tests.story import Row, Stage
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from fulfilment.models import StockLevel
 from integrator.models import Case
-from tests.journeys.causes import SKU, oversell_risk
+from tests.journeys.causes_in_goods import oversell_risk
+from tests.journeys.causing import SKU
 from tests.story import Stage
 
 

@@ -9,7 +9,8 @@ import pytest
 from django.test import Client
 
 from integrator.desk import directory
-from tests.journeys.causes import CAUSES, SKU
+from tests.journeys.causes import CAUSES
+from tests.journeys.causing import SKU
 from tests.story import Stage
 
 NOT_ON_SALE = "/queue/operations/?tab=not-on-sale"

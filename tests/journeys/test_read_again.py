@@ -16,7 +16,9 @@ from integrator.engine import connections, limits
 from integrator.flows import ROUTES
 from integrator.flows.read_again import READ_BY
 from integrator.models import Case, Connection, Job, Message, RateWindow
-from tests.journeys.causes import CAUSES, ORDER, SKU, not_in_parcel
+from tests.journeys.causes import CAUSES
+from tests.journeys.causes_in_returns import not_in_parcel
+from tests.journeys.causing import ORDER, SKU
 from tests.story import Row, Stage
 
 

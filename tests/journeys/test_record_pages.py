@@ -13,7 +13,7 @@ from fulfilment.models import StockLevel
 from integrator.desk import directory
 from integrator.desk.sku_figures import MINUS
 from integrator.models import Connection
-from tests.journeys.causes import SKU
+from tests.journeys.causing import SKU
 from tests.story import Row, Stage
 
 

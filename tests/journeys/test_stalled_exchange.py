@@ -9,15 +9,7 @@ import pytest
 from django.core import mail
 
 from integrator.flows.watch_exchanges import after_working_days
-from tests.journeys.test_unfulfilled_exchange import (
-    SKU,
-    approved,
-    exchange,
-    leaves,
-    orders_there,
-    released,
-    wants,
-)
+from tests.journeys.exchanges import SKU, approved, exchange, leaves, orders_there, released, wants
 from tests.story import Stage
 
 pytestmark = pytest.mark.requirement("R032")

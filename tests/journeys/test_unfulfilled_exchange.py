@@ -8,75 +8,24 @@ from __future__ import annotations
 import pytest
 
 from fulfilment.models import Order
-from returns.models import Exchange
+from tests.journeys.exchanges import (
+    COMMENT,
+    FREE,
+    ORDERS,
+    OTHER,
+    RESERVE,
+    SKU,
+    approved,
+    ends_well,
+    exchange,
+    leaves,
+    orders_there,
+    reserved_there,
+    to_the_end,
+    wants,
+)
 from tests.story import Row, Stage
 from tests.wire import Death
-
-SKU, OTHER = "JKT-NVY-M", "JKT-NVY-L"
-ORDERS = "POST /shops/nb/countries/DE/orders"
-RESERVE = "POST /reservations"
-FREE = "DELETE /reservations/{reservation}"
-COMMENT = "POST /rma/{rma}/comment"
-
-
-def wants(order: Row, sku: str = OTHER, place: int = 0, **more: object) -> Row:
-    return {"units": [{"item_id": order["items"][place]["id"], "exchange_sku": sku, **more}]}
-
-
-def approved(stage: Stage, order: Row, sku: str = OTHER, **more: object) -> Row:
-    rma = stage.shopper_returns(order, **wants(order, sku, **more))
-    stage.approves(rma)
-    return rma
-
-
-def orders_there(stage: Stage) -> list[Row]:
-    """The exchange orders in the shop's own books."""
-    rows = stage.books("scayle")["orders"]
-    return [row for row in rows if row["reference_key"].startswith("EXC-")]
-
-
-def reserved_there(stage: Stage) -> list[str]:
-    return [row["reference"] for row in stage.books("scayle")["reservations"]]
-
-
-def exchange(rma: Row) -> Exchange:
-    found = Exchange.objects.filter(return_record__external_id=str(rma["id"]))
-    return found.order_by("-number")[0]
-
-
-def released(stage: Stage, reference: str = "WMS-1") -> None:
-    case = stage.case("EXCHANGE_RELEASE_BY_HAND")
-    stage.decide(case, "exchange_released", by=stage.omar, data={"reference": reference})
-
-
-def leaves(stage: Stage) -> None:
-    """Operations tell the warehouse, and the parcel leaves."""
-    released(stage)
-    (made,) = orders_there(stage)
-    stage.act("scayle", "send_imported", order_id=made["id"])
-    stage.settle()
-
-
-def ends_well(stage: Stage, rma: Row, *pieces: str) -> None:
-    """One order, one reservation a piece, shipped, told, and the return is done."""
-    pieces = pieces or (OTHER,)
-    (made,) = orders_there(stage)
-    assert [item["sku"] for item in made["items"]] == list(pieces)
-    assert all(item["shipped"] for item in made["items"])
-    assert reserved_there(stage) == [
-        f"{made['reference_key']}-{place}" for place in range(1, len(pieces) + 1)
-    ]
-    told = [one["htmlText"] for one in stage.rma_there(rma)["comments"]]
-    assert sum(made["public_key"] in one for one in told) == 1
-    assert stage.rma_there(rma)["status"] == "Done"
-    assert stage.returned(rma).status == "COMPLETED"
-    assert exchange(rma).status == "SHIPPED"
-    for sku in pieces:
-        assert stage.sellable(sku) == stage.stock_there(sku)["truth"]
-    assert stage.books("scayle")["refunds"] == []
-    assert stage.owed() == []
-    assert stage.open_cases() == []
-    assert "0 differences" in stage.compare()
 
 
 @pytest.mark.requirement("R031", "R030")
@@ -135,15 +84,6 @@ def test_the_order_carries_tag_type_and_status_in_one_call(stage: Stage) -> None
 # --- calls whose answer is lost, and workers that die --------------------------------------------
 
 AFTER = ("drop_after", "timeout_after", "error_after", "truncated")
-
-
-def to_the_end(stage: Stage, rma: Row, *pieces: str) -> None:
-    leaves(stage)
-    stage.hands_in(rma)
-    stage.arrives(rma)
-    stage.warehouse_checks(rma)
-    stage.passes(minutes=9, step=3)
-    ends_well(stage, rma, *pieces)
 
 
 @pytest.mark.parametrize("fault", AFTER)
@@ -369,136 +309,3 @@ def test_a_new_address_with_a_gap_is_named_too(stage: Stage, wish: Row) -> None:
     assert case.facts["field"] == ("city" if "without" in wish else "country")
     assert case.facts["where"] == "ReturnGO"
     assert orders_there(stage) == []
-
-
-# --- price differences ---------------------------------------------------------------------------
-
-
-def test_an_open_difference_holds_the_parcel_until_it_is_paid(stage: Stage) -> None:
-    order = stage.sold(SKU)
-    price = order["items"][0]["paid"] + 2500
-    rma = approved(stage, order, exchange_price=price)
-    stage.passes(hours=1, step=10)
-
-    (made,) = orders_there(stage)
-    assert (made["items"][0]["price"], made["sent"]["payment"][0]["amount"]) == (2500, 2500)
-    assert exchange(rma).difference == "OPEN"
-    assert stage.open_cases() == []
-    stage.passes(hours=72, step=240)
-    assert stage.case("EXCHANGE_UNPAID").facts["amount"] == "EUR 25.00"
-    stage.act("returngo", "pay_difference", rma_id=rma["id"])
-    stage.passes(minutes=20, step=5)
-    assert exchange(rma).difference == "PAID"
-    assert stage.open_cases() == ["EXCHANGE_RELEASE_BY_HAND"]
-    to_the_end(stage, rma)
-
-
-def test_a_difference_that_is_let_pass_needs_a_second_person(stage: Stage) -> None:
-    order = stage.sold(SKU)
-    rma = approved(stage, order, exchange_price=order["items"][0]["paid"] + 100)
-    stage.passes(hours=73, step=240)
-    case = stage.case("EXCHANGE_UNPAID")
-    stage.decide(case, "exchange_waive", by=stage.carla, second=stage.conrad)
-
-    assert exchange(rma).difference == "WAIVED"
-    assert stage.open_cases() == ["EXCHANGE_RELEASE_BY_HAND"]
-
-
-def test_what_a_cheaper_piece_leaves_over_is_owed_and_booked_once(stage: Stage) -> None:
-    order = stage.sold(SKU)
-    paid = order["items"][0]["paid"]
-    rma = approved(stage, order, exchange_price=paid - 1500)
-    leaves(stage)
-    assert stage.open_cases() == [], "nothing is paid before the goods were seen"
-    stage.hands_in(rma)
-    stage.arrives(rma)
-    stage.warehouse_checks(rma)
-    stage.passes(minutes=6, step=6)
-
-    case = stage.case("EXCHANGE_DIFFERENCE_OWED")
-    assert (case.money_minor, case.owner) == (1500, "FINANCE")
-    data = {"reference": "BANK-77"}
-    stage.decide(case, "difference_paid", by=stage.fiona, second=stage.conrad, data=data)
-    stage.passes(minutes=9, step=3)
-    assert exchange(rma).difference == "SETTLED"
-    assert stage.order(order).refunded_minor == 1500
-    assert stage.rma_there(rma)["status"] == "Done"
-    ends_well(stage, rma)
-
-
-# --- changed wishes ------------------------------------------------------------------------------
-
-
-def test_a_wish_changed_before_it_is_placed_replaces_the_former_one(stage: Stage) -> None:
-    stage.act("scayle", "change_stock", sku=OTHER, quantity=0)
-    rma = approved(stage, stage.sold(SKU))
-    assert stage.open_cases() == ["EXCHANGE_NO_STOCK"]
-    stage.act("returngo", "change_wish", rma_id=rma["id"], exchange_sku="JKT-NVY-S")
-    stage.passes(minutes=12, step=4)
-
-    (made,) = orders_there(stage)
-    assert (made["reference_key"], made["items"][0]["sku"]) == (f"EXC-{rma['id']}-2", "JKT-NVY-S")
-    statuses = Exchange.objects.order_by("number").values_list("status", flat=True)
-    assert list(statuses) == ["CANCELLED", "ORDERED"]
-    assert stage.open_cases() == ["EXCHANGE_RELEASE_BY_HAND"]
-    to_the_end(stage, rma, "JKT-NVY-S")
-
-
-def test_a_wish_changed_after_it_is_placed_changes_nothing_and_is_a_case(stage: Stage) -> None:
-    rma = approved(stage, stage.sold(SKU))
-    stage.act("returngo", "change_wish", rma_id=rma["id"], exchange_sku="JKT-NVY-S")
-    stage.passes(minutes=12, step=4)
-
-    assert stage.case("EXCHANGE_CHANGED_LATE").facts["wanted"] == "JKT-NVY-S"
-    assert len(orders_there(stage)) == 1
-    stage.act("returngo", "change_wish", rma_id=rma["id"], exchange_sku=OTHER)
-    stage.passes(minutes=12, step=4)
-    assert stage.open_cases() == ["EXCHANGE_RELEASE_BY_HAND"]
-
-
-def test_money_instead_after_it_is_placed_is_not_paid_on_top_of_the_goods(stage: Stage) -> None:
-    order = stage.sold(SKU)
-    rma = approved(stage, order)
-    stage.hands_in(rma)
-    stage.arrives(rma)
-    stage.act("returngo", "change_wish", rma_id=rma["id"])
-    stage.warehouse_checks(rma)
-    stage.passes(minutes=12, step=4)
-
-    assert "EXCHANGE_CHANGED_LATE" in stage.open_cases()
-    assert stage.refunds_there(order) == []
-    assert stage.rma_there(rma)["status"] != "Done"
-
-
-def test_a_return_cancelled_before_it_is_placed_withdraws_the_wish(stage: Stage) -> None:
-    order = stage.sold(SKU)
-    rma = stage.shopper_returns(order, **wants(order))
-    stage.act("returngo", "reject", rma_id=rma["id"])
-    stage.settle()
-
-    assert exchange(rma).status == "CANCELLED"
-    assert orders_there(stage) == []
-    assert stage.open_cases() == []
-
-
-def test_a_return_cancelled_after_it_is_placed_is_a_case(stage: Stage) -> None:
-    rma = approved(stage, stage.sold(SKU))
-    stage.act("returngo", "cancel", rma_id=rma["id"])
-    stage.settle()
-
-    assert "Canceled" in stage.case("EXCHANGE_CHANGED_LATE").facts["wanted"]
-    assert len(orders_there(stage)) == 1
-
-
-def test_a_wish_for_the_whole_return_goes_out_as_well(stage: Stage) -> None:
-    order = stage.sold(SKU)
-    rma = stage.shopper_returns(
-        order, resolution="InstantVariantExchange", exchange_sku=OTHER, exchange_quantity=2
-    )
-    stage.approves(rma)
-
-    assert exchange(rma).return_item is None
-    assert exchange(rma).difference_minor == order["items"][0]["paid"]
-    stage.act("returngo", "pay_difference", rma_id=rma["id"])
-    stage.passes(minutes=12, step=4)
-    to_the_end(stage, rma, OTHER, OTHER)

@@ -6,7 +6,8 @@ import pytest
 
 from integrator.desk.catalogue import said_of
 from integrator.models import Cursor
-from tests.journeys.causes import CAUSES, ORDERS, SKU
+from tests.journeys.causes import CAUSES
+from tests.journeys.causing import ORDERS, SKU
 from tests.story import Stage
 
 

@@ -1,0 +1,155 @@
+"""A case that takes two people: asked, agreed to, refused, and void when it has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+import pytest
+from django.test import Client
+
+from integrator.models import Approval, ApprovalState, Case
+from tests.desk import factories
+from tests.desk.case_page import decided, text_of, version
+
+
+@pytest.fixture
+def doubt(db: None, at: datetime) -> Case:
+    return factories.case("REFUND_IN_DOUBT", at)
+
+
+def ask(client: Client, case: Case, reference: str = "RF-7741") -> None:
+    response = client.post(
+        f"/cases/{case.pk}/act/it_happened/",
+        {
+            "reference": reference,
+            "note": "Statement, page 2, Lena Berg",
+            "version": version(client, case),
+        },
+    )
+    assert response.status_code == 302
+
+
+def test_a_refund_in_doubt_is_decided_by_two_people(
+    doubt: Case, as_: Callable[[str], Client]
+) -> None:
+    fiona, clara = as_("fiona"), as_("clara")
+
+    ask(fiona, doubt)
+    assert decided(doubt) == []
+    approval = Approval.objects.get(record_id=doubt.pk)
+    page = text_of(clara.get(f"/cases/{doubt.pk}/").content.decode())
+    assert "RF-7741" in page
+    assert "Statement, page 2" in page
+
+    clara.post(f"/cases/{doubt.pk}/approvals/{approval.pk}/", {"answer": "agree"})
+
+    approval.refresh_from_db()
+    event = decided(doubt)[0]
+    assert approval.state == ApprovalState.USED
+    assert event.actor == "user:fiona"
+    assert event.data["reference"] == "RF-7741"
+    assert event.data["agreed_by"] == "clara"
+
+
+def test_who_asked_cannot_agree_and_is_told_why(doubt: Case, as_: Callable[[str], Client]) -> None:
+    fiona = as_("fiona")
+    ask(fiona, doubt)
+    approval = Approval.objects.get()
+
+    page = text_of(fiona.get(f"/cases/{doubt.pk}/").content.decode())
+    response = fiona.post(f"/cases/{doubt.pk}/approvals/{approval.pk}/", {"answer": "agree"})
+
+    assert "You asked, so somebody else must agree." in page
+    assert response.status_code == 403
+    assert decided(doubt) == []
+
+
+def test_a_team_that_does_not_own_the_case_cannot_agree(
+    doubt: Case, as_: Callable[[str], Client]
+) -> None:
+    """Operations may agree to things, but not to finance's money."""
+    ask(as_("fiona"), doubt)
+    approval = Approval.objects.get()
+
+    response = as_("omar").post(f"/cases/{doubt.pk}/approvals/{approval.pk}/", {"answer": "agree"})
+
+    assert response.status_code == 403
+    assert decided(doubt) == []
+
+
+def test_what_was_refused_is_not_carried_out_and_cannot_be_agreed_to_later(
+    doubt: Case, as_: Callable[[str], Client]
+) -> None:
+    ask(as_("fiona"), doubt)
+    approval = Approval.objects.get()
+    address = f"/cases/{doubt.pk}/approvals/{approval.pk}/"
+
+    as_("clara").post(address, {"answer": "refuse"})
+    as_("frank").post(address, {"answer": "agree"})
+
+    approval.refresh_from_db()
+    assert approval.state == ApprovalState.REFUSED
+    assert decided(doubt) == []
+
+
+def test_an_agreement_is_void_when_the_amount_has_changed_since_it_was_asked(
+    at: datetime, as_: Callable[[str], Client]
+) -> None:
+    """Agreeing to 50 euros must never pay 500: what is at stake is part of what is agreed to."""
+    about = {"money_minor": 5000, "currency": "EUR"}
+    case = factories.case("REFUND_IN_DOUBT", at, **about)
+    ask(as_("fiona"), case)
+    approval = Approval.objects.get()
+    factories.case("REFUND_IN_DOUBT", at, **{**about, "money_minor": 50000})  # seen again
+
+    address = f"/cases/{case.pk}/approvals/{approval.pk}/"
+    said = as_("clara").post(address, {"answer": "agree"}, follow=True)
+
+    approval.refresh_from_db()
+    assert "must be asked anew" in said.content.decode()
+    assert (approval.state, decided(case)) == (ApprovalState.ASKED, [])
+
+
+def test_two_contradicting_questions_cannot_both_be_agreed_to(
+    doubt: Case, as_: Callable[[str], Client]
+) -> None:
+    fiona, frank, clara = as_("fiona"), as_("frank"), as_("clara")
+    ask(fiona, doubt)
+    frank.post(
+        f"/cases/{doubt.pk}/act/it_did_not_happen/",
+        {"note": "nothing there", "version": version(frank, doubt)},
+    )
+    first, second = Approval.objects.order_by("id")
+
+    clara.post(f"/cases/{doubt.pk}/approvals/{first.pk}/", {"answer": "agree"})
+    clara.post(f"/cases/{doubt.pk}/approvals/{second.pk}/", {"answer": "agree"})
+
+    assert [event.action for event in decided(doubt)] == ["it_happened"]
+
+
+def test_the_words_of_a_question_stay_in_a_note_that_can_be_erased(
+    doubt: Case, as_: Callable[[str], Client]
+) -> None:
+    """Free text may name a person, so it is in no row that is kept for ever."""
+    ask(as_("fiona"), doubt)
+
+    assert "Lena Berg" not in str(Approval.objects.get().content)
+
+
+def test_a_question_for_a_second_person_is_asked_once(
+    at: datetime, as_: Callable[[str], Client]
+) -> None:
+    """Two presses, or two tabs, are one question; another amount or reference is another one."""
+    order = factories.order("DE-70001", at)
+    case = factories.case("REFUND_BY_HAND", at, order_id=order.pk, money_minor=8925, currency="EUR")
+    client, address = as_("fiona"), f"/cases/{case.pk}/act/paid_by_hand/"
+    answers = [
+        client.post(address, {"reference": reference, "note": "from the bank"})
+        for reference in ("BANK-1", "BANK-1", "BANK-2")
+    ]
+
+    assert [one.status_code for one in answers] == [302, 409, 302]
+    assert "This was asked already" in answers[1].content.decode()
+    asked = Approval.objects.filter(record_id=case.pk).order_by("id")
+    assert [one.content["data"]["reference"] for one in asked] == ["BANK-1", "BANK-2"]

@@ -1,0 +1,149 @@
+"""An exchange that costs more or less, or is wished otherwise on its way."""
+
+from __future__ import annotations
+
+from returns.models import Exchange
+from tests.journeys.exchanges import (
+    OTHER,
+    SKU,
+    approved,
+    ends_well,
+    exchange,
+    leaves,
+    orders_there,
+    wants,
+)
+from tests.journeys.test_unfulfilled_exchange import to_the_end
+from tests.story import Stage
+
+# --- price differences ---------------------------------------------------------------------------
+
+
+def test_an_open_difference_holds_the_parcel_until_it_is_paid(stage: Stage) -> None:
+    order = stage.sold(SKU)
+    price = order["items"][0]["paid"] + 2500
+    rma = approved(stage, order, exchange_price=price)
+    stage.passes(hours=1, step=10)
+
+    (made,) = orders_there(stage)
+    assert (made["items"][0]["price"], made["sent"]["payment"][0]["amount"]) == (2500, 2500)
+    assert exchange(rma).difference == "OPEN"
+    assert stage.open_cases() == []
+    stage.passes(hours=72, step=240)
+    assert stage.case("EXCHANGE_UNPAID").facts["amount"] == "EUR 25.00"
+    stage.act("returngo", "pay_difference", rma_id=rma["id"])
+    stage.passes(minutes=20, step=5)
+    assert exchange(rma).difference == "PAID"
+    assert stage.open_cases() == ["EXCHANGE_RELEASE_BY_HAND"]
+    to_the_end(stage, rma)
+
+
+def test_a_difference_that_is_let_pass_needs_a_second_person(stage: Stage) -> None:
+    order = stage.sold(SKU)
+    rma = approved(stage, order, exchange_price=order["items"][0]["paid"] + 100)
+    stage.passes(hours=73, step=240)
+    case = stage.case("EXCHANGE_UNPAID")
+    stage.decide(case, "exchange_waive", by=stage.carla, second=stage.conrad)
+
+    assert exchange(rma).difference == "WAIVED"
+    assert stage.open_cases() == ["EXCHANGE_RELEASE_BY_HAND"]
+
+
+def test_what_a_cheaper_piece_leaves_over_is_owed_and_booked_once(stage: Stage) -> None:
+    order = stage.sold(SKU)
+    paid = order["items"][0]["paid"]
+    rma = approved(stage, order, exchange_price=paid - 1500)
+    leaves(stage)
+    assert stage.open_cases() == [], "nothing is paid before the goods were seen"
+    stage.hands_in(rma)
+    stage.arrives(rma)
+    stage.warehouse_checks(rma)
+    stage.passes(minutes=6, step=6)
+
+    case = stage.case("EXCHANGE_DIFFERENCE_OWED")
+    assert (case.money_minor, case.owner) == (1500, "FINANCE")
+    data = {"reference": "BANK-77"}
+    stage.decide(case, "difference_paid", by=stage.fiona, second=stage.conrad, data=data)
+    stage.passes(minutes=9, step=3)
+    assert exchange(rma).difference == "SETTLED"
+    assert stage.order(order).refunded_minor == 1500
+    assert stage.rma_there(rma)["status"] == "Done"
+    ends_well(stage, rma)
+
+
+# --- changed wishes ------------------------------------------------------------------------------
+
+
+def test_a_wish_changed_before_it_is_placed_replaces_the_former_one(stage: Stage) -> None:
+    stage.act("scayle", "change_stock", sku=OTHER, quantity=0)
+    rma = approved(stage, stage.sold(SKU))
+    assert stage.open_cases() == ["EXCHANGE_NO_STOCK"]
+    stage.act("returngo", "change_wish", rma_id=rma["id"], exchange_sku="JKT-NVY-S")
+    stage.passes(minutes=12, step=4)
+
+    (made,) = orders_there(stage)
+    assert (made["reference_key"], made["items"][0]["sku"]) == (f"EXC-{rma['id']}-2", "JKT-NVY-S")
+    statuses = Exchange.objects.order_by("number").values_list("status", flat=True)
+    assert list(statuses) == ["CANCELLED", "ORDERED"]
+    assert stage.open_cases() == ["EXCHANGE_RELEASE_BY_HAND"]
+    to_the_end(stage, rma, "JKT-NVY-S")
+
+
+def test_a_wish_changed_after_it_is_placed_changes_nothing_and_is_a_case(stage: Stage) -> None:
+    rma = approved(stage, stage.sold(SKU))
+    stage.act("returngo", "change_wish", rma_id=rma["id"], exchange_sku="JKT-NVY-S")
+    stage.passes(minutes=12, step=4)
+
+    assert stage.case("EXCHANGE_CHANGED_LATE").facts["wanted"] == "JKT-NVY-S"
+    assert len(orders_there(stage)) == 1
+    stage.act("returngo", "change_wish", rma_id=rma["id"], exchange_sku=OTHER)
+    stage.passes(minutes=12, step=4)
+    assert stage.open_cases() == ["EXCHANGE_RELEASE_BY_HAND"]
+
+
+def test_money_instead_after_it_is_placed_is_not_paid_on_top_of_the_goods(stage: Stage) -> None:
+    order = stage.sold(SKU)
+    rma = approved(stage, order)
+    stage.hands_in(rma)
+    stage.arrives(rma)
+    stage.act("returngo", "change_wish", rma_id=rma["id"])
+    stage.warehouse_checks(rma)
+    stage.passes(minutes=12, step=4)
+
+    assert "EXCHANGE_CHANGED_LATE" in stage.open_cases()
+    assert stage.refunds_there(order) == []
+    assert stage.rma_there(rma)["status"] != "Done"
+
+
+def test_a_return_cancelled_before_it_is_placed_withdraws_the_wish(stage: Stage) -> None:
+    order = stage.sold(SKU)
+    rma = stage.shopper_returns(order, **wants(order))
+    stage.act("returngo", "reject", rma_id=rma["id"])
+    stage.settle()
+
+    assert exchange(rma).status == "CANCELLED"
+    assert orders_there(stage) == []
+    assert stage.open_cases() == []
+
+
+def test_a_return_cancelled_after_it_is_placed_is_a_case(stage: Stage) -> None:
+    rma = approved(stage, stage.sold(SKU))
+    stage.act("returngo", "cancel", rma_id=rma["id"])
+    stage.settle()
+
+    assert "Canceled" in stage.case("EXCHANGE_CHANGED_LATE").facts["wanted"]
+    assert len(orders_there(stage)) == 1
+
+
+def test_a_wish_for_the_whole_return_goes_out_as_well(stage: Stage) -> None:
+    order = stage.sold(SKU)
+    rma = stage.shopper_returns(
+        order, resolution="InstantVariantExchange", exchange_sku=OTHER, exchange_quantity=2
+    )
+    stage.approves(rma)
+
+    assert exchange(rma).return_item is None
+    assert exchange(rma).difference_minor == order["items"][0]["paid"]
+    stage.act("returngo", "pay_difference", rma_id=rma["id"])
+    stage.passes(minutes=12, step=4)
+    to_the_end(stage, rma, OTHER, OTHER)
