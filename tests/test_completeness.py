@@ -368,3 +368,18 @@ def test_every_case_kind_is_in_the_catalogue() -> None:
     }
 
     assert sorted(written - set(CASE_KINDS)) == [], "name it in KINDS of its cases.py"
+
+
+# --- decisions -----------------------------------------------------------------------------------
+
+
+def test_every_decision_is_in_the_index_by_its_title() -> None:
+    folder = ROOT / "docs" / "decisions"
+    titles = {
+        path.name: path.read_text("utf-8").partition("\n")[0].removeprefix("# ")
+        for path in folder.glob("0*.md")
+    }
+    listed = re.findall(r"^- \[(.+)\]\((.+)\)$", (folder / "README.md").read_text("utf-8"), re.M)
+
+    assert {name: title for title, name in listed} == titles
+    assert len(listed) == len(titles), "one is listed twice"

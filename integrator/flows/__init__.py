@@ -1,10 +1,16 @@
 """The table of contents of the product: what happens when something is heard, changes or is
 decided.
 
-``ROUTES`` maps a fact's key to the flows it starts, in order:
-``heard:<platform>:<topic>`` a message, ``<record>.<field>:<status>`` a change,
-``decided:<action>`` a person's decision, ``case:<event>`` a case. ``docs/flows.md`` is printed from
-it.
+``ROUTES`` maps a fact's key to the flows it starts, in order. Where the words of a key are from:
+
+``heard:<platform>:<topic>``   a message: ``TOPICS`` of the platform's ``webhook``, or ``SCHEDULE``
+``<record>.<field>:<status>``  a change: the record's ``states``
+``decided:<action>``           a person's decision: the buttons of ``CASE_KINDS``
+``case:<event>``               a case: ``CaseEvent.Kind``
+
+What time alone brings about is ``SCHEDULE`` where a platform is looked at, and ``tasks.MINUTE``
+where it is our own affair. What the end of a step means is ``engine.errors``. ``docs/flows.md`` is
+printed from all of it.
 """
 
 from __future__ import annotations

@@ -182,7 +182,8 @@ VIEW_ALERT_MOVES: Moves = {
 
 class BulkState(TextChoices):
     PREPARED = "PREPARED", "Being prepared"  # shown to its maker; nothing has been decided
-    RUNNING = "RUNNING", "Running"  # each case that is ready is a job of its own
+    # Each case that is ready is a job of its own; it has stopped when these wait for a person.
+    RUNNING = "RUNNING", "Running"
     DONE = "DONE", "Finished"  # every case has its result
     CANCELLED = "CANCELLED", "Cancelled"  # a person stopped it: what was not done stays undone
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from integrator.engine.cases import say
 from integrator.engine.flow import LOCAL, Flow
-from integrator.flows import CASE_KINDS, ROUTES, SCHEDULE
+from integrator.flows import CASE_KINDS, ROUTES, SCHEDULE, tasks, view_alerts
 from integrator.flows.truth import MATRIX
 from integrator.platforms import PLATFORMS
 from integrator.policy import SAYS, VERBS
@@ -69,6 +70,8 @@ def flows() -> str:
         f"| {one.minutes} min | {one.platform} | `heard:{one.platform}:{one.topic}` |"
         for one in SCHEDULE
     ]
+    lines += ["", "Besides, of our own affairs:", "", "| every | what |", "|---|---|"]
+    lines += [f"| {minutes} min | {name} |" for minutes, parts in _parts() for name in parts]
     lines += [
         "",
         "## Steps",
@@ -84,6 +87,14 @@ def flows() -> str:
             f" | `{flow.on_refused.code}` | `{flow.on_doubt.code}` |"
         )
     return "\n".join(lines) + "\n"
+
+
+def _parts() -> tuple[tuple[int, Iterable[str]], ...]:
+    return (
+        (1, tasks.MINUTE),
+        (view_alerts.EVERY_MINUTES, tasks.VIEWS),
+        (tasks.QUARTER_MINUTES, tasks.QUARTER),
+    )
 
 
 def _where(flow: Flow) -> str:
