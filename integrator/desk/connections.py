@@ -34,7 +34,7 @@ from integrator.platforms import PLATFORMS
 
 BEAT_STALE_AFTER = timedelta(minutes=2)
 CALLBACK_DAYS = 30
-STREAM_WORDS = {"order": "Orders", "rma": "Returns", "stock": "Stock"}
+STREAM_WORDS = {"order": "Orders", "rma": "Returns"}
 
 
 @dataclass(frozen=True, slots=True)
