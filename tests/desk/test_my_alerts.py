@@ -119,7 +119,7 @@ def test_who_has_no_role_has_no_alerts(as_: Callable[[str], Client]) -> None:
 def test_a_summary_counts_what_the_queue_counts(
     people: dict[str, User], at: datetime, role: str
 ) -> None:
-    """Every kind once, some of them lifted, snoozed, solved, late, or with one cause."""
+    """Every kind once, some lifted, snoozed, solved, late, handed over, or with one cause."""
     for number, code in enumerate(sorted(CASE_KINDS)):
         opened = at - timedelta(days=number % 5)
         record = ("order", number + 1)
@@ -136,6 +136,10 @@ def test_a_summary_counts_what_the_queue_counts(
             cases.solve(one, resolution="FIXED_HERE", trace=factories.trace(at), reason="done")
     for _ in range(2):
         cases.escalate(CASE_KINDS, trace=factories.trace(at))
+    money = {"money_minor": 70_000, "currency": "EUR"}
+    factories.case("REFUND_BY_HAND", at, record=("order", 990), **money)  # not lifted: asked only
+    handed = factories.case("JOB_FAILED", at, record=("order", 991), **money)
+    Case.objects.filter(pk=handed.pk).update(handed_to="CX")
     for case in Case.objects.filter(kind="REFUND_BY_HAND", state=CaseState.OPEN):
         approvals.ask(
             verb="approval.decide",
