@@ -182,8 +182,8 @@ VIEW_ALERT_MOVES: Moves = {
 
 class BulkState(TextChoices):
     PREPARED = "PREPARED", "Being prepared"  # shown to its maker; nothing has been decided
-    # Each case that is ready is a job of its own; it has stopped when these wait for a person.
-    RUNNING = "RUNNING", "Running"
+    # Each case that is ready is a job of its own.
+    RUNNING = "RUNNING", "Running"  # it has stopped when all that is left waits for a person
     DONE = "DONE", "Finished"  # every case has its result
     CANCELLED = "CANCELLED", "Cancelled"  # a person stopped it: what was not done stays undone
 
