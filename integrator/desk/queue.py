@@ -30,7 +30,7 @@ from integrator.desk.queue_lines import Line, cases_of, lines_of, sections_of, t
 from integrator.desk.queue_orders import ORDERS, order_of
 from integrator.desk.queue_tabs import Shown
 from integrator.engine.case_kinds import ENGINE_KINDS
-from integrator.flows import queue_figures, queue_members
+from integrator.flows import queue_figures, queue_members, tell_view
 from integrator.flows.queue_wanted import ROLES, TABS, WHO, Wanted, own_order
 from integrator.flows.view_alerts import EVERY_MINUTES
 from integrator.models import CaseState
@@ -144,7 +144,7 @@ def show(
         "hide": columns.NAME,
         "hidden": "" if wanted.hidden is None else columns.write(wanted.hidden),
         "system": wanted.system,
-        **_forms(request, role, tried),
+        **_forms(request, role, tried, shown),
         "query": shown.href().partition("?")[2],
         "sections": sections_of(lines, wanted, currency=known.currency),
         "order": order_of(wanted.sorted_by),
@@ -167,12 +167,18 @@ def show(
     return render(request, "desk/queue.html", context, status=status)
 
 
-def _forms(request: DeskRequest, role: str, tried: Tried | None) -> dict[str, Any]:
+def _forms(request: DeskRequest, role: str, tried: Tried | None, shown: Shown) -> dict[str, Any]:
     """What the forms about views say."""
+    for_team = keeps_for_team(request, role)
+    view = shown.own.saved if shown.own is not None else None
+    unheard = ""
+    if view is not None and (for_team or not view.is_the_teams):
+        unheard = tell_view.why_nobody_hears(view)
     return {
         "tried": tried,
         "saves": tried is not None and tried.form in ("save", "save_for_team"),
-        "keeps_for_team": keeps_for_team(request, role),
+        "keeps_for_team": for_team,
+        "unheard": unheard,
         "counts_every": EVERY_MINUTES,
     }
 

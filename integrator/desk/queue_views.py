@@ -25,10 +25,12 @@ from integrator.desk import (
 )
 from integrator.desk.auth import DeskRequest, needs
 from integrator.desk.view_writes import Seen, UnableToSave
+from integrator.flows import tell_view
 from integrator.flows.queue_wanted import Wanted
 from integrator.models import SavedView
 
 FOR_TEAM = "team"
+SETS_WHO_IS_TOLD = ("tell", "change", "give")
 
 
 @require_POST
@@ -70,6 +72,8 @@ def change(request: DeskRequest, view_id: int) -> HttpResponse:
         return _again(request, role, queue.Tried(do, words.typed(typed), str(why)))
     request.session.pop(saved_views.KEPT, None)
     messages.success(request, said)
+    if do in SETS_WHO_IS_TOLD:
+        _warn_if_unheard(request, view)
     if do == "delete":
         return HttpResponseRedirect(queue_address.href(Wanted(role, "needs", request.user.pk)))
     return HttpResponseRedirect(queue_address.href(wanted, view=view.pk))
@@ -112,6 +116,13 @@ def _tell(request: DeskRequest, seen: Seen, role: str, *, ends: bool) -> str:
         return f"“{view.name}” tells nobody any more"
     who = "your team" if view.is_the_teams else "you"
     return f"“{view.name}” tells {who} when it rises above {more_than:,}"
+
+
+def _warn_if_unheard(request: DeskRequest, view: SavedView) -> None:
+    """An alert that reaches nobody is set all the same: the team may be about to choose."""
+    view.refresh_from_db()
+    if view.more_than is not None and (why := tell_view.why_nobody_hears(view)):
+        messages.warning(request, why)
 
 
 def _wanted(request: DeskRequest, role: str) -> Wanted:

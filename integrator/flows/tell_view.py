@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from integrator import policy
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, Nothing, each, only_reads
 from integrator.engine.work import Work
-from integrator.flows import alert, view_alerts
+from integrator.flows import alert, tell_view_receiver, view_alerts
 from integrator.flows.alert import When
 from integrator.flows.queue_members import visible_to
 from integrator.models import AlertChoice, SavedView, ViewAlert
@@ -45,6 +45,18 @@ def why_not_told(person: User) -> str:
     if AlertChoice.objects.filter(person=person, when=When.NEVER).exists():
         return "You chose no e-mail at all on My alerts: change that first"
     return ""
+
+
+def why_nobody_hears(view: SavedView) -> str:
+    """Why an alert of this view would reach nobody, as a sentence; empty when it reaches some."""
+    if view.person is not None:
+        return why_not_told(view.person)
+    if readers_of(view) or tell_view_receiver.receivers_of(view):
+        return ""
+    return (
+        f"At present nobody would be told: no one of {Role(view.role).label} with an e-mail "
+        "address chose “At once” on My alerts, and no system hears of all that this view can list"
+    )
 
 
 def record(work: Work, sent: int) -> Evidence:

@@ -30,6 +30,15 @@ def _aim(facts: Sequence[Fact]) -> dict[int, list[Aim]]:
     }
 
 
+def receivers_of(view: SavedView) -> list[AlertReceiver]:
+    """The systems that are told of a team's view as things are now."""
+    receivers = list(AlertReceiver.objects.filter(is_on=True, role=view.role).order_by("id"))
+    if not receivers:
+        return []
+    retailers = dict(Connection.objects.values_list("pk", "retailer_id"))
+    return list(_receivers_of(view, receivers, retailers))
+
+
 def _receivers_of(
     view: SavedView, receivers: Sequence[AlertReceiver], retailers: dict[int, int]
 ) -> Iterator[AlertReceiver]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -12,10 +13,16 @@ from integrator.desk import view_writes
 from integrator.desk.view_writes import Seen, UnableToSave
 from integrator.engine import cases
 from integrator.flows import view_alerts
-from integrator.models import AlertChoice, Case, SavedView, ViewAlert
+from integrator.models import AlertChoice, AlertReceiver, Case, Connection, SavedView, ViewAlert
 from tests.desk import factories
 from tests.desk.test_saved_views import FREE, MINE, current, page, saves, tabs
 from tests.desk.views import OLD, Signed, does, keeps, said
+
+
+def receives(shop: Connection, slug: str, **values: Any) -> None:
+    """A system of the retailer's that is told of what finance's queue lists."""
+    values = {"name": slug, "role": "FINANCE", "address": "https://chat.example/", **values}
+    AlertReceiver.objects.create(retailer=shop.retailer, slug=slug, **values)
 
 
 def test_an_alert_is_set_shown_changed_and_ended(at: datetime, as_: Signed) -> None:
@@ -121,6 +128,63 @@ def test_an_alert_of_ones_own_needs_an_address_and_a_wish(
     choice.delete()
     assert does(fiona, view, "tell", more_than="3").status_code == 302
     assert ViewAlert.objects.get().view == view
+
+
+@pytest.mark.parametrize("who", ["a colleague", "a system of the team's"])
+def test_an_alert_of_the_team_that_reaches_nobody_is_set_and_says_so(
+    who: str, as_: Signed, people: dict[str, User], scayle: Connection
+) -> None:
+    fiona = as_("fiona")
+    link = keeps(fiona, "Free ones").url
+    view = SavedView.objects.get()
+    # Neither of these hears of it: no address, another role, only some kinds, switched off.
+    for name in ("fiona", "clara"):
+        AlertChoice.objects.create(person=people[name], when="AT_ONCE")
+    User.objects.filter(username__in=["frank", "clara"]).update(email="x@demo-sport.test")
+    for slug, values in {
+        "cx": {"role": "CX"},
+        "some": {"kinds": ["REFUND_REFUSED"]},
+        "off": {"is_on": False},
+    }.items():
+        receives(scayle, slug, **values)
+
+    does(fiona, view, "tell", more_than="20")
+    told = said(fiona.get(link))
+
+    nobody = "At present nobody would be told: no one of Finance with an e-mail address chose"
+    assert told.count(nobody) == 2  # once as the answer, once in the form
+    assert ViewAlert.objects.get().view == view
+    assert told.count(nobody) - said(fiona.get(link)).count(nobody) == 1
+    assert nobody not in said(as_("ada").get(link))
+
+    if who == "a colleague":
+        AlertChoice.objects.create(person=people["frank"], when="AT_ONCE")
+    else:
+        receives(scayle, "all")
+    does(fiona, view, "tell", more_than="30")
+
+    assert nobody not in said(fiona.get(link))
+
+
+def test_what_stops_an_alert_from_reaching_anybody_is_said_too(
+    as_: Signed, scayle: Connection
+) -> None:
+    """A view that is given to the team, or shows more from now on, than a system hears of."""
+    User.objects.update(email="somebody@demo-sport.test")
+    receives(scayle, "refunds", kinds=["REFUND_REFUSED"])
+    fiona = as_("fiona")
+    refunds = "tab=needs&kind=REFUND_REFUSED"
+    saves(fiona, "Refused", refunds)
+    view = SavedView.objects.get()
+    does(fiona, view, "tell", more_than="20")
+    nobody = "At present nobody would be told"
+    assert nobody not in said(fiona.get("/my-alerts/"))
+
+    does(fiona, view, "give", query=refunds)
+    assert nobody not in said(fiona.get("/my-alerts/"))
+    does(fiona, view, "change", query=OLD)
+
+    assert nobody in said(fiona.get("/my-alerts/"))
 
 
 def test_my_alerts_lists_the_views_that_tell_me(as_: Signed, people: dict[str, User]) -> None:
