@@ -84,6 +84,18 @@ def test_a_locked_button_stays_visible_and_says_who_may(
     assert "Only Controller or Finance can do this." in text_of(html)
 
 
+def test_why_several_buttons_are_locked_is_said_once_for_all_of_them(
+    at: datetime, as_: Callable[[str], Client]
+) -> None:
+    case = factories.case("REFUND_REFUSED", at)
+
+    html = as_("carla").get(f"/cases/{case.pk}/").content.decode()
+
+    whys = re.findall(r'id="(why-\d)">Only Finance can do this\.', html)
+    assert len(whys) == 1
+    assert re.findall(r'disabled aria-describedby="([^"]*)"', html) == whys * 3
+
+
 def test_a_locked_action_cannot_be_posted_either(
     at: datetime, as_: Callable[[str], Client]
 ) -> None:
