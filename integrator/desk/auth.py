@@ -111,8 +111,12 @@ def back_to(request: HttpRequest, otherwise: str) -> str:
 
 def refused(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """The page for "this is not yours". Says who may."""
-    said = str(exception) if exception and exception.args else ""
-    return render(request, "403.html", {"said": said}, status=403)
+    context = {
+        "said": str(exception) if exception and exception.args else "",
+        # Who has none has no work either: a way back to it would lead here again.
+        "has_no_role": getattr(request, "roles", None) == frozenset(),
+    }
+    return render(request, "403.html", context, status=403)
 
 
 def missing(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

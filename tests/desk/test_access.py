@@ -331,7 +331,12 @@ def test_somebody_without_a_role_is_told_whom_to_ask(as_: Callable[[str], Client
     response = as_("nobody").get("/")
 
     assert response.status_code == 403
-    assert "Ask an integration admin" in response.content.decode()
+    html = response.content.decode()
+    assert "Ask an integration admin" in html
+    assert "Sign out" in html
+    # That way leads here again; for others it does not.
+    assert "Back to your work" not in html
+    assert "Back to your work" in as_("carla").get("/audit/").content.decode()
 
 
 def test_a_person_who_left_loses_every_page(

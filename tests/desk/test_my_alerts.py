@@ -101,6 +101,10 @@ def test_people_enter_their_own_address(
     form = {"action_add": "", "email": "fiona@demo-sport.test"}
     fiona.post("/accounts/email/", form)
     assert User.objects.get(username="fiona").email == ""
+    waits = fiona.get("/accounts/email/").content.decode()
+    assert "No address of yours counts yet" in waits
+    assert "fiona@demo-sport.test</b> counts when you open the link" in waits
+    assert "style=" not in waits  # the policy of all pages forbids it
     (letter,) = mail.outbox
     assert letter.to == ["fiona@demo-sport.test"]
     link = re.search(r"/accounts/confirm-email/\S+", str(letter.body))
@@ -108,6 +112,9 @@ def test_people_enter_their_own_address(
     fiona.post(link[0])
 
     assert User.objects.get(username="fiona").email == "fiona@demo-sport.test"
+    counts = fiona.get("/accounts/email/").content.decode()
+    assert 'Alerts go to <b class="wrap">fiona@demo-sport.test</b>' in counts
+    assert "counts when you open the link" not in counts
 
 
 def test_who_has_no_role_has_no_alerts(as_: Callable[[str], Client]) -> None:
