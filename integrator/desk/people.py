@@ -38,9 +38,9 @@ def people(request: DeskRequest) -> HttpResponse:
     """The policy as a table, in the words of the business, and the people behind the roles."""
     found = User.objects.prefetch_related("groups").order_by("-is_active", "username")[:SHOWN]
     context = {
-        "roles": [(role, str(role.label)) for role in Role],
+        "roles": [str(role.label) for role in Role],
         "rights": [
-            (policy.SAYS[verb], [role.value in holders for role in Role])
+            (policy.SAYS[verb], [(str(role.label), role.value in holders) for role in Role])
             for verb, holders in policy.VERBS.items()
         ],
         "mine": [role for role in Role if role.value in request.roles],

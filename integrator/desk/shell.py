@@ -46,18 +46,18 @@ class Place:
 
 
 PLACES = (
-    Place("queue.see", "home", "Today", "file", "t"),
+    Place("queue.see", "home", "Today", "today", "t"),
     Place("queue.see", "own_queue", "Queue", "queue", "q"),
     Place("order.see", "orders", "Orders", "order", "o"),
     Place("order.see", "returns", "Returns", "return", "r"),
     Place("order.see", "monitors", "Still owed", "file", "w"),
     Place("disposition.record", "off_sale", "Off sale", "stock", "s"),
-    Place("figures.see", "figures", "Figures", "match", "f"),
+    Place("figures.see", "figures", "Figures", "chart", "f"),
     Place("mapping.see", "mappings", "Mappings", "map", "m"),
     Place("connection.see", "connections", "Connections", "pulse", "c"),
     Place("people.see", "people", "People", "people", "p"),
     Place("audit.see", "audit", "Audit", "lock", "a"),
-    Place("configuration.change", "admin:index", "Set-up", "file", "u"),
+    Place("configuration.change", "admin:index", "Set-up", "tune", "u"),
 )
 
 
