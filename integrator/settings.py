@@ -338,6 +338,7 @@ _faults += provider_faults(
 )
 SOCIALACCOUNT_ADAPTER = "integrator.desk.oidc.ProviderAdapter"
 
+SESSION_ENGINE = "integrator.sessions"
 SESSION_COOKIE_AGE = 12 * 60 * 60
 
 # --- Protection of the browser -------------------------------------------------------------------

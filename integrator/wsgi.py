@@ -22,9 +22,12 @@ except ImproperlyConfigured as fault:
 _django = get_wsgi_application()
 
 import integrator.api.callbacks as callbacks  # noqa: E402
+from integrator import readable  # noqa: E402
 
 
 def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     if environ["PATH_INFO"].startswith("/callbacks/"):
         return callbacks.application(environ, start_response)
+    if not readable.is_readable(environ.get("CONTENT_TYPE", "")):
+        return readable.refuse(start_response)
     return _django(environ, start_response)
