@@ -8,10 +8,21 @@ import structlog
 from structlog.typing import EventDict, ExcInfo, Processor
 
 
+# What follows is as good as a password until it is used: links that were sent by mail.
+_SECRET_AFTER = ("/accounts/password/reset/key/", "/accounts/confirm-email/")
+
+
 def without_query(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """A query string may hold what somebody searched for, so a logged address ends before it."""
+    """A query string may hold what somebody searched for, so a logged address ends before it.
+
+    So does one whose path holds a secret.
+    """
     if isinstance(event.get("request"), str):
-        event["request"] = event["request"].partition("?")[0]
+        said = event["request"].partition("?")[0]
+        for start in _SECRET_AFTER:
+            before, found, _ = said.partition(start)
+            said = before + found
+        event["request"] = said
     return event
 
 
