@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import transaction
 
-from integrator.engine.states import Trace, move
+from integrator.engine.states import Raced, Trace, move
 from integrator.models import Approval, ApprovalState
 
 
@@ -45,20 +45,26 @@ def ask(
 
 
 def decide(approval: Approval, *, grant: bool, by: Any, trace: Trace) -> None:
-    """Grant or refuse. The asker may not decide, whoever they are; the database holds this too."""
+    """Grant or refuse. The asker may not decide, whoever they are; the database holds this too.
+
+    Of two who answer at once one is told that it has been decided.
+    """
     if approval.asked_by_id == by.pk:
         raise UnableToApprove("The person who asked cannot be the one who agrees.")
     if approval.state != ApprovalState.ASKED:
         raise UnableToApprove("This has been decided already.")
-    move(
-        approval,
-        "state",
-        ApprovalState.GRANTED if grant else ApprovalState.REFUSED,
-        reason="Agreed by a second person" if grant else "Refused by a second person",
-        trace=trace,
-        decided_by_id=by.pk,
-        decided_at=trace.at,
-    )
+    try:
+        move(
+            approval,
+            "state",
+            ApprovalState.GRANTED if grant else ApprovalState.REFUSED,
+            reason="Agreed by a second person" if grant else "Refused by a second person",
+            trace=trace,
+            decided_by_id=by.pk,
+            decided_at=trace.at,
+        )
+    except Raced:
+        raise UnableToApprove("This has been decided already.") from None
 
 
 def use(

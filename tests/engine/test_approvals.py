@@ -100,6 +100,20 @@ def test_it_is_decided_once(omar: User, fiona: User, trace: Now, granted: bool) 
         approvals.decide(approval, grant=True, by=fiona, trace=trace())
 
 
+@pytest.mark.parametrize("granted", [True, False])
+def test_of_two_who_answer_at_once_one_is_told(
+    omar: User, fiona: User, trace: Now, granted: bool
+) -> None:
+    """Each has read the question before the other's answer is there."""
+    ask(omar, trace())
+    mine, theirs = Approval.objects.get(), Approval.objects.get()
+    approvals.decide(mine, grant=True, by=fiona, trace=trace())
+
+    with pytest.raises(UnableToApprove, match="already"):
+        approvals.decide(theirs, grant=granted, by=fiona, trace=trace())
+    assert Approval.objects.get().state == ApprovalState.GRANTED
+
+
 def test_what_nobody_agreed_to_cannot_be_carried_out(omar: User, fiona: User, trace: Now) -> None:
     approval = ask(omar, trace())
     with pytest.raises(UnableToApprove):
