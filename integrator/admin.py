@@ -8,6 +8,7 @@ staff flags: a superuser without the role is refused like anyone.
 
 from __future__ import annotations
 
+from functools import update_wrapper
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -16,7 +17,7 @@ from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm
 from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
-from django.core.exceptions import ValidationError
+from django.core.exceptions import BadRequest, ValidationError
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -26,7 +27,7 @@ from fulfilment.models import Location
 from integrator import policy
 from integrator.login import lacks_second_factor
 from integrator.models import Connection, Mapping, PolicyVersion, Retailer
-from integrator.platforms import PLATFORMS, known_settings, pages
+from integrator.platforms import PLATFORMS, base_url, known_settings, pages
 from integrator.roles import Role
 
 
@@ -43,6 +44,17 @@ class ConfigurationSite(AdminSite):
         roles = policy.roles_of(request.user)
         holds = roles & (policy.VERBS["configuration.change"] | policy.VERBS["people.change"])
         return bool(holds) and not lacks_second_factor(request, roles)
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """Its lists hand to the database whatever an address asks for."""
+
+        def readable(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if any("\x00" in text for _, texts in request.GET.lists() for text in texts):
+                raise BadRequest("NUL stands in no word of ours")
+            answer: HttpResponse = view(request, *args, **kwargs)
+            return answer
+
+        return super().admin_view(update_wrapper(readable, view), cacheable)
 
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -95,7 +107,18 @@ class RetailerAdmin(Guarded):
 
 
 class ConnectionForm(ModelForm):
-    """Refuses a setting that nothing reads, and an address that nobody may be sent to."""
+    """Refuses a setting that nothing reads, and an address that no key, or nobody, may be sent to.
+
+    As a retailer's file is read: what it refuses cannot be typed here.
+    """
+
+    def clean_base_url(self) -> str:
+        try:
+            return base_url.check(
+                self.cleaned_data["base_url"], demo=settings.DEMO, where="The address"
+            )
+        except base_url.UnableToCall as error:
+            raise ValidationError(str(error)) from error
 
     def clean_settings(self) -> Any:
         wanted = self.cleaned_data["settings"] or {}

@@ -25,7 +25,7 @@ from integrator.flows.kinds import CASE_KINDS
 from integrator.flows.tell_receiver import key_of
 from integrator.models import AlertReceiver, Connection, Cursor, MappingKind, Retailer
 from integrator.models import Mapping as MappingRow
-from integrator.platforms import PLATFORMS, pages
+from integrator.platforms import PLATFORMS, base_url, pages
 from integrator.retailer_file import UnableToConfigure
 from integrator.roles import Role
 from returns.shapes import Method, Resolution
@@ -181,18 +181,10 @@ def _with_port(address: Any) -> Any:
 
 
 def _base_url(url: str, where: str) -> str:
-    url = _with_port(url)
-    parts = urlsplit(url)
-    loopback = parts.hostname in pages.LOOPBACK
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UnableToConfigure(f"{where}.base_url must be an https address")
-    if settings.DEMO and not loopback:
-        raise UnableToConfigure(
-            f"{where}.base_url is a real platform, but DEMO=1 is for the sandbox"
-        )
-    if not settings.DEMO and parts.scheme != "https":
-        raise UnableToConfigure(f"{where}.base_url must start with https://")
-    return url
+    try:
+        return base_url.check(_with_port(url), demo=settings.DEMO, where=f"{where}.base_url")
+    except base_url.UnableToCall as error:
+        raise UnableToConfigure(str(error)) from error
 
 
 def _secrets(row: Connection, table: Mapping[str, Any], where: str, said: list[str]) -> bool:

@@ -147,6 +147,41 @@ def test_a_changed_address_raises_the_version_that_caches_watch(
     assert bytes(scayle.secrets) == b"kept"
 
 
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("http://scayle.example/", "The address must start with https://"),
+        ("ftp://scayle.example/", "The address must be an https address"),
+        ("https://key:word@scayle.example/", "must be an address without a password"),
+        ("https://scayle.example/?a=", "must be an address without a password, ? and #"),
+    ],
+)
+def test_no_key_is_sent_to_an_address_that_a_file_could_not_name(
+    address: str,
+    said: str,
+    scayle: Connection,
+    settings: Any,
+    as_: Callable[[str], Client],
+) -> None:
+    settings.DEMO = False
+
+    answer = as_("ada").post(
+        f"/admin/integrator/connection/{scayle.pk}/change/",
+        {"name": "SCAYLE", "base_url": address, "settings": "{}"},
+    )
+
+    assert said in answer.content.decode()
+    scayle.refresh_from_db()
+    assert scayle.base_url == "http://127.0.0.1:8100/"
+
+
+def test_a_filter_that_no_word_can_have_is_refused(db: None, as_: Callable[[str], Client]) -> None:
+    ada = as_("ada")
+
+    for query in ("kind__exact=%00", "q=a%00b", "o=1&kind__exact=LOCATION&kind__exact=%00"):
+        assert ada.get(f"/admin/integrator/mapping/?{query}").status_code == 400, query
+
+
 def test_a_setting_that_nothing_reads_is_refused_here_too(
     scayle: Connection, as_: Callable[[str], Client]
 ) -> None:
