@@ -56,7 +56,9 @@ def test_most_requests_name_no_charset() -> None:
     assert is_readable("application/x-www-form-urlencoded")
 
 
-@pytest.mark.parametrize("key", ["abcdefgh\\000", "\\355\\240\\200abcdefgh", "abcd efgh", "../../../x"])
+@pytest.mark.parametrize(
+    "key", ["abcdefgh\\000", "\\355\\240\\200abcdefgh", "abcd efgh", "../../../x"]
+)
 def test_a_cookie_that_no_session_can_have_is_no_session(db: None, key: str) -> None:
     client = Client(headers={"Cookie": f'sessionid="{key}"'})
 

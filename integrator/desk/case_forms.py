@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from fulfilment.models import Sku
 from integrator import policy
-from integrator.desk import mapping_rows, words
+from integrator.desk import lists, mapping_rows, words
 from integrator.desk.auth import DeskRequest
 from integrator.desk.history import Told
 from integrator.engine import mappings
@@ -210,9 +210,9 @@ def _checked(one: Field, case: Case, text: str) -> tuple[Any, str]:
     if one.kind == "money":
         return _amount(one, case, text)
     if one.kind == "number":
-        if not (text.isascii() and text.isdigit() and 0 < int(text) <= NUMBER_MAX):
+        if not 0 < (number := lists.number(text)) <= NUMBER_MAX:
             return "", f"{one.label}: write a whole number from 1 to {NUMBER_MAX:,}"
-        return int(text), ""
+        return number, ""
     limit = NOTE_MAX if one.kind == "note" else TEXT_MAX
     if len(text) > limit:
         return "", f"{one.label}: use at most {limit:,} characters"

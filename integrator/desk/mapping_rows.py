@@ -16,7 +16,7 @@ from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet, Sum, Val
 from django.urls import reverse
 
 from fulfilment.models import Location
-from integrator.desk import history, words
+from integrator.desk import history, lists, words
 from integrator.engine import mappings
 from integrator.models import (
     Approval,
@@ -75,11 +75,12 @@ class Word:
     def read(cls, key: str) -> Word | None:
         connection, _, rest = key.partition(":")
         kind, _, theirs = rest.partition(":")
-        if not connection.isdecimal() or kind not in MappingKind.values or "\x00" in theirs:
+        connection_id = lists.number(connection)
+        if not connection_id or kind not in MappingKind.values or "\x00" in theirs:
             return None
         if not theirs:
             return None
-        return cls(int(connection), MappingKind(kind), theirs[:LONGEST])
+        return cls(connection_id, MappingKind(kind), theirs[:LONGEST])
 
     @property
     def href(self) -> str:

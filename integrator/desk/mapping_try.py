@@ -20,7 +20,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from fulfilment.models import Location
-from integrator.desk import directory, mapping_rows, words
+from integrator.desk import directory, lists, mapping_rows, words
 from integrator.desk.auth import DeskRequest, needs
 from integrator.desk.directory import Known
 from integrator.desk.mapping_plans import open_plans
@@ -109,8 +109,8 @@ def _read(
 ) -> tuple[Word | None, list[tuple[str, str]]]:
     """The word as it stands in the address, sign by sign, or what is wrong by field."""
     errors = []
-    number, kind, theirs = given["connection"], given["kind"], given["theirs"]
-    if not number.isdecimal() or int(number) not in known:
+    number, kind, theirs = lists.number(given["connection"]), given["kind"], given["theirs"]
+    if number not in known:
         errors.append(("connection", "Connection: choose who sends the word"))
     if kind not in MappingKind.values:
         errors.append(("kind", "Kind: choose what the word is about"))
@@ -118,7 +118,7 @@ def _read(
         errors.append(("theirs", "Word: write it exactly as the platform sends it"))
     elif len(theirs) > LONGEST:
         errors.append(("theirs", f"Word: use at most {LONGEST} characters, no platform sends more"))
-    return (None, errors) if errors else (Word(int(number), MappingKind(kind), theirs), [])
+    return (None, errors) if errors else (Word(number, MappingKind(kind), theirs), [])
 
 
 def _href(word: Word) -> str:

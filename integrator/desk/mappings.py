@@ -65,7 +65,7 @@ def mappings_page(request: DeskRequest) -> HttpResponse:
     return _show(
         request,
         word,
-        chosen=request.GET.get("ours"),
+        chosen=words.typed(request.GET["ours"]) if "ours" in request.GET else None,
         starts=starts,
         errors={"from": wrong} if wrong else {},
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, Overflow
 
 from babel.numbers import format_decimal
 from django.utils import timezone
@@ -57,7 +57,7 @@ def minor_of(text: str, currency: str) -> int:
     try:
         value = Decimal(plain.replace(",", "."))
         minor = value.scaleb(digits)
-    except InvalidOperation:
+    except (InvalidOperation, Overflow):
         raise UnableToRead("Write an amount like 49.90") from None
     if not value.is_finite() or minor != minor.to_integral_value():
         raise UnableToRead(f"Write an amount with at most {digits} decimals")

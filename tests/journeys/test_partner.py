@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 
 from integrator.api import partner
 from integrator.engine import secrets
@@ -84,3 +84,12 @@ def test_it_only_reads(keyed: Stage) -> None:
     assert asked("DE-0") == (404, {"error": "not found"})
     request = RequestFactory().post("/", headers={"Authorization": "Bearer partner-key"})
     assert partner.order(request, order["public_key"]).status_code == 405
+
+
+@pytest.mark.parametrize("number", ["%00", "DE%0070", "%ff", "9" * 5000])
+def test_a_number_that_no_order_can_have_is_not_found(keyed: Stage, number: str) -> None:
+    headers = {"Authorization": "Bearer partner-key"}
+
+    answer = Client().get(f"/api/partner/returngo/orders/{number}", headers=headers)
+
+    assert (answer.status_code, answer.json()) == (404, {"error": "not found"})
