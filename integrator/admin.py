@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib.admin import AdminSite, ModelAdmin
+from django.contrib.admin.options import TO_FIELD_VAR
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm
 from django.contrib.auth.models import User
@@ -46,11 +47,14 @@ class ConfigurationSite(AdminSite):
         return bool(holds) and not lacks_second_factor(request, roles)
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        """Its lists hand to the database whatever an address asks for."""
+        """Refuse what no page of Django's own admin sends, and what its views would break on."""
 
         def readable(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            # Its lists hand to the database whatever an address asks for.
             if any("\x00" in text for _, texts in request.GET.lists() for text in texts):
                 raise BadRequest("NUL stands in no word of ours")
+            if "" in (request.GET.get(TO_FIELD_VAR), request.POST.get(TO_FIELD_VAR)):
+                raise BadRequest("No record is found by a field without a name")
             answer: HttpResponse = view(request, *args, **kwargs)
             return answer
 

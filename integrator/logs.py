@@ -7,7 +7,6 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import EventDict, ExcInfo, Processor
 
-
 # What follows is as good as a password until it is used: links that were sent by mail.
 _SECRET_AFTER = ("/accounts/password/reset/key/", "/accounts/confirm-email/")
 

@@ -6,14 +6,16 @@ Two parts of a request are the sender's alone: the numbers in its address, and w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
 import pytest
+from django.contrib.admin.options import TO_FIELD_VAR
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.test import Client
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from integrator import policy, staff
@@ -40,7 +42,7 @@ from integrator.models import (
 from integrator.models import Mapping as Rule
 from integrator.roles import Role
 from tests.desk import factories, hostile
-from tests.desk.test_access import EXPECTED, OWN, POSTS, PUBLIC, arguments
+from tests.desk.test_access import EXPECTED, OWN, POSTS, PREFIXES, PUBLIC, _addresses, arguments
 
 __all__ = ["arguments"]  # one of everything
 
@@ -180,12 +182,14 @@ def at_hand(arguments: Arguments, people: dict[str, User], at: datetime) -> Argu
     }
 
 
-def send(client: Client, name: str, address: str, sent: Sent) -> int | str:
+def send(
+    client: Client, name: str, address: str, sent: Sent, *, posts: bool | None = None
+) -> int | str:
     """The status of the answer, or what broke. Whatever it changed is undone."""
     said = urlencode(list(sent))
     with transaction.atomic():
         try:
-            if name in POSTS or name == "theme":
+            if (name in POSTS or name == "theme") if posts is None else posts:
                 kind = "application/x-www-form-urlencoded"
                 answer = client.post(address, said, content_type=kind)
             else:
@@ -209,13 +213,18 @@ def plausible(name: str, names: Iterable[str]) -> dict[str, str]:
 
 
 def names_of(
-    client: Client, name: str, address: str, patch: pytest.MonkeyPatch
+    client: Client,
+    name: str,
+    address: str,
+    patch: pytest.MonkeyPatch,
+    *,
+    posts: bool | None = None,
 ) -> tuple[list[str], int | str]:
     """What the address looks for, the further a request gets the more; and its answer to that."""
     names: set[str] = set()
     while True:
         with hostile.listening(patch) as asked:
-            status = send(client, name, address, plausible(name, names).items())
+            status = send(client, name, address, plausible(name, names).items(), posts=posts)
         asked -= {"csrfmiddlewaretoken"}
         if asked <= names:
             return sorted(names), status
@@ -326,3 +335,34 @@ def test_no_field_of_a_case_makes_it_fail(at_hand: Arguments, as_: As, at: datet
                 faults[code, field.name, what] = status
 
     assert faults == {}
+
+
+@pytest.mark.requirement("R140")
+def test_no_parameter_of_signing_in_and_setting_up_makes_it_fail(
+    at_hand: Arguments, as_: As, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Addresses of packages: what they do with what is sent is not ours, that they answer is."""
+    ada, faults = as_("ada"), {}
+    for name, address in theirs(at_hand):
+        for client, person in ((ada, "ada"), (Client(), "a stranger")):
+            for posts in (False, True):
+                names, status = names_of(client, name, address, monkeypatch, posts=posts)
+                for what, value in hostile.VALUES.items():
+                    for sent in (names, [one for one in names if one in ("next", TO_FIELD_VAR)]):
+                        pairs = [(one, value) for one in sent]
+                        status = send(client, name, address, pairs, posts=posts)
+                        if not is_answered(status):
+                            faults[person, f"{name}, {posts=}", what] = status
+
+    assert faults == {}
+
+
+def theirs(at_hand: Arguments) -> Iterator[tuple[str, str]]:
+    """The addresses of packages, each about something that is there where it takes a number."""
+    for name, _ in _addresses():
+        if not name.startswith(tuple(PREFIXES)):
+            continue
+        for args in ([], at_hand["connection"], ["1-abc-def"], ["1", "abc-def"], ["auth"]):
+            with suppress(NoReverseMatch):
+                yield name, reverse(name, args=args)
+                break
