@@ -157,6 +157,7 @@ def leave(person: User, *, trace: Trace, by: User) -> int:
         locked = _locked(person, is_active=None)
         if not locked.is_active:
             raise UnableToChangeRole("They have left already")
+        _refuse_the_last_admin(locked)
         locked.is_active = False
         locked.save(update_fields=["is_active"])
         _end_sessions(locked, at=trace.at)
@@ -193,12 +194,14 @@ def _check(person: User, role: Role, *, gives: bool, last_day: date | None) -> N
             raise UnableToChangeRole(f"They are {role.label} already")
     elif role.value not in held:
         raise UnableToChangeRole(f"They are not {role.label}")
-    elif role == Role.ADMIN and _admins().exclude(pk=person.pk).count() == 0:
+    elif role == Role.ADMIN:
+        _refuse_the_last_admin(person)
+
+
+def _refuse_the_last_admin(person: User) -> None:
+    admins = User.objects.filter(is_active=True, groups__name=Role.ADMIN.value)
+    if set(admins.values_list("pk", flat=True)) == {person.pk}:
         raise UnableToChangeRole("Nobody could ask for roles any more: name another admin first")
-
-
-def _admins() -> Any:
-    return User.objects.filter(is_active=True, groups__name=Role.ADMIN.value)
 
 
 def _standing(person: User) -> Any:
@@ -236,7 +239,10 @@ def _of(approval: Approval) -> RoleChange:
 
 
 def _locked(person: User, *, is_active: bool | None = True) -> User:
-    """One change of a person's roles at a time: two together could make a forbidden pair."""
+    """One change of roles at a time: two together could make a forbidden pair, or end the last two
+    admins. The role before the person, as whoever changes a team's views locks them.
+    """
+    list(Group.objects.select_for_update(no_key=True).filter(name=Role.ADMIN.value))
     locked = User.objects.select_for_update(no_key=True).get(pk=person.pk)
     if is_active and not locked.is_active:
         raise UnableToChangeRole("They have left")

@@ -1,4 +1,4 @@
-"""What no browser sends: an answer in the four hundreds for a stranger, and no exception of ours."""
+"""What no browser sends: answered in the four hundreds, also to a stranger, and never a fault."""
 
 from __future__ import annotations
 

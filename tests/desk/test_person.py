@@ -7,6 +7,8 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from html import unescape
 from io import StringIO
+from threading import Event
+from time import sleep
 from typing import Any
 
 import pytest
@@ -19,10 +21,13 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from integrator import policy, staff
-from integrator.engine import approvals, cases
+from integrator.engine import approvals, cases, clock
+from integrator.engine.states import Trace
 from integrator.models import Approval, Case, RoleChange
 from integrator.roles import Role
+from integrator.staff import UnableToChangeRole
 from tests.desk import factories
+from tests.engine.test_router import in_threads
 
 As = Callable[[str], Client]
 People = dict[str, User]
@@ -182,6 +187,34 @@ def test_the_last_admin_stays(people: People, as_: As) -> None:
     answer = asks(as_("ada"), people["ada"], "ADMIN", do="take")
 
     assert "name another admin first" in said(answer)
+
+
+@pytest.mark.parametrize("goes", ["is taken the role", "leaves"])
+def test_of_the_last_two_admins_who_go_at_once_one_stays(committed: None, goes: str) -> None:
+    """Each would count on the other, whose end is not there yet to be seen."""
+    first, second = factories.person("ada", "ADMIN"), factories.person("adam", "ADMIN")
+    clara, now = factories.person("clara", "CONTROLLER"), Trace(at=clock.now(), actor="test")
+    today, has_gone = now.at.date(), Event()
+    wanted = {"role": Role.ADMIN, "gives": False, "last_day": None, "today": today, "trace": now}
+    asked = staff.role_ask(person=first, reason="moved on", by=second, **wanted)
+
+    def one() -> None:
+        with transaction.atomic():
+            staff.role_agree(asked, today=today, trace=now, by=clara)
+            has_gone.set()
+            sleep(0.3)  # in which the other looks around, or waits
+
+    def other() -> None:
+        has_gone.wait(timeout=30)
+        with pytest.raises(UnableToChangeRole, match="another admin first"):
+            if goes == "leaves":
+                staff.leave(second, trace=now, by=first)
+            else:
+                staff.role_ask(person=second, reason="moved on", by=first, **wanted)
+
+    in_threads(one, other)
+
+    assert roles(second) == {"ADMIN"}
 
 
 @pytest.mark.parametrize("path", ["/people/0/", "/people/999999/", "/people/9999999999999999999/"])
