@@ -27,6 +27,7 @@ _COLUMNS_MAX = 50
 _UNFOLDED_MAX = 16 * 1024 * 1024  # all parts of a workbook
 _PART_MAX = 1024 * 1024  # one part of it that is no sheet and no list of its words
 _PARTS_MAX = 200
+_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 _LARGE = re.compile(r"xl/(worksheets/[^/]+|sharedStrings)\.xml")
 
@@ -197,8 +198,11 @@ def _refuse_bomb(archive: zipfile.ZipFile) -> None:
     """Refuse what unfolds into far more than a table of this size, and parts that define entities.
 
     Reading a part never gives more than the size it is listed with, so the list can be trusted.
+    That holds for the packing of workbooks: of any other, all is unfolded before it is cut.
     """
     parts = archive.infolist()
+    if any(one.compress_type not in _PACKED for one in parts):
+        raise UnableToRead("It is not a workbook we can read. Save it as XLSX or CSV again")
     too_much = len(parts) > _PARTS_MAX or sum(one.file_size for one in parts) > _UNFOLDED_MAX
     if too_much or any(
         one.file_size > _PART_MAX and not _LARGE.fullmatch(one.filename) for one in parts

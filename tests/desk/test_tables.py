@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import tracemalloc
 import zipfile
 from datetime import date
 from io import BytesIO, StringIO
@@ -174,6 +175,26 @@ SAYS = {
 def test_what_would_unfold_or_is_broken_is_refused(name: str) -> None:
     with pytest.raises(UnableToRead, match=SAYS[name]):
         rows(BOMBS[name])
+
+
+@pytest.mark.parametrize("packed", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_part_that_lies_about_its_size_is_not_unfolded(packed: int) -> None:
+    """Two hundred bytes that say they unfold into a thousand: by other packings than a workbook's
+    all of it is unfolded before it is cut to that size.
+    """
+    real, said, content = 30_000_000, 1_000, BytesIO()
+    with zipfile.ZipFile(content, "w", packed) as archive:
+        archive.writestr(SHEET, b"0" * real)
+    lies = content.getvalue().replace(real.to_bytes(4, "little"), said.to_bytes(4, "little"))
+    tracemalloc.start()
+    try:
+        with pytest.raises(UnableToRead, match=UNREADABLE):
+            rows(lies)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 5_000_000
 
 
 @pytest.mark.parametrize(
