@@ -227,7 +227,10 @@ class PersonAdmin(Guarded, UserAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         fields = tuple(super().get_readonly_fields(request, obj))
-        return (*fields, "username", "email") if _holds_a_role(obj) else fields
+        if obj is None:
+            return fields
+        # Whatever somebody did is kept under their name, for ever: nobody else may be given it.
+        return (*fields, "username", "email") if _holds_a_role(obj) else (*fields, "username")
 
     def user_change_password(
         self, request: HttpRequest, id: str, form_url: str = ""

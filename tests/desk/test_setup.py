@@ -86,6 +86,22 @@ def test_who_holds_a_role_cannot_be_taken_over(
     assert (after.username, after.email, after.password) == ("clara", "", clara.password)
 
 
+def test_a_leavers_name_is_not_free_for_another(
+    people: dict[str, User], as_: Callable[[str], Client]
+) -> None:
+    """What Fiona decided stands under her name: whoever got it next would have decided it."""
+    fiona = people["fiona"]
+    fiona.groups.clear()
+    User.objects.filter(pk=fiona.pk).update(is_active=False)
+
+    as_("ada").post(
+        f"/admin/auth/user/{fiona.pk}/change/", form_of(fiona, username="old", last_name="Berg")
+    )
+
+    after = User.objects.get(pk=fiona.pk)
+    assert (after.username, after.last_name) == ("fiona", "Berg")
+
+
 def test_who_holds_no_role_yet_gets_a_password(
     people: dict[str, User], as_: Callable[[str], Client]
 ) -> None:
