@@ -15,6 +15,7 @@ from integrator.desk import case as case_page
 from integrator.desk import case_forms, catalogue
 from integrator.desk.auth import DeskRequest, needs, trace_of
 from integrator.engine import decisions
+from integrator.engine.approvals import UnableToApprove
 from integrator.engine.case_kinds import Action
 from integrator.models import Approval, Case
 
@@ -45,7 +46,7 @@ def agree(request: DeskRequest, case_id: int, approval_id: int) -> HttpResponse:
         answer = decisions.agree if grant else decisions.refuse
         try:
             answer(case, action, approval, trace=trace_of(request), by=request.user)
-        except decisions.UnableToDecide as changed:
+        except (decisions.UnableToDecide, UnableToApprove) as changed:
             messages.warning(request, str(changed))
             return case_page.back(request, case)
     said = "You agreed" if grant else "You refused"

@@ -47,12 +47,15 @@ def ask(
 def decide(approval: Approval, *, grant: bool, by: Any, trace: Trace) -> None:
     """Grant or refuse. The asker may not decide, whoever they are; the database holds this too.
 
-    Of two who answer at once one is told that it has been decided.
+    Of two who answer at once one is told that it has been decided. What somebody asked who has left
+    since can be refused only: what is carried out is carried out in their name.
     """
     if approval.asked_by_id == by.pk:
         raise UnableToApprove("The person who asked cannot be the one who agrees.")
     if approval.state != ApprovalState.ASKED:
         raise UnableToApprove("This has been decided already.")
+    if grant and not approval.asked_by.is_active:
+        raise UnableToApprove("Who asked has left: refuse it, and have it asked anew.")
     try:
         move(
             approval,

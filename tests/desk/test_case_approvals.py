@@ -65,6 +65,27 @@ def test_who_asked_cannot_agree_and_is_told_why(doubt: Case, as_: Callable[[str]
     assert decided(doubt) == []
 
 
+def test_what_a_leaver_asked_is_refused_and_asked_anew(
+    doubt: Case, people: dict[str, User], as_: Callable[[str], Client]
+) -> None:
+    ask(as_("fiona"), doubt)
+    address = f"/cases/{doubt.pk}/approvals/{Approval.objects.get().pk}/"
+    User.objects.filter(pk=people["fiona"].pk).update(is_active=False)
+    clara = as_("clara")
+
+    page = clara.post(address, {"answer": "agree"}, follow=True).content.decode()
+    assert "Who asked has left: refuse it, and have it asked anew." in page
+    assert decided(doubt) == []
+
+    clara.post(address, {"answer": "refuse"})
+    assert Approval.objects.get().state == ApprovalState.REFUSED
+    ask(as_("frank"), doubt, reference="RF-7742")
+    clara.post(
+        f"/cases/{doubt.pk}/approvals/{Approval.objects.latest('id').pk}/", {"answer": "agree"}
+    )
+    assert decided(doubt)[0].actor == "user:frank"
+
+
 def test_a_team_that_does_not_own_the_case_cannot_agree(
     doubt: Case, as_: Callable[[str], Client]
 ) -> None:

@@ -114,6 +114,18 @@ def test_of_two_who_answer_at_once_one_is_told(
     assert Approval.objects.get().state == ApprovalState.GRANTED
 
 
+def test_nobody_agrees_to_what_a_leaver_asked(omar: User, fiona: User, trace: Now) -> None:
+    ask(omar, trace())
+    User.objects.filter(pk=omar.pk).update(is_active=False)
+    approval = Approval.objects.get()
+
+    with pytest.raises(UnableToApprove, match="has left"):
+        approvals.decide(approval, grant=True, by=fiona, trace=trace())
+    approvals.decide(approval, grant=False, by=fiona, trace=trace())
+
+    assert Approval.objects.get().state == ApprovalState.REFUSED
+
+
 def test_what_nobody_agreed_to_cannot_be_carried_out(omar: User, fiona: User, trace: Now) -> None:
     approval = ask(omar, trace())
     with pytest.raises(UnableToApprove):
