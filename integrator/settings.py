@@ -338,7 +338,6 @@ _faults += provider_faults(
     is_demo=DEMO,
 )
 SOCIALACCOUNT_ADAPTER = "integrator.desk.oidc.ProviderAdapter"
-
 SESSION_ENGINE = "integrator.sessions"
 SESSION_COOKIE_AGE = 12 * 60 * 60
 

@@ -234,6 +234,7 @@ def arguments(at: datetime, people: dict[str, User]) -> dict[str, list[object]]:
         "order": [order.pk],
         "customer": [order.customer_id],
         "sku": [order.items.get().sku_id],
+        "order_goodwill": [order.pk],
         "order_read": [order.pk],
         "return": [rma.pk],
         "return_read": [rma.pk],
@@ -266,7 +267,7 @@ def arguments(at: datetime, people: dict[str, User]) -> dict[str, list[object]]:
     } | {
         name: [case.pk]
         for name in POSTS - {"case_act", "case_agree", "case_cancel", "case_undo"}
-        if name.startswith("case_") or name == "order_goodwill"
+        if name.startswith("case_")
     }
 
 
