@@ -46,9 +46,9 @@ test: $(DEV) ## Runs the tests; narrow with ARGS="tests/engine -k lane"
 	$(call step,tests,$(TEST_LOCALLY) $(PYTHON) -m pytest -q -n $(TEST_PROCESSES) --dist worksteal -m "not prove and not screenshots" $(ARGS))
 
 .PHONY: prove
-prove: $(DEV) ## Runs the long proofs: killed processes, then storms, histories and every button of every case
+prove: $(DEV) ## Runs the long proofs: killed processes, then storms, histories, every button and every parameter
 	$(call step,proofs that kill processes,$(TEST_LOCALLY) $(PYTHON) -m pytest -q -m prove tests/engine $(ARGS))
-	$(call step,storms histories and every button,$(TEST_LOCALLY) $(PYTHON) -m pytest -q -n $(TEST_PROCESSES) --dist worksteal -m prove tests/proofs tests/journeys $(ARGS))
+	$(call step,storms histories every button and every parameter,$(TEST_LOCALLY) $(PYTHON) -m pytest -q -n $(TEST_PROCESSES) --dist worksteal -m prove tests/proofs tests/journeys tests/desk $(ARGS))
 
 .PHONY: screenshots
 screenshots: $(DEV) ## Pictures of every screen, in light, dark and on a phone, into screenshots/
