@@ -12,6 +12,7 @@ from finance.services.refunds import (
     refund_recorded,
     refund_refused,
     refund_sent,
+    refund_withdrawn,
 )
 from finance.services.reserving import (
     Share,
@@ -38,6 +39,7 @@ __all__ = [
     "refund_reserve",
     "refund_reserve_whole",
     "refund_sent",
+    "refund_withdrawn",
     "return_review",
     "unit_contradicted",
 ]

@@ -64,6 +64,15 @@ def refund_refused(refund: Refund, *, trace: Trace, reason: str) -> None:
     _close_cases(refund, trace, "It will not be paid this way")
 
 
+def refund_withdrawn(refund: Refund, *, trace: Trace, reason: str) -> None:
+    """Never sent, and not owed like this any more. No payer has failed, so nobody is told of one."""
+    if refund.status not in REFUND_OPEN:
+        return
+    refund.evidence = {**refund.evidence, "withdrawn": reason}
+    refund.save(update_fields=["evidence"])
+    refund_refused(refund, trace=trace, reason=reason)
+
+
 def refund_recorded(
     refund: Refund,
     *,

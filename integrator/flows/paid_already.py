@@ -14,7 +14,6 @@ from integrator.engine import cases
 from integrator.engine.errors import Refused
 from integrator.engine.money import money_text
 from integrator.engine.work import Work
-from integrator.flows import platforms
 from integrator.flows.refund_rules import Ready, about
 from returns.models import Return
 from returns.shapes import MoneyStatus, ReturnSeen
@@ -56,9 +55,8 @@ def refuse_if_returned_there(record: Return, payable: Sequence[Ready], order: Or
         )
 
 
-def refuse_if_paid_meanwhile(work: Work, record: Return, refund: Refund) -> None:
+def refuse_if_paid_meanwhile(refund: Refund, seen: ReturnSeen) -> None:
     """Sending late, or again after a doubt was decided: look once more whether somebody paid."""
-    seen = platforms.returngo(work, record.connection).rma(record.external_id)
     ours = {
         part.return_item.external_id
         for part in refund.items.select_related("return_item")

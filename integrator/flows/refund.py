@@ -24,6 +24,7 @@ from finance.services import (
     refund_refused,
     refund_reserve,
     refund_sent,
+    refund_withdrawn,
 )
 from finance.states import Executor, RefundStatus
 from fulfilment.models import Order
@@ -54,6 +55,7 @@ from integrator.flows.refund_rules import (
     stopped_elsewhere,
 )
 from integrator.flows.settling import settling
+from integrator.flows.still_owed import wait_for_reading, why_not_owed
 from integrator.models import Message
 from integrator.platforms.scayle.client import ReturnedUnit
 from returns.cases import RESOLUTION_BY_HAND
@@ -148,7 +150,7 @@ def _pay(work: Work) -> Sent | Nothing:
     if refund is None:
         return _begin(work, record)
     if refund.status in (RefundStatus.AUTHORISED, RefundStatus.IN_DOUBT):
-        _send_late(work, record, refund)
+        return _send_late(work, record, refund)
     return Sent(refund.pk)
 
 
@@ -170,6 +172,7 @@ def _begin(work: Work, record: Return) -> Sent | Nothing:
     if work.kept.get("allowed"):
         # "Pay it all the same" was said about these units; others are asked about on their own.
         ready = [one for one in ready if one.item.pk in work.kept["units"]]
+    wait_for_reading(work, record, [one.item for one in ready], seen)
     _keep_units(work, ready)
     refuse_if_unclear(ready, seen)
     if seen.status != PlatformStatus.DONE:
@@ -294,15 +297,27 @@ def _reserve(work: Work, record: Return, group: Group) -> Refund:
     return refund
 
 
-def _send_late(work: Work, record: Return, refund: Refund) -> None:
-    """It was reserved before, or a doubt was decided: whoever paid meanwhile is not paid again."""
+def _send_late(work: Work, record: Return, refund: Refund) -> Sent | Nothing:
+    """It was reserved before, or a doubt was decided: nothing was sent, and much may have happened.
+
+    What is not owed like this any more is set free and looked at anew. Whoever was paid meanwhile
+    is not paid again.
+    """
     order: Order = refund.order
     client = platforms.scayle(work, order.connection)
     if is_returned_there(refund, client.order(order.external_id)):
-        return
+        return Sent(refund.pk)
+    seen = platforms.returngo(work, record.connection).rma(record.external_id)
+    parts = refund.items.filter(return_item__isnull=False).select_related("return_item")
+    items = [part.return_item for part in parts.order_by("id") if part.return_item is not None]
+    if why := why_not_owed(items, seen):
+        with work.step():
+            refund_withdrawn(refund, trace=work.trace, reason=why)
+        return _begin(work, record)
     refuse_if_paid_past_us(work, record, order, client.invoices(order.external_id))
-    refuse_if_paid_meanwhile(work, record, refund)
+    refuse_if_paid_meanwhile(refund, seen)
     _send(work, refund)
+    return Sent(refund.pk)
 
 
 def _send(work: Work, refund: Refund) -> None:

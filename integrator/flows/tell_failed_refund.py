@@ -58,7 +58,8 @@ def aim(facts: Sequence[Fact]) -> dict[int, Aim]:
 def has_failed(refund: Refund) -> bool:
     """It was not paid, for all we know, and the payer has said so."""
     is_doubted = refund.status == RefundStatus.IN_DOUBT and refund.failed_at is not None
-    return is_doubted or refund.status == RefundStatus.REFUSED
+    is_refused = refund.status == RefundStatus.REFUSED and "withdrawn" not in refund.evidence
+    return is_doubted or is_refused
 
 
 def call(work: Work) -> Told | Nothing:

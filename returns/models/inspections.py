@@ -60,5 +60,14 @@ class Inspection(models.Model):
         return f"{self.disposition} v{self.version}"
 
     @property
+    def is_by_person(self) -> bool:
+        """A person's here: only people name a place or an article of ours, or send a unit away."""
+        return (
+            self.location_id is not None
+            or self.sku_id is not None
+            or self.disposition in (Disposition.SENT_BACK, Disposition.WRITTEN_OFF)
+        )
+
+    @property
     def order_id(self) -> int | None:
         return self.return_item.order_id

@@ -2,7 +2,12 @@
 
 from returns.services.header import return_complete, return_header
 from returns.services.taking import return_take, unit_accept
-from returns.services.verdicts import last_disposition, last_verdict, unit_overrule
+from returns.services.verdicts import (
+    last_disposition,
+    last_verdict,
+    unit_overrule,
+    verdict_is_news,
+)
 
 __all__ = [
     "last_disposition",
@@ -12,4 +17,5 @@ __all__ = [
     "return_take",
     "unit_accept",
     "unit_overrule",
+    "verdict_is_news",
 ]

@@ -9,7 +9,7 @@ from integrator.models import Case
 from returns import cases as kinds
 from returns.models import ReturnItem
 from returns.services.reporting import close, open_for_unit
-from returns.services.verdicts import is_news, last_verdict, unit_inspect
+from returns.services.verdicts import last_verdict, unit_inspect, verdict_is_news
 from returns.shapes import (
     InspectionSeen,
     Method,
@@ -29,6 +29,7 @@ _PATH = (
 )
 _ENDED = (PlatformStatus.REJECTED, PlatformStatus.CANCELLED)
 _UNPAID = (Money.NONE, Money.PROPOSED, Money.REFUSED)
+_UNSENT = (*_UNPAID, Money.AUTHORISED)
 _NOT_ON_ITS_WAY = (*_UNPAID, Money.WAIVED)
 # What is asked about a unit that is coming back; when it is not, nobody need answer.
 _WHILE_OPEN = (
@@ -104,14 +105,14 @@ def _opens_again(item: ReturnItem, unit: ReturnUnitSeen, seen: ReturnSeen) -> bo
         and unit.inspection.is_returned
         and last is not None
         and last.disposition in NOT_KEPT
-        and is_news(last, unit.inspection)
+        and verdict_is_news(item, unit.inspection)
     )
 
 
 def _after_the_end(item: ReturnItem, unit: ReturnUnitSeen, seen: ReturnSeen, trace: Trace) -> int:
     """The unit is done here. A corrected verdict still counts; an earlier status needs a person."""
     steps = 0
-    if unit.inspection is not None and is_news(last_verdict(item), unit.inspection):
+    if unit.inspection is not None and verdict_is_news(item, unit.inspection):
         unit_inspect(item, unit.inspection, trace)
         steps = 1
     if seen.status == PlatformStatus.DONE:
@@ -201,7 +202,7 @@ def _judge(item: ReturnItem, verdict: InspectionSeen, seen: ReturnSeen, trace: T
     """
     last = last_verdict(item)
     steps = 0
-    if is_news(last, verdict):
+    if verdict_is_news(item, verdict):
         last = unit_inspect(item, verdict, trace)
         steps = 1
     assert last is not None
@@ -214,7 +215,7 @@ def _judge(item: ReturnItem, verdict: InspectionSeen, seen: ReturnSeen, trace: T
         steps += 1
     if verdict.is_returned:
         close(kinds.NOT_IN_PARCEL, "return_item", item.pk, trace, "The verdict was corrected")
-    elif steps and item.money in _UNPAID:
+    elif steps and item.money in _UNSENT:
         _open_not_in_parcel(item, verdict, seen, trace)
     return steps
 

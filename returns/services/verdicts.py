@@ -27,12 +27,28 @@ def disposition_of(seen: InspectionSeen) -> Disposition:
     return Disposition.RESTOCK if seen.is_restockable else Disposition.QUARANTINE
 
 
-def is_news(last: Inspection | None, seen: InspectionSeen) -> bool:
-    """Whether what the platform shows differs from the last verdict and is not older than it."""
+def verdict_is_news(item: ReturnItem, seen: InspectionSeen) -> bool:
+    """Whether what the platform shows differs from the last verdict and is not older than it.
+
+    What a person has overruled is no news, whatever date the platform's clock gave it.
+    """
+    last = last_verdict(item)
     if last is None:
         return True
-    same = (last.disposition, last.location_word) == (disposition_of(seen), seen.location)
-    return not same and seen.inspected_at >= last.inspected_at
+    said = (disposition_of(seen), seen.location)
+    if (last.disposition, last.location_word) == said:
+        return False
+    if last.is_by_person:
+        theirs = next(
+            (one for one in item.inspections.order_by("-version") if not one.is_by_person), None
+        )
+        if theirs is not None and (
+            theirs.disposition,
+            theirs.location_word,
+            theirs.inspected_at,
+        ) == (*said, seen.inspected_at):
+            return False
+    return seen.inspected_at >= last.inspected_at
 
 
 def unit_inspect(item: ReturnItem, seen: InspectionSeen, trace: Trace) -> Inspection:
