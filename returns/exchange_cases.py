@@ -46,6 +46,7 @@ REPLACEMENT_PAID = Action(
     verb="refund.decide",
     fields=(
         Field("reference", "Reference of the payment"),
+        Field("amount", "Amount, if another was paid", "money", required=False),
         Field("note", "How it was paid", "note"),
     ),
     approval=True,

@@ -186,8 +186,15 @@ def _proved_refunds(record_: Return) -> list[Refund]:
     )
 
 
-def _references(refunds: Iterable[Refund]) -> dict[str, str]:
-    return {
+def _references(refunds: Sequence[Refund]) -> dict[str, str]:
+    """By the platform's id of each paid unit. A replacement's refund names it in its evidence."""
+    replaced = {
+        one.evidence["return_item"]: one.reference
+        for one in refunds
+        if "return_item" in one.evidence
+    }
+    units = ReturnItem.objects.filter(pk__in=replaced) if replaced else ()
+    return {unit.external_id: replaced[unit.pk] for unit in units} | {
         part.return_item.external_id: refund.reference
         for refund in refunds
         for part in refund.items.all()

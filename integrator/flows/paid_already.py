@@ -20,19 +20,14 @@ from returns.shapes import MoneyStatus, ReturnSeen
 
 
 def refuse_if_unclear(ready: Sequence[Ready], seen: ReturnSeen) -> None:
-    """Money that the returns platform lists with an outcome we do not know stops everything.
+    """What the returns platform lists for a unit and cannot be understood stops everything.
 
     A *requested* transaction is the platform asking us to pay, so it does not stop us.
     """
     for one in ready:
-        unclear = [
-            money
-            for money in seen.money
-            if one.item.external_id in money.unit_ids and money.status == MoneyStatus.UNKNOWN
-        ]
-        if unclear:
+        if why := _unclear(one, seen):
             raise Refused(
-                "the returns platform lists money with an outcome we do not know",
+                why,
                 case=kinds.REFUND_REFUSED,
                 facts={
                     "rma": seen.external_id,
@@ -41,6 +36,22 @@ def refuse_if_unclear(ready: Sequence[Ready], seen: ReturnSeen) -> None:
                     "platform": one.item.return_record.connection.name,
                 },
             )
+
+
+def _unclear(one: Ready, seen: ReturnSeen) -> str:
+    """Why a unit cannot be paid by itself: money of an unknown outcome, or in another currency."""
+    assert one.item.order_item is not None
+    currency = one.item.order_item.order.currency
+    listed = [money for money in seen.money if one.item.external_id in money.unit_ids]
+    if any(money.status == MoneyStatus.UNKNOWN for money in listed):
+        return "the returns platform lists money with an outcome we do not know"
+    if any(
+        money.status == MoneyStatus.SUCCEEDED and money.currency != currency for money in listed
+    ):
+        return f"the returns platform lists a payment in another currency than {currency}"
+    if one.deductions and one.item.currency != currency:
+        return f"the returns platform takes a fee in another currency than {currency}"
+    return ""
 
 
 def refuse_if_returned_there(record: Return, payable: Sequence[Ready], order: OrderSeen) -> None:

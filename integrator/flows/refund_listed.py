@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from finance.models import Refund, RefundItem
+from django.db.models import Q
+
+from finance.models import Refund
 from finance.services import (
     Share,
     refund_paid_twice,
@@ -18,10 +20,12 @@ from finance.services import (
     refund_reserve,
 )
 from finance.states import REFUND_OPEN, REFUND_PROVED, Executor, RefundStatus
+from fulfilment.shapes import OrderKind
 from fulfilment.shares import spread
 from integrator.engine.decisions import let_look_again
 from integrator.engine.work import Work
 from integrator.flows.refund_rules import Ready, stopped_refunds
+from integrator.flows.replacement_worth import replacement_book, worth_of
 from returns.models import Return, ReturnItem
 from returns.shapes import MoneySeen, MoneyStatus, Resolution, ReturnSeen
 
@@ -35,16 +39,28 @@ def version_of(work: Work) -> int:
 
 
 def listed_for(record: Return, seen: ReturnSeen) -> list[tuple[MoneySeen, list[ReturnItem]]]:
-    """Money that was paid or failed, with its units. Units that are held keep theirs waiting."""
+    """Money that was paid or failed, with its units. Units that are held keep theirs waiting.
+
+    Money in another currency than the order's says nothing that could be counted here: before its
+    units are paid, a person is asked (``refuse_if_unclear``).
+    """
+    assert record.order is not None
     units = {
         item.external_id: item
         for item in record.items.filter(blocked_by="", order_item__isnull=False)
-        .select_related("order_item__sku", "order_item__parent__sku", "return_record__order")
+        .select_related(
+            "order_item__sku",
+            "order_item__parent__sku",
+            "order_item__order__connection",
+            "return_record__order",
+        )
         .order_by("id")
     }
     found = []
     for money in seen.money:
         if money.resolution not in _PAYS or not money.unit_ids:
+            continue
+        if money.currency != record.order.currency:
             continue
         if money.status in (MoneyStatus.SUCCEEDED, MoneyStatus.FAILED) and set(
             money.unit_ids
@@ -92,21 +108,31 @@ def _let_look_again(work: Work, items: Sequence[ReturnItem]) -> None:
 
 def _refunds_of(items: Sequence[ReturnItem]) -> list[Refund]:
     """The refunds that may have paid these units, oldest first."""
+    replaced = Q(
+        return_record__in={item.return_record_id for item in items},
+        evidence__return_item__in=[item.pk for item in items],
+    )
     return list(
-        Refund.objects.filter(items__return_item__in=items, items__is_live=True)
+        Refund.objects.filter(Q(items__return_item__in=items, items__is_live=True) | replaced)
+        .exclude(status=RefundStatus.REFUSED)
         .select_related("order__connection__retailer", "return_record__connection")
+        .prefetch_related("items")
         .distinct()
         .order_by("id")
     )
 
 
+def _covers(refund: Refund) -> set[int | None]:
+    """The returned units it pays: those of its parts, or the replacement it is booked for."""
+    return {
+        refund.evidence.get("return_item"),
+        *(part.return_item_id for part in refund.items.all() if part.is_live),
+    }
+
+
 def _free(items: Sequence[ReturnItem]) -> list[ReturnItem]:
     """The units that no refund may have paid."""
-    taken = set(
-        RefundItem.objects.filter(return_item__in=items, is_live=True).values_list(
-            "return_item_id", flat=True
-        )
-    )
+    taken = {pk for refund in _refunds_of(items) for pk in _covers(refund)}
     return [item for item in items if item.pk not in taken]
 
 
@@ -162,7 +188,7 @@ def _paid(
     for refund in refunds:
         if refund.status not in REFUND_OPEN:
             if not _is_it(refund, money):
-                _report_twice(work, refund, money, items)
+                _report_twice(work, refund, seen, money)
             continue
         if _is_theirs(refund):
             _prove(work, refund, seen)
@@ -173,17 +199,25 @@ def _paid(
                 )
     free = _free(items)
     if free:
-        _write_down(work, record, money, items, {item.pk for item in free})
+        _write_down(work, record, seen, money, free)
     return len(free)
 
 
-def _report_twice(
-    work: Work, refund: Refund, money: MoneySeen, items: Sequence[ReturnItem]
-) -> None:
+def _parts(money: MoneySeen, seen: ReturnSeen) -> dict[str, int]:
+    """What of a payment is for each of its units, in proportion to what they ask for each."""
+    asked = {
+        unit.external_id: unit.paid_minor - sum(fee.amount_minor for fee in unit.deductions)
+        for unit in seen.units
+    }
+    parts = spread(money.amount_minor, [asked.get(one, 0) for one in money.unit_ids])
+    return dict(zip(money.unit_ids, parts, strict=True))
+
+
+def _report_twice(work: Work, refund: Refund, seen: ReturnSeen, money: MoneySeen) -> None:
     """They list a payment besides the one we have proof of: the customer has it twice."""
-    parts = spread(money.amount_minor, [item.claimed_minor for item in items])
-    covered = set(refund.items.values_list("return_item_id", flat=True))
-    again = sum(part for item, part in zip(items, parts, strict=True) if item.pk in covered)
+    covered = ReturnItem.objects.filter(pk__in=[pk for pk in _covers(refund) if pk is not None])
+    parts = _parts(money, seen)
+    again = sum(parts.get(one, 0) for one in covered.values_list("external_id", flat=True))
     if again <= 0:
         return
     with work.step():
@@ -208,16 +242,16 @@ def _prove(work: Work, refund: Refund, seen: ReturnSeen) -> None:
         for money in seen.money
         if money.status == MoneyStatus.SUCCEEDED
         and money.resolution in _PAYS
+        and money.currency == refund.currency
         and ours & set(money.unit_ids)
     ]
     if not ours <= {unit for money in paid for unit in money.unit_ids}:
         return
-    executed = 0
-    for money in paid:
-        parts = spread(money.amount_minor, [1] * len(money.unit_ids))
-        executed += sum(
-            part for unit, part in zip(money.unit_ids, parts, strict=True) if unit in ours
-        )
+    executed = sum(
+        part for money in paid for unit, part in _parts(money, seen).items() if unit in ours
+    )
+    if executed <= 0:
+        return  # a payment of nothing proves nothing: it is told of as overdue
     with work.step():
         refund_recorded(
             refund,
@@ -231,16 +265,35 @@ def _prove(work: Work, refund: Refund, seen: ReturnSeen) -> None:
 
 
 def _write_down(
-    work: Work, record: Return, money: MoneySeen, items: Sequence[ReturnItem], free: set[int]
+    work: Work,
+    record: Return,
+    seen: ReturnSeen,
+    money: MoneySeen,
+    free: Sequence[ReturnItem],
 ) -> None:
     """They paid units nobody here has paid: theirs is the refund, so that nobody pays it again."""
-    parts = spread(money.amount_minor, [item.claimed_minor for item in items])
-    for item, amount in zip(items, parts, strict=True):
-        if item.pk not in free or amount <= 0:
+    parts = _parts(money, seen)
+    reference = money.reference or money.external_id
+    reason = "The returns platform had paid it already"
+    for item in free:
+        amount = parts[item.external_id]
+        if amount <= 0:
             continue
         assert item.order_item is not None and record.order is not None
         item.refresh_from_db(fields=["money"])
         with work.step():
+            if _is_replacement(item) and worth_of(item).total_minor:
+                replacement_book(
+                    item,
+                    paid_minor=amount,
+                    executor=Executor.RETURNS_PLATFORM,
+                    evidence=_evidence([money]),
+                    reference=reference,
+                    reason=reason,
+                    policy_version=version_of(work),
+                    trace=work.trace,
+                )
+                continue
             left = _left(item)
             row = Ready(item, money.resolution, tuple(item.deductions)).share.arithmetic
             counted = max(min(amount, left), 1)
@@ -259,10 +312,14 @@ def _write_down(
                 evidence=_evidence([money]),
                 executed_minor=amount,
                 is_derived=False,
-                reference=money.reference or money.external_id,
+                reference=reference,
                 trace=work.trace,
-                reason="The returns platform had paid it already",
+                reason=reason,
             )
+
+
+def _is_replacement(item: ReturnItem) -> bool:
+    return item.order_item is not None and item.order_item.order.kind == OrderKind.EXCHANGE
 
 
 def _left(item: ReturnItem) -> int:

@@ -16,7 +16,7 @@ from integrator.engine import limits
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, Nothing, only_reads
 from integrator.engine.inbox import nudge
 from integrator.engine.work import Work
-from integrator.flows import platforms, read_again
+from integrator.flows import platforms, read_again, refund_replacement
 from integrator.flows.differences import CHANGED, changed, return_now
 from integrator.flows.refund_listed import TOPIC, is_news
 from integrator.models import Connection, Message
@@ -100,6 +100,7 @@ def record(work: Work, seen: ReturnSeen) -> Evidence:
     taken = return_take(connection=connection, seen=seen, trace=work.trace, look_again=mended)
     if taken.is_new_version:
         return_review(taken.return_record, trace=work.trace)
+        refund_replacement.look_again(work, taken.return_record)
     if taken.is_new_version and is_news(taken.return_record, seen):
         nudge(
             connection_id=connection.pk,

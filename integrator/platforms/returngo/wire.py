@@ -126,7 +126,8 @@ def money(row: Field) -> MoneySeen:
         status=MoneyStatus(CONTRACT.word("transaction_status", row["status"].text())),
         amount_minor=amount["amount"].money(currency),
         currency=currency,
-        unit_ids=tuple(unit.text() for unit in row["returnItemIds"].each()),
+        # Named twice it is paid no more than once.
+        unit_ids=tuple(dict.fromkeys(unit.text() for unit in row["returnItemIds"].each())),
         reference=reference,
     )
 
