@@ -297,7 +297,10 @@ GOODWILL_OVER_LIMIT = CaseKind(
     due_hours=24,
     title="Goodwill of {amount} for order {order} needs two people",
     happened="{who} asks for {amount} as goodwill. The reason is in the notes.",
-    means="It is above the limit, or more than the {paid} paid would go back ({back} so far).",
+    means=(
+        "It is above the limit, or more than the {paid} paid would go back: {back} so far, and "
+        "what else is asked for."
+    ),
     todo="Pay it and give the reference; a second person confirms it. Or say no.",
     otherwise="The customer hears nothing.",
     closes_when="the payment is recorded",

@@ -12,7 +12,7 @@ from fulfilment.models import Order
 from integrator.engine import cases
 from integrator.engine.money import money_text
 from integrator.engine.states import Trace
-from integrator.models import Case
+from integrator.models import Case, CaseState
 
 
 def goodwill_ask(
@@ -21,23 +21,25 @@ def goodwill_ask(
     """Put goodwill in front of finance, once per asking. Nothing is paid and nothing is reserved.
 
     ``limits`` are minor units per currency up to which one person of finance is enough; without one
-    there are always two. Together with what went back already it may exceed what was paid, but
-    never on one person's word.
+    there are always two. Together with what went back already, and the goodwill that was asked for
+    and waits, it may exceed what was paid, but never on one person's word.
     """
     assert amount_minor > 0, "goodwill of nothing"
     order = Order.objects.select_for_update(no_key=True).get(pk=order.pk)
     given = Refund.objects.filter(order=order, subject=Subject.GOODWILL).exclude(
         status=RefundStatus.REFUSED
     )
-    back = order.refunded_minor + sum(one.calculated_minor for one in given)
-    small = amount_minor <= int(limits.get(order.currency, 0))
-    kind = kinds.GOODWILL if small and back + amount_minor <= order.paid_minor else None
-    kind = kind or kinds.GOODWILL_OVER_LIMIT
     asked = Case.objects.filter(
         record_kind="order",
         record_id=order.pk,
         kind__in=[kinds.GOODWILL.code, kinds.GOODWILL_OVER_LIMIT.code],
     )
+    waiting = asked.exclude(state=CaseState.SOLVED)
+    back = order.refunded_minor + sum(one.calculated_minor for one in given)
+    together = back + amount_minor + sum(one.money_minor for one in waiting)
+    small = amount_minor <= int(limits.get(order.currency, 0))
+    is_for_one = small and together <= order.paid_minor
+    kind = kinds.GOODWILL if is_for_one else kinds.GOODWILL_OVER_LIMIT
     case = cases.open_case(
         kind,
         cases.About(

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from django.db.models import QuerySet
+
 from fulfilment.bundles import bundle_reprice, bundles_capture
 from fulfilment.cases import ORDER_DOES_NOT_ADD_UP
 from fulfilment.models import Address, Customer, Order, OrderItem, Shipment, Sku
@@ -300,13 +302,20 @@ def _fees(seen: OrderSeen) -> list[dict[str, object]]:
 
 
 def order_find(*, retailer_id: int, external_id: str, number: str) -> Order | None:
-    """The order a returns platform means: by the shop's id, else by the number customers know."""
+    """The order a returns platform means: by the shop's id, else by the number customers know.
+
+    Two shops of a retailer may use one id or number for two orders. What could mean either means
+    none: a person says which it is.
+    """
     orders = Order.objects.filter(connection__retailer_id=retailer_id)
     if external_id:
-        found = orders.filter(external_id=external_id).first()
-        if found is not None:
-            return found
-    if not number:
-        return None
-    by_number: Sequence[Order] = list(orders.filter(number=number)[:2])
-    return by_number[0] if len(by_number) == 1 else None
+        named = orders.filter(external_id=external_id)
+        found = list(named[:2])
+        if found:
+            return found[0] if len(found) == 1 else _only(named.filter(number=number))
+    return _only(orders.filter(number=number)) if number else None
+
+
+def _only(orders: QuerySet[Order]) -> Order | None:
+    found = list(orders[:2])
+    return found[0] if len(found) == 1 else None

@@ -16,9 +16,10 @@ from integrator.engine.flow import Evidence, Flow, each
 from integrator.engine.money import money_text
 from integrator.engine.work import Work
 from integrator.flows.decide_job import aim_case, the_case
-from integrator.flows.refund_rules import PAYABLE
+from integrator.flows.refund_rules import still_returnable
 from integrator.models import Case, CaseEvent, CaseState, Job, JobState
 from returns.models import ReturnItem
+from returns.states import Custody
 
 
 def record_goods(work: Work, _: None) -> Evidence:
@@ -38,11 +39,9 @@ def record_goods(work: Work, _: None) -> Evidence:
         return {"nothing": wrong}
     by_return: dict[int | None, list[Share]] = {}
     for unit, part in zip(units, spread(amount, left), strict=True):
-        item = (
-            ReturnItem.objects.filter(order_item=unit, blocked_by="", money__in=PAYABLE)
-            .select_related("return_record")
-            .first()
-        )
+        if not part:
+            continue  # less than the smallest coin of it is this unit's
+        item = _coming_back(unit)
         share = Share(item, part, unit=unit, arithmetic={})
         by_return.setdefault(item.return_record_id if item else None, []).append(share)
     for shares in by_return.values():
@@ -50,7 +49,7 @@ def record_goods(work: Work, _: None) -> Evidence:
         refund = refund_reserve(
             return_record=first.return_record if first is not None else None,
             order_id=order.pk,
-            shares=[one for one in shares if one.amount_minor],
+            shares=shares,
             executor=Executor.MANUAL,
             evidence_before=[],
             billing_before="",
@@ -59,6 +58,13 @@ def record_goods(work: Work, _: None) -> Evidence:
         )
         _record(refund, data, work)
     return _done(case, data, work, f"It paid for {len(units)} units")
+
+
+def _coming_back(unit: OrderItem) -> ReturnItem | None:
+    """The returned unit it paid for; one whose return goes on before one whose return is done."""
+    found = list(still_returnable().filter(order_item=unit))
+    going_on = [item for item in found if item.custody != Custody.CLOSED]
+    return next(iter([*going_on, *found]), None)
 
 
 def record_else(work: Work, _: None) -> Evidence:

@@ -20,9 +20,8 @@ from integrator.engine import cases
 from integrator.engine.states import move
 from integrator.engine.work import Work
 from integrator.flows.paid_already import explained_by_hand
-from integrator.flows.refund_rules import PAYABLE
+from integrator.flows.refund_rules import still_returnable
 from integrator.models import Case, CaseState
-from returns.models import ReturnItem
 from returns.states import Money
 
 REFUNDED = (Billing.PARTLY_REFUNDED, Billing.REFUNDED)
@@ -118,14 +117,8 @@ def _in_words(found: dict[str, list[str]]) -> str:
 
 def tie_paid_units(work: Work, record_id: int) -> int:
     """A unit that somebody paid back before its return came: the payment and the return meet."""
-    items = ReturnItem.objects.filter(
-        return_record=record_id,
-        blocked_by="",
-        order_item__isnull=False,
-        money__in=PAYABLE,
-    )
     tied = 0
-    for item in items.select_related("return_record").order_by("id"):
+    for item in still_returnable().filter(return_record=record_id):
         part = RefundItem.objects.filter(
             order_item=item.order_item_id,
             return_item__isnull=True,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, Subquery
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
 from finance import cases as kinds
 from finance.amounts import worked_out
@@ -73,6 +73,16 @@ def choices_for(work: Work, record: Return) -> Mapping[str, Any]:
     ):
         return {**values, "refund_executor": values["refund_executor_otherwise"]}
     return values
+
+
+def still_returnable() -> QuerySet[ReturnItem]:
+    """Returned units that money may be tied to: not held, not paid, of a return that goes on or is
+    done. A unit whose return was cancelled, or that was taken out of it, is not one of them.
+    """
+    units = ReturnItem.objects.filter(
+        blocked_by="", order_item__isnull=False, money__in=PAYABLE
+    ).exclude(custody=Custody.CLOSED, return_record__completed_at__isnull=True)
+    return units.select_related("return_record").order_by("id")
 
 
 def stopped_refunds(work: Work) -> list[Job]:

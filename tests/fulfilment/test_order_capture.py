@@ -8,9 +8,9 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from fulfilment.models import Customer, Order, OrderItem, Sku
-from fulfilment.services import order_capture
+from fulfilment.services import order_capture, order_find
 from fulfilment.shapes import Billing, CustomerSeen, OrderSeen, Progress, UnitStatus
-from integrator.models import Case, Link, Transition
+from integrator.models import Case, Connection, Link, Transition
 from tests.factories import TRACE, connection, order_seen
 
 
@@ -137,3 +137,31 @@ def test_an_order_that_does_not_add_up_is_shown_until_it_does(db: None) -> None:
     assert Case.objects.get().state == "SOLVED"
     assert mended.paid_minor == 1600
     assert capture(order_seen(10, 20, minutes=9)).paid_minor == 1600  # the snapshot is taken now
+
+
+def test_an_id_or_number_of_two_shops_means_an_order_only_together(db: None) -> None:
+    """A return is never tied to another shop's order: the wrong buyer would be paid."""
+    ours = capture(order_seen(900))
+    second = connection("scayle")
+    other = Connection.objects.create(
+        retailer=second.retailer,
+        slug="r1-second",
+        platform="scayle",
+        name="Second shop",
+        base_url="http://127.0.0.1:1/",
+        callback_token_hash="2".ljust(64, "0"),
+    )
+    theirs = order_capture(
+        connection=other, seen=replace(order_seen(700), number="AT-1"), trace=TRACE
+    )
+    retailer = second.retailer_id
+    assert theirs is not None and theirs.external_id == ours.external_id
+
+    def found(number: str) -> Order | None:
+        return order_find(retailer_id=retailer, external_id=ours.external_id, number=number)
+
+    assert found(ours.number) == ours
+    assert found("AT-1") == theirs
+    assert found("") is None
+    assert found("XX-9") is None
+    assert order_find(retailer_id=retailer, external_id="", number="AT-1") == theirs

@@ -121,6 +121,19 @@ def test_goodwill_above_the_limit_or_above_what_was_paid_takes_two(stage: Stage)
     assert stage.case("GOODWILL_OVER_LIMIT").money_minor == 900
 
 
+def test_goodwill_that_is_asked_for_twice_counts_together(stage: Stage) -> None:
+    """Each alone is small, and none is paid yet. Both would be more than was ever paid."""
+    order = stage.sold(SKU)
+    paid = stage.order(order).paid_minor
+    stage.configure(goodwill_limit_minor={"EUR": paid})
+    asks(stage, order, f"{(paid - 100) / 100:.2f}")
+    asks(stage, order, "1.01")
+    assert stage.open_cases() == ["GOODWILL", "GOODWILL_OVER_LIMIT"]
+    stage.decide(stage.case("GOODWILL"), "not_an_error", by=stage.fiona)
+    asks(stage, order, "1.01")  # the other was refused: nothing of it counts
+    assert stage.open_cases() == ["GOODWILL", "GOODWILL_OVER_LIMIT"]
+
+
 # --- refunded by hand in the shop ----------------------------------------------------------------
 
 
@@ -163,6 +176,34 @@ def test_one_with_a_return_under_way_is_tied_to_it(stage: Stage) -> None:
     assert RETURN_ITEMS not in stage.calls()
     assert stage.rma_there(rma)["status"] == "Done"
     assert stage.open_cases() == []
+
+
+def test_one_with_a_cancelled_return_is_tied_to_the_one_that_goes_on(stage: Stage) -> None:
+    """The first return was cancelled: nothing comes of it, and it cannot be done there any more."""
+    order = stage.sold(SKU)
+    first = stage.shopper_returns(order)
+    stage.act("returngo", "cancel", rma_id=first["id"])
+    stage.settle()
+    second = stage.comes_back(order)
+    stage.act("scayle", "refund_by_hand", order_id=order["id"])
+    stage.settle()
+    decide(stage, "PAID_IN_SHOP", "paid_goods", amount=f"{order['items'][0]['paid'] / 100:.2f}")
+    stage.warehouse_checks(second)
+
+    assert Refund.objects.get().return_record == stage.returned(second)
+    assert [stage.unit(rma).money for rma in (first, second)] == ["NONE", "RECORDED"]
+    assert stage.rma_there(second)["status"] == "Done"
+    assert (stage.open_cases(), stage.owed()) == ([], [])
+
+
+def test_less_than_a_cent_of_a_payment_is_no_units(stage: Stage) -> None:
+    order = stage.sold(SKU, OTHER)
+    stage.comes_back(order, 0)
+    stage.act("scayle", "refund_by_hand", order_id=order["id"], amount=1)
+    stage.settle()
+    decide(stage, "PAID_IN_SHOP", "paid_goods", amount="0.01")
+    assert Refund.objects.get().executed_minor == 1
+    assert "JOB_FAILED" not in stage.open_cases()
 
 
 @pytest.mark.requirement("R058")
