@@ -1,7 +1,12 @@
 """What happens to refunds and the books. Every function is one step of the caller's transaction."""
 
 from finance.services.books import period_for
-from finance.services.corrections import refund_paid_twice, return_review, unit_contradicted
+from finance.services.corrections import (
+    figure_contradicted,
+    refund_paid_twice,
+    return_review,
+    unit_contradicted,
+)
 from finance.services.goodwill import goodwill_ask
 from finance.services.refunds import (
     facts_of,
@@ -26,6 +31,7 @@ __all__ = [
     "Share",
     "UnableToRefund",
     "facts_of",
+    "figure_contradicted",
     "goodwill_ask",
     "open_refund",
     "period_for",

@@ -11,9 +11,11 @@ from django.db.models import F
 from finance import cases as kinds
 from finance.models import Refund, RefundItem
 from finance.services.books import post
+from finance.services.figures import our_shares
 from finance.services.refunds import about, facts_of
 from finance.states import Account, RefundStatus
 from fulfilment.models import Order, OrderItem
+from fulfilment.shares import spread
 from integrator.engine import cases
 from integrator.engine.money import money_text
 from integrator.engine.states import Trace
@@ -82,6 +84,27 @@ def refund_paid_twice(
         why=why,
         trace=trace,
     )
+
+
+def figure_contradicted(refund: Refund, *, why: str, trace: Trace) -> None:
+    """Another amount was paid than was set aside for it: finance settles what is missing or left.
+
+    The payer's figure counts until then. ``why`` is a sentence for finance.
+    """
+    assert refund.executed_minor is not None, "nothing was paid yet"
+    parts = list(refund.items.filter(is_live=True).select_related("order_item").order_by("id"))
+    dues = our_shares(refund, parts)
+    for part, due, paid in zip(parts, dues, spread(refund.executed_minor, dues), strict=True):
+        if paid != due:
+            _open(
+                refund,
+                f"figure:{refund.pk}:{part.pk}",
+                paid_minor=paid,
+                due_minor=due,
+                why=why,
+                trace=trace,
+                part_id=part.pk,
+            )
 
 
 def _cause(item: ReturnItem) -> str:
@@ -154,9 +177,12 @@ def difference_bear(
 
 
 def difference_came_back(
-    refund: Refund, *, part: RefundItem | None, amount_minor: int, trace: Trace
+    refund: Refund, *, part: RefundItem | None, amount_minor: int, due_minor: int, trace: Trace
 ) -> None:
-    """The customer paid it back: it no longer counts as refunded."""
+    """The customer paid it back: what counts as refunded is what was due.
+
+    What was paid beyond the price of the goods never counted as refunded.
+    """
     post(
         refund,
         f"back:{trace.job_id}",
@@ -168,14 +194,13 @@ def difference_came_back(
     )
     if part is None:
         return  # a second payment was never counted as refunded
+    counted = max(min(amount_minor, part.amount_minor - due_minor), 0)
     Order.objects.select_for_update(no_key=True).get(pk=refund.order_id)
-    Order.objects.filter(pk=refund.order_id).update(
-        refunded_minor=F("refunded_minor") - amount_minor
-    )
+    Order.objects.filter(pk=refund.order_id).update(refunded_minor=F("refunded_minor") - counted)
     OrderItem.objects.filter(pk=part.order_item_id).update(
-        refunded_minor=F("refunded_minor") - amount_minor
+        refunded_minor=F("refunded_minor") - counted
     )
-    RefundItem.objects.filter(pk=part.pk).update(amount_minor=F("amount_minor") - amount_minor)
+    RefundItem.objects.filter(pk=part.pk).update(amount_minor=F("amount_minor") - counted)
 
 
 def return_review(record: Return, *, trace: Trace) -> None:

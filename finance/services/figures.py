@@ -37,7 +37,7 @@ def payment_taken_back(refund: Refund, *, trace: Trace, reason: str) -> None:
     if difference:
         parts = _parts(refund)
         counted = sum(part.amount_minor for part in parts) if parts else executed
-        _count(refund, parts, _our_shares(refund, parts), counted)
+        _count(refund, parts, our_shares(refund, parts), counted)
     # Last: this entry is what numbers the steps that may follow.
     post(
         refund,
@@ -68,7 +68,7 @@ def _parts(refund: Refund) -> list[RefundItem]:
     return list(refund.items.select_related("order_item").select_for_update(of=("self",)))
 
 
-def _our_shares(refund: Refund, parts: Sequence[RefundItem]) -> list[int]:
+def our_shares(refund: Refund, parts: Sequence[RefundItem]) -> list[int]:
     """What each part was set aside for, as it was worked out then."""
     if not parts:
         return [refund.calculated_minor]

@@ -65,7 +65,7 @@ def refund_refused(refund: Refund, *, trace: Trace, reason: str) -> None:
 
 
 def refund_withdrawn(refund: Refund, *, trace: Trace, reason: str) -> None:
-    """Never sent, and not owed like this any more. No payer has failed, so nobody is told of one."""
+    """Never sent, and not owed like this any more. No payer has failed: nobody is told of one."""
     if refund.status not in REFUND_OPEN:
         return
     refund.evidence = {**refund.evidence, "withdrawn": reason}

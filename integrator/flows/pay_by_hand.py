@@ -6,7 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from finance.models import Refund
-from finance.services import facts_of, refund_paid_twice, refund_recorded, refund_reserve
+from finance.services import (
+    facts_of,
+    figure_contradicted,
+    refund_paid_twice,
+    refund_recorded,
+    refund_reserve,
+    return_review,
+)
 from finance.states import REFUND_PROVED, Executor, RefundStatus
 from integrator.engine import cases, jobs
 from integrator.engine.errors import Refused
@@ -34,12 +41,16 @@ def record(work: Work, _: None) -> Evidence:
     is_settled = case.state == CaseState.SOLVED
     if refund is not None and refund.status in (PAID if is_settled else REFUND_PROVED):
         return _paid_besides(case, refund, _paid_minor(refund, data), data, work)
+    paid, agreed = data.get("amount"), data.get("money_minor")
+    was_withdrawn = refund is not None and "withdrawn" in refund.evidence
     if refund is None or refund.status == RefundStatus.REFUSED:
         others = paid_by_others(case, refund)
         if others:
             return _settled_by_others(case, others, data, work)
-        refund = _new_refund(case, refund, work)
-    if refund.calculated_minor != int(data.get("money_minor", refund.calculated_minor)):
+        refund = _set_aside_anew(refund) or _new_refund(case, refund, work)
+    if paid is None and was_withdrawn:
+        paid = agreed  # it was paid as it was asked for, though it was not owed like that any more
+    elif agreed is not None and int(agreed) != refund.calculated_minor:
         raise UnableToPayByHand(
             f"two people agreed to another amount than {refund.calculated_minor}"
         )
@@ -57,12 +68,16 @@ def record(work: Work, _: None) -> Evidence:
     refund_recorded(
         refund,
         evidence={"by_hand": reference, "decided_by": work.job.actor},
-        executed_minor=_paid_minor(refund, data),
+        executed_minor=refund.calculated_minor if paid is None else int(paid),
         is_derived=False,
         reference=reference,
         trace=trace,
         reason="Paid by hand",
     )
+    if was_withdrawn and refund.return_record is not None:
+        why = f"It was paid by hand ({reference}) when it was not owed like this any more."
+        figure_contradicted(refund, why=why, trace=trace)
+        return_review(refund.return_record, trace=trace)
     if case.job is not None:
         _end_job(case.job, work, reference)
     return {"refund": refund.pk, "reference": reference}
@@ -111,16 +126,34 @@ def _settled_by_others(
         )
         evidence: Evidence = {"nothing": "it is recorded already"}
     else:
-        paid = int(data.get("amount", sum(one.calculated_minor for one in others)))
+        asked = data.get("money_minor", sum(one.calculated_minor for one in others))
+        paid = int(data.get("amount", asked))
         evidence = _paid_besides(case, others[0], paid, data, work)
-    assert case.job is not None
-    _end_job(case.job, work, reference)
+    if case.job is not None:
+        _end_job(case.job, work, reference)
     return evidence
+
+
+def _set_aside_anew(withdrawn: Refund | None) -> Refund | None:
+    """What took the place of a refund that was withdrawn while it was being paid by hand."""
+    if withdrawn is None:
+        return None
+    return (
+        Refund.objects.filter(
+            items__return_item__in=units_of(None, withdrawn),
+            items__is_live=True,
+            executor=Executor.MANUAL,
+            status=RefundStatus.AUTHORISED,
+        )
+        .select_related("order__connection__retailer", "return_record")
+        .first()
+    )
 
 
 def _new_refund(case: Case, refused: Refund | None, work: Work) -> Refund:
     """Nothing was reserved (the payer could not express it), or what was reserved was freed."""
-    assert case.job is not None
+    job = case.job
+    before = refused.policy_version if refused is not None else job.policy_version if job else None
     shares = shares_by_hand(units_of(case, refused))
     first = shares[0].item
     assert first is not None
@@ -128,9 +161,9 @@ def _new_refund(case: Case, refused: Refund | None, work: Work) -> Refund:
         return_record=first.return_record,
         shares=shares,
         executor=Executor.MANUAL,
-        evidence_before=list(case.job.kept.get("corrections", [])),
+        evidence_before=list(job.kept.get("corrections", [])) if job is not None else [],
         billing_before="",
-        policy_version=work.job.policy_version or case.job.policy_version or 0,
+        policy_version=work.job.policy_version or before or 0,
         trace=work.trace,
     )
     return Refund.objects.select_related("order__connection__retailer", "return_record").get(

@@ -308,9 +308,7 @@ def _send_late(work: Work, record: Return, refund: Refund) -> Sent | Nothing:
     if is_returned_there(refund, client.order(order.external_id)):
         return Sent(refund.pk)
     seen = platforms.returngo(work, record.connection).rma(record.external_id)
-    parts = refund.items.filter(return_item__isnull=False).select_related("return_item")
-    items = [part.return_item for part in parts.order_by("id") if part.return_item is not None]
-    if why := why_not_owed(items, seen):
+    if why := why_not_owed(refund, seen):
         with work.step():
             refund_withdrawn(refund, trace=work.trace, reason=why)
         return _begin(work, record)

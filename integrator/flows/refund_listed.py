@@ -13,6 +13,7 @@ from django.db.models import Q
 from finance.models import Refund
 from finance.services import (
     Share,
+    figure_contradicted,
     refund_paid_twice,
     refund_payment_failed,
     refund_recorded,
@@ -262,6 +263,9 @@ def _prove(work: Work, refund: Refund, seen: ReturnSeen) -> None:
             trace=work.trace,
             reason="The returns platform lists it as paid",
         )
+        figure_contradicted(
+            refund, why="The returns platform paid another amount.", trace=work.trace
+        )
 
 
 def _write_down(
@@ -327,6 +331,7 @@ def _left(item: ReturnItem) -> int:
     unit = item.order_item
     unit.refresh_from_db(fields=["refunded_minor", "paid_minor"])
     order = unit.order
+    order.refresh_from_db(fields=["refunded_minor", "paid_minor"])
     return min(unit.paid_minor - unit.refunded_minor, order.paid_minor - order.refunded_minor)
 
 

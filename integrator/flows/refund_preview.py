@@ -90,12 +90,12 @@ def _counted(order: Order, before: int, after: int) -> Change:
     )
 
 
-def units_of(case: Case, refused: Refund | None) -> list[int]:
+def units_of(case: Case | None, refused: Refund | None) -> list[int]:
     """The returned units a case asks to pay: of its step, or of the refund that was refused."""
     if refused is not None:
         parts = refused.items.filter(return_item__isnull=False)
         return [pk for pk in parts.values_list("return_item_id", flat=True) if pk is not None]
-    return list(case.job.kept.get("units", [])) if case.job is not None else []
+    return list(case.job.kept.get("units", [])) if case is not None and case.job else []
 
 
 def paid_by_others(case: Case, refused: Refund | None) -> list[Refund]:

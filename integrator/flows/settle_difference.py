@@ -24,7 +24,8 @@ def record(work: Work, _: None) -> Evidence:
     trace = work.trace.by(work.job.actor)
     if more > 0:
         difference_bear(refund, part=part, amount_minor=more, trace=trace)
-        difference_came_back(refund, part=part, amount_minor=more, trace=trace)
+        due = int(case.facts["due_minor"])
+        difference_came_back(refund, part=part, amount_minor=more, due_minor=due, trace=trace)
     elif part is not None:
         _pay_rest(refund, part, -more, reference, work, trace)
     _close(case, Case.Resolution.FIXED_HERE, f"Settled by hand: {reference}", trace)

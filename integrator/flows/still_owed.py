@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from finance.models import Refund
+from finance.services import refund_withdrawn
+from finance.states import Executor, RefundStatus, Subject
 from integrator.engine.errors import Transient
 from integrator.engine.inbox import nudge
 from integrator.engine.work import Work
+from integrator.flows.refund_listed import TOPIC
 from integrator.models import Message
 from returns.models import Return, ReturnItem
 from returns.services import last_verdict, verdict_is_news
@@ -29,17 +33,54 @@ def wait_for_reading(
     if not items or not (seen.status in ENDED or any(has_changed(one, seen) for one in items)):
         return
     with work.step():
-        # What it shows may be a version that was taken over before: it is looked at anew.
-        Return.objects.filter(pk=record.pk).update(digest="")
-        nudge(
-            connection_id=record.connection_id,
-            topic="rma",
-            kind="read-again",
-            resource=("rma", record.external_id),
-            origin=Message.Origin.SWEEP,
-            at=work.at,
-        )
+        _take_over_anew(work, record)
     raise Transient("the return has just changed", retry_after=LOOK_AGAIN_SECONDS)
+
+
+def withdraw_by_hand(work: Work, record: Return, seen: ReturnSeen) -> int:
+    """What a person is asked to pay and is not owed like this any more: it is worked out anew.
+
+    Call it where the return was taken over. Returns how many refunds were set free. What was paid
+    by hand at this very moment is recorded all the same, and then asked about.
+    """
+    asked = Refund.objects.filter(
+        return_record=record,
+        executor=Executor.MANUAL,
+        status=RefundStatus.AUTHORISED,
+        subject=Subject.ITEM,
+    )
+    count = 0
+    for refund in asked.select_related("order__connection__retailer", "return_record"):
+        if why := why_not_owed(refund, seen):
+            refund_withdrawn(refund, trace=work.trace, reason=why)
+            count += 1
+    if count:
+        _take_over_anew(work, record)
+        _nudge(work, record, topic=TOPIC, kind="withdrawn")
+    return count
+
+
+def _take_over_anew(work: Work, record: Return) -> None:
+    """Read it once more, although what it shows may be a version that was taken over before."""
+    Return.objects.filter(pk=record.pk).update(digest="")
+    _nudge(work, record, topic="rma", kind="read-again")
+
+
+def _nudge(work: Work, record: Return, *, topic: str, kind: str) -> None:
+    nudge(
+        connection_id=record.connection_id,
+        topic=topic,
+        kind=kind,
+        resource=("rma", record.external_id),
+        origin=Message.Origin.SWEEP,
+        at=work.at,
+    )
+
+
+def units_of(refund: Refund) -> list[ReturnItem]:
+    """The returned units a refund pays."""
+    parts = refund.items.filter(return_item__isnull=False).select_related("return_item")
+    return [part.return_item for part in parts.order_by("id") if part.return_item is not None]
 
 
 def has_changed(item: ReturnItem, seen: ReturnSeen) -> bool:
@@ -58,18 +99,19 @@ def has_changed(item: ReturnItem, seen: ReturnSeen) -> bool:
     )
 
 
-def why_not_owed(items: Sequence[ReturnItem], seen: ReturnSeen) -> str:
-    """Why what was set aside for whole units is not owed like this any more; empty when it is."""
+def why_not_owed(refund: Refund, seen: ReturnSeen) -> str:
+    """Why what was set aside is not owed like this any more; empty when it is."""
     if seen.status in ENDED:
         return f"The return is {seen.raw_status}"
-    for item in items:
+    then = {row.get("return_item"): row.get("unit_fees_minor") for row in refund.arithmetic}
+    for item in units_of(refund):
         verdict = last_verdict(item)
         if has_changed(item, seen):
             return f"The return shows {item.sku_code} differently now"
         if verdict is not None and verdict.disposition in NOT_KEPT:
             return f"{item.sku_code} was not in the parcel after all"
-        if item.deductions:
-            return f"A fee is taken off {item.sku_code} now"
-        if item.resolution not in (Resolution.REFUND, Resolution.UNKNOWN):
+        if sum(int(fee["amount_minor"]) for fee in item.deductions) != (then.get(item.pk) or 0):
+            return f"The fees on {item.sku_code} were changed"
+        if item.resolution not in (refund.way, Resolution.UNKNOWN):
             return f"{item.get_resolution_display()} is promised for {item.sku_code} now"
     return ""

@@ -19,6 +19,7 @@ from integrator.engine.work import Work
 from integrator.flows import platforms, read_again, refund_replacement
 from integrator.flows.differences import CHANGED, changed, return_now
 from integrator.flows.refund_listed import TOPIC, is_news
+from integrator.flows.still_owed import withdraw_by_hand
 from integrator.models import Connection, Message
 from returns.cases import RETURN_NOT_READ
 from returns.models import Return
@@ -101,6 +102,7 @@ def record(work: Work, seen: ReturnSeen) -> Evidence:
     if taken.is_new_version:
         return_review(taken.return_record, trace=work.trace)
         refund_replacement.look_again(work, taken.return_record)
+        withdraw_by_hand(work, taken.return_record, seen)
     if taken.is_new_version and is_news(taken.return_record, seen):
         nudge(
             connection_id=connection.pk,

@@ -129,3 +129,85 @@ def test_what_a_person_has_overruled_is_no_news_by_a_clock_that_is_ahead(stage: 
     corrected(stage, rma, restockable=False, location="online")  # a new look is news
     stage.passes(minutes=40, step=4)
     assert stage.unit(rma).inspections.count() == 3
+
+
+# --- what a person is asked to pay ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "left"),
+    [
+        (missing, ["NOT_IN_PARCEL"]),
+        (cancelled, ["CANCELLED_WITH_GOODS"]),
+        (dropped, ["CANCELLED_WITH_GOODS"]),
+        (a_fee_is_taken, ["REFUND_BY_HAND"]),
+    ],
+)
+@pytest.mark.requirement("R058")
+def test_finance_is_not_asked_to_pay_what_is_not_owed_any_more(
+    stage: Stage, change: Any, left: list[str]
+) -> None:
+    stage.configure(refund_executor="manual", refund_executor_otherwise="manual")
+    order = stage.sold(SKU, OTHER)
+    rma = stage.comes_back(order, 0)
+    stage.warehouse_checks(rma)
+    assert stage.open_cases() == ["REFUND_BY_HAND"]
+    change(stage, rma)
+    stage.passes(minutes=40, step=4)
+
+    owed = order["items"][0]["paid"] - 250 if change is a_fee_is_taken else 0
+    assert stage.open_cases() == left
+    assert stage.order(order).refunded_minor == owed
+    if owed:
+        assert stage.case("REFUND_BY_HAND").money_minor == owed
+    assert stage.owed() == []
+
+
+@pytest.mark.parametrize("change", [missing, a_fee_is_taken])
+@pytest.mark.requirement("R058")
+def test_what_was_paid_by_hand_at_that_very_moment_is_recorded_and_asked_about(
+    stage: Stage, change: Any
+) -> None:
+    """Two people have decided, and it is held for half a minute when the change is heard."""
+    stage.configure(refund_executor="manual", refund_executor_otherwise="manual")
+    order = stage.sold(SKU, OTHER)
+    price = order["items"][0]["paid"]
+    rma = stage.comes_back(order, 0)
+    stage.warehouse_checks(rma)
+    case = stage.case("REFUND_BY_HAND")
+    stage.passes(minutes=6, step=6)
+    stage.presses(case, "paid_by_hand", by=stage.fiona, reference="BANK-1")
+    stage.agrees(case, by=stage.conrad)
+    change(stage, rma)
+    stage.posts(stage.carla, "return_read", stage.returned(rma).pk)
+    for _ in range(4):
+        stage.clock.shift(4)
+        stage.tick_and_work()
+    assert "REFUSED" in Refund.objects.values_list("status", flat=True)
+    stage.passes(minutes=20, step=1)
+
+    (paid,) = Refund.objects.exclude(status="REFUSED")
+    assert (paid.status, paid.executed_minor, paid.reference) == ("RECORDED", price, "BANK-1")
+    case = stage.case("CORRECTION_AFTER_REFUND")
+    assert case.money_minor == (250 if change is a_fee_is_taken else price)
+    assert "JOB_FAILED" not in stage.open_cases()
+
+
+@pytest.mark.requirement("R058")
+def test_the_returns_platform_pays_while_a_payment_by_hand_is_held(stage: Stage) -> None:
+    stage.configure(refund_executor="manual")
+    order = stage.sold(SKU)
+    rma = stage.comes_back(order)
+    stage.warehouse_checks(rma)
+    case = stage.case("REFUND_BY_HAND")
+    stage.presses(case, "paid_by_hand", by=stage.fiona, reference="BANK-1")
+    stage.agrees(case, by=stage.conrad)
+    (asked,) = stage.transactions_there(rma)
+    stage.act("returngo", "mark_transaction", transaction_id=asked["id"])
+    stage.deliver()
+    stage.tick_and_work()
+    stage.passes(minutes=12, step=1)
+    assert stage.open_cases() == ["CORRECTION_AFTER_REFUND"]
+    case = stage.case("CORRECTION_AFTER_REFUND")
+    assert case.money_minor == order["items"][0]["paid"]
+    assert "BANK-1" in case.facts["why"]

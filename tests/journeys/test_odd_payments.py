@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from finance.models import Refund
+from finance.models import LedgerEntry, Refund
 from integrator.sandbox.returngo import bodies
 from tests.story import Row, Stage
 
@@ -136,3 +136,31 @@ def test_a_fee_in_another_currency_is_not_taken_off(
     stage.warehouse_checks(rma)
     assert not Refund.objects.exists()
     assert stage.open_cases() == ["REFUND_REFUSED", "SOT_VIOLATION"]
+
+
+@pytest.mark.parametrize("more", [-4925, 1075], ids=["less", "more"])
+@pytest.mark.requirement("R058")
+def test_another_amount_than_was_set_aside_is_asked_about(stage: Stage, more: int) -> None:
+    """Theirs is what counts; what the customer is still owed, or has too much, is not forgotten."""
+    stage.configure(refund_executor="returns_platform")
+    order = stage.sold(SKU)
+    price = order["items"][0]["paid"]
+    rma = stage.comes_back(order)
+    stage.warehouse_checks(rma)
+    (asked,) = stage.transactions_there(rma)
+    stage.sandbox.world.returngo.transactions[asked["id"]].amount = price + more
+    stage.act("returngo", "mark_transaction", transaction_id=asked["id"])
+    stage.passes(minutes=20, step=4)
+    assert Refund.objects.get().executed_minor == price + more
+    case = stage.case("CORRECTION_AFTER_REFUND")
+    assert (case.money_minor, case.facts["due_minor"]) == (abs(more), price)
+
+    told = {"reference": "BANK-8"}
+    stage.decide(case, "settle_difference", by=stage.fiona, second=stage.conrad, data=told)
+    stage.passes(minutes=40, step=4)
+    assert stage.order(order).refunded_minor == price
+    assert (stage.open_cases(), stage.owed()) == ([], [])
+    books = LedgerEntry.objects
+    out = sum(books.filter(to_account="PAYER").values_list("amount_minor", flat=True))
+    back = sum(books.filter(from_account="PAYER").values_list("amount_minor", flat=True))
+    assert out - back == price
