@@ -11,6 +11,7 @@ from fulfilment.services.stock import (
     unit_move,
     unit_place,
     unit_places,
+    units_on_shelf,
 )
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "unit_move",
     "unit_place",
     "unit_places",
+    "units_on_shelf",
     "worth_a_look",
 ]

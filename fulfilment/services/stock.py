@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -37,6 +38,18 @@ def unit_places(return_item_id: int) -> dict[int, Place]:
         sku_id: Place(Bucket(bucket), location_id if bucket in SHELVES else None)
         for sku_id, bucket, location_id in rows.values_list("sku_id", "to_bucket", "location_id")
     }
+
+
+def units_on_shelf(return_item_ids: Collection[int]) -> set[int]:
+    """Those of these returned units of which something lies on a shelf, for sale or not."""
+    if not return_item_ids:
+        return set()
+    rows = StockMovement.objects.filter(return_item_id__in=return_item_ids).order_by("id")
+    last = {
+        (unit_id, sku_id): bucket
+        for unit_id, sku_id, bucket in rows.values_list("return_item_id", "sku_id", "to_bucket")
+    }
+    return {unit_id for (unit_id, _), bucket in last.items() if bucket in SHELVES}
 
 
 def unit_move(

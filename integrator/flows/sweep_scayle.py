@@ -129,7 +129,8 @@ def _advance(
     if complete:
         cursor.swept_at = at
         if newest is not None:
-            cursor.position = newest.isoformat()
+            # An order dated in the future must not hide those that change until then.
+            cursor.position = min(newest, at).isoformat()
     cursor.save()
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from fulfilment.cases import BUNDLE_UNREADABLE
 from fulfilment.models import Order, OrderItem
+from fulfilment.services import units_on_shelf
 from fulfilment.shapes import UnitStatus
 from integrator.engine.cases import CaseKind
 from returns.cases import (
@@ -120,19 +121,24 @@ def _is_free(item: OrderItem, items: list[OrderItem], taken: set[int]) -> bool:
 
 
 def _taken_elsewhere(items: list[OrderItem], here: Iterable[ReturnItem]) -> set[int]:
-    """Units that are coming back, or were paid back, in another return or for another unit."""
+    """Units that are coming back, or were paid back, in another return or for another unit.
+
+    One whose return was cancelled is free again, but not while it lies on a shelf of ours: it
+    would be put on sale a second time. A person says first what becomes of it.
+    """
     own = [item.pk for item in here]
     rows = (
         ReturnItem.objects.filter(order_item__in=items, blocked_by="")
         .exclude(pk__in=own)
-        .values_list("order_item_id", "custody", "money")
+        .values_list("pk", "order_item_id", "custody", "money")
     )
-    return {
-        order_item_id
-        for order_item_id, custody, money in rows
-        if order_item_id is not None
-        and (custody != Custody.CLOSED or money not in ("NONE", "REFUSED"))
-    }
+    taken, ended = set(), {}
+    for pk, order_item_id, custody, money in rows:
+        if custody != Custody.CLOSED or money not in ("NONE", "REFUSED"):
+            taken.add(order_item_id)
+        else:
+            ended[pk] = order_item_id
+    return {one for one in taken | {ended[pk] for pk in units_on_shelf(ended)} if one is not None}
 
 
 def _is_stranger(order: Order, seen: ReturnSeen) -> bool:

@@ -84,3 +84,14 @@ def test_a_callback_with_an_old_secret_is_refused_and_the_sweep_finds_its_news(
 
     assert Message.objects.filter(topic="rma", origin="SWEEP", kind="missed").exists()
     assert stage.rma_there(rma)["status"] == "Done"
+
+
+@pytest.mark.requirement("R010")
+def test_one_order_dated_in_the_future_hides_no_other_one(stage: Stage) -> None:
+    order = stage.sold(SKU)
+    stage.sandbox.world.scayle.orders[order["id"]].updated_at = stage.now() + timedelta(days=2)
+    stage.passes(minutes=12, step=6)
+    stage.breaks("scayle", "*", "callback_suppress")
+    late = stage.ships(stage.shop_sells(SKU))
+    stage.passes(minutes=20, step=5)
+    assert stage.order(late).status in ("SHIPPED", "COMPLETED")

@@ -251,3 +251,28 @@ def test_a_return_that_was_ended_and_opened_again_unseen_starts_over(
     assert stage.rma_there(rma)["status"] == "Done"
     assert len(stage.refunds_there(order)) == 1
     assert (stage.open_cases(), stage.owed()) == ([], [])
+
+
+@pytest.mark.requirement("R006")
+def test_a_unit_on_our_shelf_cannot_come_back_once_more(stage: Stage) -> None:
+    """Its first return was cancelled after it had gone back on sale; an agent opens another one."""
+    order = stage.sold(SKU)
+    before = stage.sellable(SKU)
+    first = stage.comes_back(order, resolution="SomethingNew")
+    stage.warehouse_checks(first)
+    stage.act("returngo", "cancel", rma_id=first["id"])
+    stage.settle()
+    assert (stage.sellable(SKU), stage.unit(first).money) == (before + 1, "NONE")
+    again = stage.comes_back(order, unchecked=True)
+    stage.warehouse_checks(again)
+    assert stage.sellable(SKU) == before + 1  # one piece is one piece
+    assert stage.refunds_there(order) == []
+    assert "UNIT_RETURNED_TWICE" in stage.open_cases()
+
+    # It had been sent back to the customer in fact: then it may come back.
+    stage.decide(stage.case("CANCELLED_WITH_GOODS"), "send_back_unit", by=stage.omar)
+    stage.passes(hours=2, step=10)
+    assert "UNIT_RETURNED_TWICE" not in stage.open_cases()
+    assert stage.movements(first)[-1].endswith(">OUTSIDE")
+    assert stage.sellable(SKU) == before + 1
+    assert len(stage.refunds_there(order)) == 1
