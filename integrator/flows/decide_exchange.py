@@ -20,6 +20,7 @@ from returns.services.exchanges import (
     exchange_stop_waiting,
 )
 from returns.services.reporting import about_unit
+from returns.shapes import Resolution
 from returns.states import DifferenceStatus
 
 
@@ -59,8 +60,8 @@ def record_refused(work: Work, _: None) -> Evidence:
 
 def _promise_by_hand(exchange: Exchange, work: Work) -> None:
     item = exchange.return_item
-    if item is None:
-        return
+    if item is None or item.resolution != Resolution.EXCHANGE:
+        return  # money is promised for it meanwhile: ``refund`` looks at it
     item.return_record = exchange.return_record
     cases.open_case(
         RESOLUTION_BY_HAND,

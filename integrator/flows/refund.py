@@ -59,7 +59,7 @@ from integrator.flows.still_owed import wait_for_reading, why_not_owed
 from integrator.models import Message
 from integrator.platforms.scayle.client import ReturnedUnit
 from returns.cases import RESOLUTION_BY_HAND
-from returns.models import Inspection, Return, ReturnItem
+from returns.models import Exchange, Inspection, Return, ReturnItem
 from returns.services.exchanges import unit_gets_goods
 from returns.shapes import PlatformStatus, Resolution
 
@@ -74,13 +74,22 @@ class Sent:
 
 
 def aim(facts: Sequence[Fact]) -> dict[int, Aim]:
-    """Facts about units, verdicts on them, or money listed for a return, make it due, once."""
+    """Facts about units, verdicts on them, or money listed for a return, make it due, once.
+
+    So does a replacement that is not to be: money may be promised for its unit meanwhile.
+    """
     judged = dict(
         Inspection.objects.filter(
             pk__in={fact.record_id for fact in facts if fact.record_kind == "inspection"}
         ).values_list("pk", "return_item_id")
     )
-    wanted = {fact.id: key for fact in facts if (key := _named(fact, judged))}
+    ended = dict(
+        Exchange.objects.filter(
+            pk__in={fact.record_id for fact in facts if fact.record_kind == "exchange"},
+            return_item__isnull=False,
+        ).values_list("pk", "return_item_id")
+    )
+    wanted = {fact.id: key for fact in facts if (key := _named(fact, judged, ended))}
     rows = ReturnItem.objects.filter(
         pk__in=[key[1] for key in wanted.values() if key[0] == "unit"],
         blocked_by="",
@@ -105,9 +114,13 @@ def aim(facts: Sequence[Fact]) -> dict[int, Aim]:
     }
 
 
-def _named(fact: Fact, judged: Mapping[int, int]) -> tuple[Any, ...] | None:
+def _named(
+    fact: Fact, judged: Mapping[int, int], ended: Mapping[int, int | None]
+) -> tuple[Any, ...] | None:
     if fact.record_kind == "return_item":
         return ("unit", fact.record_id)
+    if fact.record_kind == "exchange":
+        return ("unit", ended[fact.record_id]) if fact.record_id in ended else None
     if fact.record_kind == "inspection":
         return ("unit", judged[fact.record_id]) if fact.record_id in judged else None
     if fact.record_kind != "message":

@@ -13,6 +13,7 @@ from django.db.models import Q
 from finance.models import Refund
 from finance.services import (
     Share,
+    facts_of,
     figure_contradicted,
     refund_paid_twice,
     refund_payment_failed,
@@ -263,9 +264,9 @@ def _prove(work: Work, refund: Refund, seen: ReturnSeen) -> None:
             trace=work.trace,
             reason="The returns platform lists it as paid",
         )
-        figure_contradicted(
-            refund, why="The returns platform paid another amount.", trace=work.trace
-        )
+        payer = facts_of(refund)["platform"]
+        why = f"{payer} paid another amount than was set aside."
+        figure_contradicted(refund, why=why, trace=work.trace)
 
 
 def _write_down(

@@ -103,7 +103,8 @@ def record(work: Work, seen: ReturnSeen) -> Evidence:
         return_review(taken.return_record, trace=work.trace)
         refund_replacement.look_again(work, taken.return_record)
         withdraw_by_hand(work, taken.return_record, seen)
-    if taken.is_new_version and is_news(taken.return_record, seen):
+    # Of a unit that was checked long ago nothing else says that it is to be paid now.
+    if taken.is_new_version and (taken.promise_changed or is_news(taken.return_record, seen)):
         nudge(
             connection_id=connection.pk,
             topic=TOPIC,

@@ -15,6 +15,7 @@ from returns.shapes import (
     Method,
     ParcelStatus,
     PlatformStatus,
+    Resolution,
     ReturnSeen,
     ReturnUnitSeen,
 )
@@ -275,7 +276,7 @@ def unit_look_again(item: ReturnItem, unit: ReturnUnitSeen, seen: ReturnSeen, tr
     by_hand = Case.objects.filter(
         kind=kinds.RESOLUTION_BY_HAND.code, record_kind="return_item", record_id=item.pk
     ).first()
-    if by_hand is not None:
+    if by_hand is not None and item.resolution == Resolution.EXCHANGE:
         promise = str(by_hand.facts["resolution"])
         open_for_unit(kinds.RESOLUTION_BY_HAND, item, seen, trace, resolution=promise)
 

@@ -23,7 +23,7 @@ from returns.services.custody import unit_advance, unit_look_again, unit_vanishe
 from returns.services.header import return_end_as_shown, return_header
 from returns.services.reporting import about_unit, close, facts_of
 from returns.services.wishes import exchanges_take
-from returns.shapes import PlatformStatus, ReturnSeen, ReturnUnitSeen
+from returns.shapes import PlatformStatus, Resolution, ReturnSeen, ReturnUnitSeen
 from returns.states import EXCHANGE_WANTED
 
 _UNIT_CHECKS = (
@@ -37,11 +37,15 @@ _ENDED = (PlatformStatus.REJECTED, PlatformStatus.CANCELLED)
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What taking a return over came to: nothing new, or how many units changed."""
+    """What taking a return over came to: nothing new, or how many units changed.
+
+    ``promise_changed``: a unit that was known is to be settled in another way than before.
+    """
 
     return_record: Return
     is_new_version: bool
     units_changed: int
+    promise_changed: bool = False
 
 
 def return_take(
@@ -78,6 +82,7 @@ def return_take(
     _tie_to_order(record, seen, trace)
     if created:
         born(record, "status", reason="The shopper asked to return something", trace=trace)
+    promises = dict(record.items.values_list("pk", "resolution_word"))
     changed = _take_units(record, seen, trace, look_again=look_again)
     Return.objects.filter(pk=record.pk).update(
         platform_status=seen.status,
@@ -90,7 +95,16 @@ def return_take(
     exchanges_take(record, seen, trace)
     if seen.status == PlatformStatus.DONE:
         return_end_as_shown(record, trace=trace)
-    return Taken(record, is_new_version=True, units_changed=changed)
+    others = [
+        item
+        for item in record.items.filter(pk__in=promises)
+        if item.resolution_word != promises[item.pk]
+    ]
+    for item in others:
+        if item.resolution != Resolution.EXCHANGE:
+            reason = f"{item.get_resolution_display()} is promised now"
+            close(kinds.RESOLUTION_BY_HAND, "return_item", item.pk, trace, reason)
+    return Taken(record, is_new_version=True, units_changed=changed, promise_changed=bool(others))
 
 
 def unit_accept(item: ReturnItem, *, by: str) -> None:
