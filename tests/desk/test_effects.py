@@ -9,6 +9,7 @@ from html import unescape
 
 from django.test import Client
 
+from finance.states import RefundStatus
 from integrator.desk import effects
 from integrator.flows import FLOWS
 from integrator.models import Connection, ConnectionState, JobState
@@ -36,7 +37,7 @@ def test_refunds_wait_with_their_money_and_the_rest_flows(
         made = factories.return_of(order, f"RMA{number}", at)
         factories.job("refund", at, record=("return", made.pk), order_id=order.pk, to=scayle)
     paid = factories.return_of(factories.order("709", at), "RMA9", at)
-    factories.refund_of(paid, at, status=factories.RefundStatus.RECORDED)
+    factories.refund_of(paid, at, status=RefundStatus.RECORDED)
     factories.job("refund", at, record=("return", paid.pk), to=scayle, state=JobState.DONE)
 
     said = words(effect(as_("carla")))

@@ -25,6 +25,7 @@ from integrator.desk.figure_rows import FIGURES, GROUPS, Sums
 from integrator.desk.paging import PAGE
 from integrator.desk.periods import Period
 from integrator.engine import cases
+from integrator.engine.states import move
 from integrator.models import Case, Export
 from tests.desk import factories
 
@@ -168,7 +169,7 @@ def test_a_refund_that_failed_after_all_is_not_paid(db: None, at: datetime) -> N
     assert figure_rows.total(paid, period).number == 1
 
     trace = factories.trace(at)
-    factories.move(refund, "status", RefundStatus.IN_DOUBT, reason="It failed", trace=trace)
+    move(refund, "status", RefundStatus.IN_DOUBT, reason="It failed", trace=trace)
 
     assert figure_rows.total(paid, period).number == 0
 

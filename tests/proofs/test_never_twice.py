@@ -87,10 +87,10 @@ def weather(stage: Stage, seed: int, units: int) -> Verdict:
 
 
 @pytest.mark.requirement("R025", "R058")
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(8))
 def test_in_a_storm_every_refund_is_paid_once(stage: Stage, seed: int) -> None:
     """A thousand refunds; the long form has the rest."""
-    assert weather(stage, seed, units=280).paid >= 250
+    assert weather(stage, seed, units=140).paid >= 125
 
 
 @pytest.mark.prove
