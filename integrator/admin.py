@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from functools import update_wrapper
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.admin import AdminSite, ModelAdmin
@@ -117,12 +118,19 @@ class ConnectionForm(ModelForm):
     """
 
     def clean_base_url(self) -> str:
+        """An address at the host its key was given for: one person alone sends no key elsewhere."""
+        wanted: str = self.cleaned_data["base_url"]
         try:
-            return base_url.check(
-                self.cleaned_data["base_url"], demo=settings.DEMO, where="The address"
-            )
+            base_url.check(wanted, demo=settings.DEMO, where="The address")
         except base_url.UnableToCall as error:
             raise ValidationError(str(error)) from error
+        host = urlsplit(self.initial["base_url"]).hostname
+        if urlsplit(wanted).hostname != host:
+            raise ValidationError(
+                f"The key that is kept was given for {host}. "
+                "Name another host in the retailer's file, together with its key"
+            )
+        return wanted
 
     def clean_settings(self) -> Any:
         wanted = self.cleaned_data["settings"] or {}

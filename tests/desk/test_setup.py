@@ -191,6 +191,19 @@ def test_no_key_is_sent_to_an_address_that_a_file_could_not_name(
     assert scayle.base_url == "http://127.0.0.1:8100/"
 
 
+def test_nobody_alone_sends_a_key_to_another_host(
+    scayle: Connection, as_: Callable[[str], Client]
+) -> None:
+    answer = as_("ada").post(
+        f"/admin/integrator/connection/{scayle.pk}/change/",
+        {"name": "SCAYLE", "base_url": "http://localhost:8100/", "settings": "{}"},
+    )
+
+    assert "The key that is kept was given for 127.0.0.1" in answer.content.decode()
+    scayle.refresh_from_db()
+    assert scayle.base_url == "http://127.0.0.1:8100/"
+
+
 def test_a_filter_that_no_word_can_have_is_refused(db: None, as_: Callable[[str], Client]) -> None:
     ada = as_("ada")
 

@@ -47,13 +47,18 @@ def told(client: Client, order: Order) -> dict[str, tuple[str, str]]:
     return found
 
 
+@pytest.mark.requirement("R078")
 def test_every_state_has_its_words_and_a_sentence_unless_nobody_knows() -> None:
+    """Those that the shop and the returns platform tell us; a warehouse that tells its own adds
+    its words to the same tables.
+    """
     assert set(telling.UNITS) == set(UnitStatus)
     assert set(telling.RETURNED) == set(Custody) - {Custody.CLOSED}
     assert set(telling.ORDERS) == set(OrderStatus)
     assert [one for one, (_, tell) in telling.UNITS.items() if not tell] == [UnitStatus.UNKNOWN]
 
 
+@pytest.mark.requirement("R078")
 @pytest.mark.parametrize("sentence", SENTENCES)
 def test_a_sentence_promises_nothing_and_has_no_word_of_ours(sentence: str) -> None:
     assert OURS.search(sentence) is None
