@@ -32,6 +32,7 @@ from integrator.models import Connection
 _LOCAL = threading.local()
 _MOUNTS: dict[str, BaseAdapter] = {}
 RETRY_AFTER_MAX_SECONDS = 86_400.0
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
 # Found out before anything left: a setting is wrong, and no look-up is needed.
 _NOT_AN_ADDRESS = (
     requests.exceptions.InvalidHeader,
@@ -290,7 +291,8 @@ def is_public(address: str) -> bool:
     """Whether an IP address can be anybody's on the internet, and nobody's inside the house."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
-        ip = ip.ipv4_mapped or ip.sixtofour or ip
+        within = ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF) if ip in _NAT64 else None
+        ip = within or ip.ipv4_mapped or ip.sixtofour or ip
     return ip.is_global and not ip.is_multicast
 
 

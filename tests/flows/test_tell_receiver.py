@@ -204,13 +204,14 @@ def test_that_a_receiver_fails_is_not_told_to_receivers(stage: Stage, receiver: 
         "fd00::1",
         "::ffff:10.0.0.7",
         "2002:0a00:0007::1",
+        "64:ff9b::a00:7",
     ],
 )
 def test_addresses_inside_a_house_are_not_public(address: str) -> None:
     assert not http.is_public(address)
 
 
-@pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1::1"])
+@pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1::1", "64:ff9b::5db8:d822"])
 def test_addresses_of_the_internet_are_public(address: str) -> None:
     assert http.is_public(address)
 
