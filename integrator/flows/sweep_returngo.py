@@ -137,6 +137,7 @@ def record(work: Work, swept: Swept) -> Evidence:
 def _chase_refunds(connection: Connection, work: Work, most: int) -> int:
     """Refunds that the returns platform is to pay, whatever its return says: read on, tell late.
 
+    Whose return was not read for longest comes first: however many wait, each has its turn.
     Returns how many of the ``most`` readings this takes.
     """
     count = 0
@@ -146,7 +147,7 @@ def _chase_refunds(connection: Connection, work: Work, most: int) -> int:
         status__in=[RefundStatus.SENT, RefundStatus.IN_DOUBT],
         sent_at__lte=work.at - LOOK_AFTER,
     ).select_related("order__connection", "return_record__connection")
-    rows = list(waiting.order_by("sent_at")[:REREAD_MOST])
+    rows = list(waiting.order_by("return_record__read_at", "id")[:REREAD_MOST])
     held = not_counted(connection, [one.sent_at for one in rows], work.at)
     for refund in rows:
         assert refund.return_record is not None and refund.sent_at is not None

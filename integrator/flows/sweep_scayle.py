@@ -30,6 +30,7 @@ FIRST_LOOK_BACK = timedelta(days=7)
 ON_ITS_WAY = timedelta(seconds=60)
 READ_AGAIN_AFTER = timedelta(minutes=5)
 OVERDUE_AFTER = timedelta(hours=4)
+CHASED_MOST = 200  # refunds of one sweep
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ def _nudge(connection: Connection, order_id: str, kind: str, at: datetime) -> No
 
 def _chase_refunds(connection: Connection, work: Work) -> int:
     """Refunds that were sent and show no proof yet: read their orders again; tell finance when
-    late.
+    late. Whose order was not read for longest comes first: however many wait, each has its turn.
     """
     waiting = Refund.objects.filter(
         order__connection=connection,
@@ -107,7 +108,7 @@ def _chase_refunds(connection: Connection, work: Work) -> int:
         sent_at__lte=work.at - READ_AGAIN_AFTER,
     ).select_related("order__connection", "return_record__connection")
     count = 0
-    rows = list(waiting.order_by("sent_at")[:200])
+    rows = list(waiting.order_by("order__read_at", "id")[:CHASED_MOST])
     held = not_counted(connection, [one.sent_at for one in rows], work.at)
     for refund in rows:
         _nudge(connection, refund.order.external_id, "refund-without-proof", work.at)

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from integrator.models import Cursor, Message
+from integrator.flows import sweep_returngo, sweep_scayle
+from integrator.models import Case, CaseState, Cursor, Message
 from tests.story import Stage
 
 SKU = "JKT-NVY-M"
@@ -95,3 +96,38 @@ def test_one_order_dated_in_the_future_hides_no_other_one(stage: Stage) -> None:
     late = stage.ships(stage.shop_sells(SKU))
     stage.passes(minutes=20, step=5)
     assert stage.order(late).status in ("SHIPPED", "COMPLETED")
+
+
+@pytest.mark.requirement("R025")
+def test_however_many_refunds_wait_each_is_told_when_it_is_late(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sweep has room for one; the oldest of them must not keep that place for ever."""
+    monkeypatch.setattr(sweep_scayle, "CHASED_MOST", 1)
+    orders = [stage.sold(SKU) for _ in range(3)]
+    rmas = [stage.comes_back(order) for order in orders]
+    for rma in rmas:
+        stage.checks_only(rma)
+    stage.deliver()
+    for _ in range(30):
+        stage.clock.shift(900)
+        stage.tick_and_work()  # the shop accepted them and does nothing
+
+    late = Case.objects.filter(kind="REFUND_NOT_RECORDED").exclude(state=CaseState.SOLVED)
+    assert {one.order_id for one in late} == {stage.order(order).pk for order in orders}
+
+
+def test_however_many_payments_they_owe_each_is_told_when_it_is_late(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same where the returns platform pays."""
+    monkeypatch.setattr(sweep_returngo, "REREAD_MOST", 1)
+    stage.configure(refund_executor="returns_platform")
+    orders = [stage.sold(SKU) for _ in range(3)]
+    rmas = [stage.comes_back(order) for order in orders]
+    for rma in rmas:
+        stage.warehouse_checks(rma)
+    stage.passes(hours=30, step=60)
+
+    late = Case.objects.filter(kind="REFUND_NOT_RECORDED").exclude(state=CaseState.SOLVED)
+    assert {one.order_id for one in late} == {stage.order(order).pk for order in orders}
