@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from bench import databases, measure
 from bench.measure import Comparison, Goal
 
-CASES = 3_000
+CASES = 20_000  # some seconds a run: a shorter one says nothing about eight writers
 WRITERS = (1, 8)
 _OPEN = """
     INSERT INTO integrator_case
