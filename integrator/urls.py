@@ -82,6 +82,11 @@ urlpatterns = [
     path(
         "cases/<int:case_id>/approvals/<int:approval_id>/", case_approvals.agree, name="case_agree"
     ),
+    path(
+        "cases/<int:case_id>/approvals/<int:approval_id>/take-back/",
+        case_approvals.take_back,
+        name="case_take_back",
+    ),
     path("cases/<int:case_id>/jobs/<int:job_id>/cancel/", case_verbs.cancel, name="case_cancel"),
     path("orders/", order.orders, name="orders"),
     path("orders/<int:order_id>/", order.order, name="order"),

@@ -29,6 +29,7 @@ from integrator.engine.case_kinds import CaseKind
 from integrator.engine.money import EXPONENTS
 from integrator.models import Case, CaseEvent, MappingKind, Note
 
+_ANSWERS = {"GRANTED": "agreed", "WITHDRAWN": "took back what was asked: to agree"}
 _RECORDS = {
     "return_item": "returned unit",
     "order_item": "unit",
@@ -72,13 +73,13 @@ def _case(row: Row, known: Known) -> Entry:
     event = CaseEvent(
         kind=data["kind"], action=data["action"], actor=row.actor, data=data["data"], at=row.at
     )
-    said = history.told(event, at=known.at).says
+    case = data["case"]
+    said = history.told(event, at=known.at, kind=_kind_of(case)).says
     if data["kind"] == CaseEvent.Kind.NOTED:
         said = "wrote a note"
     why = data["note"] or ""
     if data["has_note"] and not known.personal:
         why = "(a note: for who may see customers' data)"
-    case = data["case"]
     decided = data["kind"] == CaseEvent.Kind.DECIDED
     return entry_of(
         row,
@@ -99,6 +100,10 @@ def _about_case(case_id: int, case: dict[str, Any] | None, known: Known) -> dict
     number = known.orders.get(case["order_id"] or 0)
     sub = said if number is None or number in said else f"{said}, order {number}"
     return {"about": f"C-{case_id}", "href": href, "sub": sub}
+
+
+def _kind_of(case: dict[str, Any] | None) -> str:
+    return str(case["kind"]) if case else ""
 
 
 def _the_case(case: dict[str, Any]) -> Case:
@@ -169,7 +174,7 @@ def _second(row: Row, data: dict[str, Any], did: str, known: Known, **more: Any)
     case, key = data["case"], str(content.get("action", ""))
     return entry_of(
         row,
-        f"{did} to “{history.action_label(key)}”",
+        f"{did} to “{history.action_label(key, _kind_of(case))}”",
         **_about_case(data["record_id"], case, known),
         changes=_decided(case, key, content.get("data", {})) if case else (),
         amount=_money(content),
@@ -185,7 +190,7 @@ def _moved(row: Row, known: Known) -> Entry:
     data = row.data
     if data["record_kind"] == "approval" and data["approval"]:
         approval = data["approval"]
-        did = "agreed" if data["new"] == "GRANTED" else "did not agree"
+        did = _ANSWERS.get(data["new"], "did not agree")
         return _second(row, approval, did, known, why=f"Asked by {approval['asker']}")
     kind, labels = data["record_kind"], _labels(data["record_kind"], data["field"])
     change = Change("", labels.get(data["old"], data["old"]), labels.get(data["new"], data["new"]))

@@ -147,6 +147,8 @@ def case_events(wanted: Wanted) -> QuerySet[Any] | None:
             rows = rows.filter(case_id=target.case_id)
         else:
             rows = rows.filter(case__order_id__in=target.order_ids)
+    # What a second person was asked, and the answer, are rows of their own: ``asked``, ``moved``.
+    rows = rows.exclude(kind="NOTED", data__has_key="question", note__isnull=True)
     if wanted.two:
         rows = rows.filter(data__has_key="approval_id")
     if wanted.money:
@@ -204,7 +206,7 @@ def asked(wanted: Wanted) -> QuerySet[Any] | None:
 
 def moved(wanted: Wanted) -> QuerySet[Any] | None:
     """States a person changed, or a step in a person's name. Cases tell their own story."""
-    answers = Q(record_kind="approval", new__in=["GRANTED", "REFUSED"])
+    answers = Q(record_kind="approval", new__in=["GRANTED", "REFUSED", "WITHDRAWN"])
     settings = Q(record_kind__in=["connection", "maintenance"])
     rows = by_actor(Transition.objects.filter(actor__startswith=PERSON), wanted)
     rows = rows.exclude(record_kind="case").exclude(record_kind="approval", new="USED")

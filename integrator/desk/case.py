@@ -58,15 +58,21 @@ class Button:
     locked: str
 
 
+CHANGED_SINCE = "The amount has changed since. It has to be asked anew."
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A decision that waits for a second person."""
 
     approval: Approval
+    key: str
     label: str
     says: str
     content: list[tuple[str, str]]
-    may_decide: bool
+    may_agree: bool
+    may_refuse: bool
+    is_own: bool
     why_not: str
 
 
@@ -143,7 +149,7 @@ def detail_of(
         "tries": evidence.tries_of(case.job),
         "evidence": shown,
         "events": events,
-        "history": history.all_told(events, at=request.at),
+        "history": history.all_told(events, at=request.at, kind=case.kind),
         "readings": read_again.of_case(
             request, shown.order, shown.rma, known, is_own_page=_is_own(request, case)
         ),
@@ -319,15 +325,19 @@ def _asked(
         action = actions.get(str(approval.content.get("action", "")))
         if action is None:
             continue
-        why_not = who_agrees(request, kind, approval)
+        refused = who_agrees(request, kind, approval)
+        void = "" if decisions.is_about(approval, case) else CHANGED_SINCE
         found.append(
             Asked(
                 approval=approval,
+                key=action.key,
                 label=action.label,
                 says=action.says,
                 content=case_forms.in_words(action, approval.content, notes),
-                may_decide=not why_not,
-                why_not=why_not,
+                may_agree=not refused and not void,
+                may_refuse=not refused,
+                is_own=approval.asked_by_id == request.user.pk,
+                why_not=void or refused,
             )
         )
     return found
@@ -336,7 +346,7 @@ def _asked(
 def who_agrees(request: DeskRequest, kind: CaseKind, approval: Approval) -> str:
     """Why this person may not agree; empty when they may. The asker never may (R: two people)."""
     if approval.asked_by_id == request.user.pk:
-        return "You asked, so somebody else must agree. There is no exception."
+        return "You asked, so somebody else must agree."
     able = frozenset({kind.owner, *kind.ladder}) & policy.VERBS["approval.decide"]
     if request.roles & able:
         return ""

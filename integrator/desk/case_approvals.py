@@ -26,14 +26,7 @@ def agree(request: DeskRequest, case_id: int, approval_id: int) -> HttpResponse:
     """The second person's word. Agreeing uses the approval up and records the decision at once."""
     with transaction.atomic():
         case = case_page.lock(case_id)
-        approval = get_object_or_404(
-            Approval.objects.select_for_update(of=("self",), no_key=True).select_related(
-                "asked_by"
-            ),
-            pk=approval_id,
-            record_kind="case",
-            record_id=case_id,
-        )
+        approval = _of(case, approval_id)
         kind = catalogue.kind_of(case)
         refusal = case_page.who_agrees(request, kind, approval)
         if refusal:
@@ -52,6 +45,40 @@ def agree(request: DeskRequest, case_id: int, approval_id: int) -> HttpResponse:
     said = "You agreed" if grant else "You refused"
     messages.success(request, f"{said}: {action.label}")
     return case_page.back(request, case)
+
+
+@require_POST
+@needs("case.work")
+def take_back(request: DeskRequest, case_id: int, approval_id: int) -> HttpResponse:
+    """Whoever asked takes the question back, and may ask another one."""
+    with transaction.atomic():
+        case = case_page.lock(case_id)
+        approval = _of(case, approval_id)
+        if approval.asked_by_id != request.user.pk:
+            raise PermissionDenied("Only who asked can take it back.")
+        action = case_forms.action_of(
+            catalogue.kind_of(case), str(approval.content.get("action", ""))
+        )
+        try:
+            if action is None:
+                raise UnableToApprove("Somebody has answered this already.")
+            decisions.take_back(case, action, approval, trace=trace_of(request), by=request.user)
+        except UnableToApprove as answered:
+            messages.warning(request, str(answered))
+        else:
+            messages.success(request, f"Taken back: {action.label}")
+    return case_page.back(request, case)
+
+
+def _of(case: Case, approval_id: int) -> Approval:
+    """A question about this case, held until the answer is written."""
+    waiting = Approval.objects.select_for_update(of=("self",), no_key=True)
+    return get_object_or_404(
+        waiting.select_related("asked_by"),
+        pk=approval_id,
+        record_kind="case",
+        record_id=case.pk,
+    )
 
 
 def ask(request: DeskRequest, case: Case, action: Action, data: dict[str, Any]) -> str:

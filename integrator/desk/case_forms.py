@@ -249,9 +249,11 @@ def _missing(one: Field) -> str:
 def in_words(
     action: Action, content: Mapping[str, Any], notes: Mapping[int, str]
 ) -> list[tuple[str, str]]:
-    """The exact content somebody agrees to, field by field."""
+    """The exact content somebody agrees to: the amount at stake, then field by field."""
     data = content.get("data", {})
     lines = []
+    if content.get("money_minor"):
+        lines.append(("Amount", words.amount_text(content["money_minor"], content["currency"])))
     for one in action.fields:
         if one.kind == "note":
             text = notes.get(int(content.get("note_event") or 0), "")

@@ -85,7 +85,7 @@ def _unchanged(request: DeskRequest, case: Case) -> None:
         raise Conflict("This case was closed meanwhile.")
     since = list(events.filter(id__gt=seen).order_by("id")[:20]) or [newest]
     facts = history.facts_before(case, since[0])
-    news = history.all_told(since, at=request.at, facts=facts)
+    news = history.all_told(since, at=request.at, kind=case.kind, facts=facts)
     last = news[-1]
     raise Conflict(f"{last.who} {last.says} ({last.when}).", tuple(news) if len(news) > 1 else ())
 

@@ -28,13 +28,14 @@ class Told:
     is_undone: bool = False
 
 
-def told(event: CaseEvent, *, at: datetime) -> Told:
+def told(event: CaseEvent, *, at: datetime, kind: str = "") -> Told:
+    """``kind``: of the case, whose buttons have names of their own; without it, the usual ones."""
     return Told(
         at=event.at,
         when=words.moment_text(event.at, at=at),
         who=who(event.actor),
         is_person=event.actor.startswith("user:"),
-        says=_says(event, at=at),
+        says=_says(event, at=at, kind=kind),
         note=event.note.text if event.note is not None else "",
     )
 
@@ -49,7 +50,11 @@ def facts_before(case: Case, event: CaseEvent) -> Mapping[str, Any] | None:
 
 
 def all_told(
-    events: Iterable[CaseEvent], *, at: datetime, facts: Mapping[str, Any] | None = None
+    events: Iterable[CaseEvent],
+    *,
+    at: datetime,
+    kind: str,
+    facts: Mapping[str, Any] | None = None,
 ) -> list[Told]:
     """Events in words, in the order they come in, with what was different each time.
 
@@ -65,7 +70,7 @@ def all_told(
             facts = one.data
     found = []
     for one in given:
-        said = told(one, at=at)
+        said = told(one, at=at, kind=kind)
         if one.pk in undone:
             is_note = one.kind == CaseEvent.Kind.NOTED
             said = replace(said, is_undone=True, note="" if is_note else said.note)
@@ -112,8 +117,10 @@ _UNDID = {
 }
 
 
-def _says(event: CaseEvent, *, at: datetime) -> str:
+def _says(event: CaseEvent, *, at: datetime, kind: str) -> str:
     data = event.data
+    if "question" in data and event.kind == CaseEvent.Kind.NOTED:
+        return _questioned(data, kind)
     match event.kind:
         case CaseEvent.Kind.ASSIGNED:
             to = str(data.get("to", ""))
@@ -122,15 +129,18 @@ def _says(event: CaseEvent, *, at: datetime) -> str:
             return f"gave it to {to}" if to else "gave it back to the team"
         case CaseEvent.Kind.SNOOZED:
             return f"snoozed it {_until(data, at=at)}"
-        case CaseEvent.Kind.WOKE:
-            return f"brought it back: {_small(str(data.get('reason', '')))}"
         case CaseEvent.Kind.ESCALATED:
             return f"told {_role(data)}, because nobody acted in time"
         case CaseEvent.Kind.DECIDED:
-            return _decided(event)
+            return _decided(event, kind)
         case CaseEvent.Kind.SOLVED:
             return _solved(data)
-        case CaseEvent.Kind.HANDED_OVER | CaseEvent.Kind.SKIPPED | CaseEvent.Kind.UNDONE:
+        case (
+            CaseEvent.Kind.WOKE
+            | CaseEvent.Kind.HANDED_OVER
+            | CaseEvent.Kind.SKIPPED
+            | CaseEvent.Kind.UNDONE
+        ):
             return _together(event)
         case CaseEvent.Kind.ALERTED:
             receiver = data.get("receiver")
@@ -138,27 +148,37 @@ def _says(event: CaseEvent, *, at: datetime) -> str:
     return _PLAIN[CaseEvent.Kind(event.kind)]
 
 
+def _questioned(data: Mapping[str, Any], kind: str) -> str:
+    did = "asked for a second person:" if data["question"] == "asked" else data["question"]
+    return f"{did} “{action_label(str(data['about']), kind)}”"
+
+
 def _together(event: CaseEvent) -> str:
     data = event.data
+    if event.kind == CaseEvent.Kind.WOKE:
+        return f"brought it back: {_small(str(data.get('reason', '')))}"
     if event.kind == CaseEvent.Kind.HANDED_OVER:
         return f"handed it over to {team(str(data['to']))}"
     if event.kind == CaseEvent.Kind.SKIPPED:
         return f"skipped it: {_small(str(Skip(data['why']).label))}"
+    if "question" in data:
+        return "undid that: nobody is asked any more"
     return f"undid that: {_UNDID[CaseEvent.Kind(data['what'])]}"
 
 
-def _decided(event: CaseEvent) -> str:
-    label = action_label(event.action)
+def _decided(event: CaseEvent, kind: str) -> str:
+    label = action_label(event.action, kind)
     agreed = event.data.get("agreed_by")
     by = f", and {agreed} agreed" if agreed else ""
     many = ", with many others at once" if event.data.get("bulk") else ""
     return f"decided “{label}”{by}{many}"
 
 
-def action_label(key: str) -> str:
-    """The label of an action by its key, wherever it is offered."""
-    for kind in catalogue.kinds().values():
-        for action in kind.actions:
+def action_label(key: str, kind: str = "") -> str:
+    """The label of an action by its key: that of the kind of case, else wherever it is offered."""
+    known = catalogue.kinds()
+    for one in (*((known[kind],) if kind in known else ()), *known.values()):
+        for action in one.actions:
             if action.key == key:
                 return action.label
     return key.replace("_", " ")

@@ -136,5 +136,5 @@ def _news(request: DeskRequest, case: Case, seen: int) -> str:
     )
     if newest is None:
         return ""
-    told = history.told(newest, at=request.at)
+    told = history.told(newest, at=request.at, kind=case.kind)
     return f"{told.who} {told.says} ({told.when})"

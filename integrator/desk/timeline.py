@@ -268,7 +268,8 @@ def _owed(job: Job) -> Event:
 
 def _case(event: CaseEvent) -> Event:
     who = history.who(event.actor) if event.actor.startswith("user:") else "we"
-    says = f"Case C-{event.case_id}: {who} {history.told(event, at=event.at).says}"
+    told = history.told(event, at=event.at, kind=event.case.kind)
+    says = f"Case C-{event.case_id}: {who} {told.says}"
     person = event.actor.startswith("user:")
     return Event(
         happened=event.at,

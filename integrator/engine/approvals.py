@@ -70,6 +70,18 @@ def decide(approval: Approval, *, grant: bool, by: Any, trace: Trace) -> None:
         raise UnableToApprove("This has been decided already.") from None
 
 
+def take_back(approval: Approval, *, by: Any, trace: Trace) -> None:
+    """Whoever asked changes their mind, as long as nobody has answered."""
+    if approval.asked_by_id != by.pk:
+        raise UnableToApprove("Only who asked can take it back.")
+    if approval.state != ApprovalState.ASKED:
+        raise UnableToApprove("Somebody has answered this already.")
+    try:
+        move(approval, "state", ApprovalState.WITHDRAWN, reason="Taken back", trace=trace)
+    except Raced:
+        raise UnableToApprove("Somebody has answered this already.") from None
+
+
 def use(
     *, verb: str, record_kind: str, record_id: int, content: Mapping[str, Any], trace: Trace
 ) -> Approval:

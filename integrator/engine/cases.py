@@ -297,6 +297,14 @@ def note(case: Case, *, text: str, trace: Trace, by: Any) -> CaseEvent:
     return happened(case, CaseEvent.Kind.NOTED, trace, note=text, by=by)
 
 
+def questioned(
+    case: Case, what: str, action: Action, *, trace: Trace, by: Any, text: str = ""
+) -> CaseEvent:
+    """Somebody asked a second person, refused what was asked, or took it back, in their words."""
+    data = {"question": what, "about": action.key}
+    return happened(case, CaseEvent.Kind.NOTED, trace, data=data, note=text, by=by)
+
+
 def escalate(kinds: Mapping[str, CaseKind], *, trace: Trace, limit: int = 200) -> int:
     """Wake what is due to wake, and lift overdue cases up their ladder. Returns how many changed.
 

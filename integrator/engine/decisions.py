@@ -85,8 +85,9 @@ def ask(case: Case, action: Action, *, data: Mapping[str, Any], trace: Trace, by
     ):
         if {**question, "facts": case.facts}.items() <= waiting.content.items():
             raise UnableToDecide("This was asked already: it waits for the second person")
-    written = str(data.get("note", ""))
-    event = cases.note(case, text=written, trace=trace, by=by) if written else None
+    event = cases.questioned(
+        case, "asked", action, text=str(data.get("note", "")), trace=trace, by=by
+    )
     return approvals.ask(
         verb=action.verb,
         record_kind="case",
@@ -94,7 +95,7 @@ def ask(case: Case, action: Action, *, data: Mapping[str, Any], trace: Trace, by
         content={
             **question,
             "facts": case.facts,
-            "note_event": event.pk if event is not None else None,
+            "note_event": event.pk,
         },
         by=by,
         trace=trace,
@@ -115,7 +116,7 @@ def agree(case: Case, action: Action, approval: Approval, *, trace: Trace, by: A
     if _decided_since(case, approval.asked_at):
         raise UnableToDecide("Somebody decided this meanwhile, so nothing was done")
     stake = _at_stake(case)
-    if any(approval.content.get(name) != value for name, value in stake.items()):
+    if not is_about(approval, case):
         raise UnableToDecide("The amount has changed since it was asked: it must be asked anew")
     _refuse_if_not_now(case, action)
     approvals.decide(approval, grant=True, by=by, trace=trace)
@@ -154,7 +155,21 @@ def refuse(case: Case, action: Action, approval: Approval, *, trace: Trace, by: 
     if approval.state != ApprovalState.ASKED:
         raise UnableToDecide("Somebody has answered this already")
     approvals.decide(approval, grant=False, by=by, trace=trace)
-    cases.note(case, text=f"Refused “{action.label}”", trace=trace, by=by)
+    cases.questioned(case, "refused", action, trace=trace, by=by)
+
+
+def take_back(case: Case, action: Action, approval: Approval, *, trace: Trace, by: Any) -> None:
+    """Whoever asked takes the question back: nobody can agree to it any more.
+
+    UnableToApprove when somebody else asked it, or somebody has answered.
+    """
+    approvals.take_back(approval, by=by, trace=trace)
+    cases.questioned(case, "took back", action, trace=trace, by=by)
+
+
+def is_about(approval: Approval, case: Case) -> bool:
+    """Whether the case is still about the money that was at stake when this was asked."""
+    return all(approval.content.get(name) == value for name, value in _at_stake(case).items())
 
 
 def close(case: Case, *, resolution: str, note: str, trace: Trace, by: Any) -> None:

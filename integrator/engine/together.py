@@ -13,10 +13,11 @@ from django.db import transaction
 from django.db.models import TextChoices
 from django.utils.dateparse import parse_datetime
 
-from integrator.engine import cases
+from integrator.engine import approvals, cases
+from integrator.engine.approvals import UnableToApprove
 from integrator.engine.decisions import CLOSED_BY_HAND
 from integrator.engine.states import Trace, move
-from integrator.models import Case, CaseEvent, CaseState
+from integrator.models import Approval, Case, CaseEvent, CaseState
 
 Kind = CaseEvent.Kind
 NOTHING_WRONG = "A person looked and found nothing wrong"
@@ -97,8 +98,10 @@ def undo(case: Case, event: CaseEvent, *, trace: Trace, by: Any) -> CaseEvent:
             else "This cannot be undone."
         )
     data = {"event": event.pk, "what": event.kind}
+    if "question" in event.data:
+        data["question"] = event.data["question"]
     with transaction.atomic():
-        _BACK[Kind(event.kind)](case, event.data, trace)
+        _BACK[Kind(event.kind)](case, event.data | {"event": event.pk}, trace)
         return cases.happened(case, Kind.UNDONE, trace, data=data, by=by)
 
 
@@ -117,6 +120,8 @@ def _meant(newest: list[CaseEvent], actor: str) -> CaseEvent | None:
         if last.actor != actor or last.kind != Kind.DECIDED:
             return None
     if last.kind == Kind.DECIDED and last.action != CLOSES_ONLY:
+        return None
+    if last.data.get("question") not in (None, "asked"):
         return None
     return last if last.kind in _BACK else None
 
@@ -169,7 +174,18 @@ def _closed_by_decision(case: Case, data: Mapping[str, Any], trace: Trace) -> No
 
 
 def _noted(case: Case, data: Mapping[str, Any], trace: Trace) -> None:
-    """The words stay what somebody wrote; its page shows them no longer."""
+    """The words stay what somebody wrote; its page shows them no longer.
+
+    Were they part of a question to a second person, nobody can agree to it any more.
+    """
+    asked = Approval.objects.select_related("asked_by").filter(
+        record_kind="case", record_id=case.pk, content__note_event=data["event"]
+    )
+    for approval in asked:
+        try:
+            approvals.take_back(approval, by=approval.asked_by, trace=trace)
+        except UnableToApprove as answered:
+            raise UnableToUndo(str(answered)) from None
 
 
 def _open(case: Case, trace: Trace, **changes: Any) -> None:

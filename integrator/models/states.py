@@ -112,11 +112,16 @@ class ApprovalState(TextChoices):
     GRANTED = "GRANTED", "Granted"
     REFUSED = "REFUSED", "Refused"
     USED = "USED", "Used"  # the approved content was carried out, once
+    WITHDRAWN = "WITHDRAWN", "Taken back"  # by who asked, before anybody answered
 
 
 APPROVAL_MOVES: Moves = {
     BORN: (ApprovalState.ASKED,),
-    ApprovalState.ASKED: (ApprovalState.GRANTED, ApprovalState.REFUSED),
+    ApprovalState.ASKED: (
+        ApprovalState.GRANTED,
+        ApprovalState.REFUSED,
+        ApprovalState.WITHDRAWN,
+    ),
     ApprovalState.GRANTED: (ApprovalState.USED,),
 }
 

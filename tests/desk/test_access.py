@@ -47,6 +47,7 @@ EXPECTED = {
     "case_undo": "case.work",
     "case_wake": "case.work",
     "case_agree": "approval.decide",
+    "case_take_back": "case.work",  # who asked, the view itself decides
     "case_cancel": "case.work",
     "bulk_prepare": "case.work",
     "bulks": "case.see",
@@ -229,6 +230,7 @@ def arguments(at: datetime, people: dict[str, User]) -> dict[str, list[object]]:
         "case": [case.pk],
         "case_act": [case.pk, "not_an_error"],
         "case_agree": [case.pk, 1],
+        "case_take_back": [case.pk, 1],
         "case_cancel": [case.pk, job.pk],
         "case_undo": [case.pk, 1],
         "order": [order.pk],
@@ -266,7 +268,7 @@ def arguments(at: datetime, people: dict[str, User]) -> dict[str, list[object]]:
         "view_save": ["cx"],
     } | {
         name: [case.pk]
-        for name in POSTS - {"case_act", "case_agree", "case_cancel", "case_undo"}
+        for name in POSTS - {"case_act", "case_agree", "case_take_back", "case_cancel", "case_undo"}
         if name.startswith("case_")
     }
 

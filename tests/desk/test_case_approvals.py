@@ -175,3 +175,112 @@ def test_a_question_for_a_second_person_is_asked_once(
     assert "This was asked already" in answers[1].content.decode()
     asked = Approval.objects.filter(record_id=case.pk).order_by("id")
     assert [one.content["data"]["reference"] for one in asked] == ["BANK-1", "BANK-2"]
+
+
+def told(client: Client, case: Case, form: str = "") -> str:
+    html = client.get(f"/cases/{case.pk}/{form}").content.decode()
+    return " ".join(text_of(html).split())
+
+
+def test_who_asked_takes_it_back_and_nobody_can_agree_any_more(
+    doubt: Case, as_: Callable[[str], Client]
+) -> None:
+    fiona, clara = as_("fiona"), as_("clara")
+    ask(fiona, doubt, reference="RF-7714")
+    approval = Approval.objects.get()
+    address = f"/cases/{doubt.pk}/approvals/{approval.pk}/"
+    assert "Take it back" in told(fiona, doubt)
+    assert "Take it back" not in told(clara, doubt)
+
+    assert clara.post(f"{address}take-back/").status_code == 403
+    said = fiona.post(f"{address}take-back/", follow=True).content.decode()
+    again = fiona.post(f"{address}take-back/", follow=True).content.decode()
+    late = clara.post(address, {"answer": "agree"}, follow=True).content.decode()
+
+    approval.refresh_from_db()
+    assert (approval.state, approval.decided_by) == (ApprovalState.WITHDRAWN, None)
+    assert "Taken back: It was sent" in said
+    assert "Somebody has answered this already" in again
+    assert "Somebody has answered this already" in late
+    assert decided(doubt) == []
+    assert "Waits for a second person" not in told(clara, doubt)
+    ask(fiona, doubt, reference="RF-7714")  # the same once more is a question of its own
+    assert Approval.objects.filter(state=ApprovalState.ASKED).count() == 1
+
+
+def test_undoing_a_question_takes_it_back(doubt: Case, as_: Callable[[str], Client]) -> None:
+    """Not its words alone: who is told that it is undone believes that nobody can agree."""
+    fiona, clara = as_("fiona"), as_("clara")
+    ask(fiona, doubt)
+    asked = doubt.events.latest("id")
+    approval = Approval.objects.get()
+
+    page = fiona.post(f"/cases/{doubt.pk}/undo/{asked.pk}/", follow=True).content.decode()
+    clara.post(f"/cases/{doubt.pk}/approvals/{approval.pk}/", {"answer": "agree"})
+
+    approval.refresh_from_db()
+    assert f"Undone: C-{doubt.pk}" in page
+    assert approval.state == ApprovalState.WITHDRAWN
+    assert decided(doubt) == []
+    assert "nobody is asked any more" in told(clara, doubt)
+    assert "Lena Berg" not in told(clara, doubt)
+
+
+def test_a_question_that_was_answered_is_not_undone(
+    doubt: Case, as_: Callable[[str], Client]
+) -> None:
+    fiona, clara = as_("fiona"), as_("clara")
+    ask(fiona, doubt)
+    asked = doubt.events.latest("id")
+    address = f"/cases/{doubt.pk}/approvals/{Approval.objects.get().pk}/"
+
+    clara.post(address, {"answer": "refuse"})
+    refused = doubt.events.latest("id")
+    fiona.post(f"/cases/{doubt.pk}/undo/{asked.pk}/")
+    clara.post(f"/cases/{doubt.pk}/undo/{refused.pk}/")
+
+    assert Approval.objects.get().state == ApprovalState.REFUSED
+    assert not doubt.events.filter(kind="UNDONE").exists()
+
+
+def test_the_history_says_who_asked_what_and_who_refused_it(
+    doubt: Case, as_: Callable[[str], Client]
+) -> None:
+    fiona, clara = as_("fiona"), as_("clara")
+    ask(fiona, doubt)
+    clara.post(f"/cases/{doubt.pk}/approvals/{Approval.objects.get().pk}/", {"answer": "refuse"})
+
+    page = told(fiona, doubt)
+
+    assert "fiona asked for a second person: “It was sent”" in page
+    assert "clara refused “It was sent”" in page
+    assert "It happened" not in page, "the button of another kind of case"
+
+
+def test_who_agrees_sees_the_amount_and_when_it_has_changed(
+    at: datetime, as_: Callable[[str], Client]
+) -> None:
+    about = {"money_minor": 5000, "currency": "EUR"}
+    case = factories.case("REFUND_IN_DOUBT", at, **about)
+    fiona, clara = as_("fiona"), as_("clara")
+    ask(fiona, case)
+    assert "Amount EUR 50.00" in told(clara, case)
+    assert 'value="agree"' in clara.get(f"/cases/{case.pk}/").content.decode()
+
+    factories.case("REFUND_IN_DOUBT", at, **{**about, "money_minor": 50000})  # seen again
+
+    assert "The amount has changed since. It has to be asked anew." in told(clara, case)
+    page = clara.get(f"/cases/{case.pk}/").content.decode()
+    assert 'value="agree"' not in page
+    assert 'value="refuse"' in page
+
+
+def test_a_form_says_that_the_same_is_asked_already(
+    doubt: Case, as_: Callable[[str], Client]
+) -> None:
+    ask(as_("fiona"), doubt)
+
+    said = "and it waits for a second person. What you ask now is asked besides."
+    frank = as_("frank")
+    assert said in told(frank, doubt, "?do=it_happened")
+    assert said not in told(frank, doubt, "?do=it_did_not_happen")

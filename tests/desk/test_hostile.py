@@ -138,6 +138,8 @@ def at_hand(arguments: Arguments, people: dict[str, User], at: datetime) -> Argu
     button = CASE_KINDS[doubt.kind].actions[0]
     by = factories.trace(at, "user:frank")
     second = decisions.ask(doubt, button, data={}, trace=by, by=people["frank"])
+    by = factories.trace(at, "user:fiona")
+    own = decisions.ask(doubt, button, data={"reference": "x"}, trace=by, by=people["fiona"])
     window = maintenance.announce(
         shop,
         starts_at=at + timedelta(days=2),
@@ -167,6 +169,7 @@ def at_hand(arguments: Arguments, people: dict[str, User], at: datetime) -> Argu
     return arguments | {
         "bulk_prepare": ["finance"],
         "case_agree": [doubt.pk, second.pk],
+        "case_take_back": [doubt.pk, own.pk],
         "case_undo": [case_id, taken.pk],
         "incident_note": [incident.pk],
         "mapping_agree": [other.pk],
