@@ -15,7 +15,7 @@ from integrator.engine.cases import (
 PAID_BY_HAND = Action(
     key="paid_by_hand",
     label="I paid it by hand",
-    says="Records the refund with your reference as proof. A second person must agree.",
+    says="Record the refund with your reference as proof. A second person must agree.",
     verb="refund.decide",
     fields=(
         Field("reference", "Reference of the payment"),
@@ -28,7 +28,7 @@ PAID_BY_HAND = Action(
 IT_WAS_PAID = Action(
     key="it_happened",
     label="It was sent",
-    says="Counts the refund as sent, with your reference. A second person must agree.",
+    says="Count the refund as sent, with your reference. A second person must agree.",
     verb="refund.decide",
     fields=(
         Field("reference", "Reference you saw in the platform"),
@@ -50,7 +50,7 @@ IT_WAS_NOT_PAID = Action(
 PAY_ANYWAY = Action(
     key="pay_anyway",
     label="Pay it all the same",
-    says="The correction was for something else. The refund is sent. A second person must agree.",
+    says="Send the refund: the correction was for something else. A second person must agree.",
     verb="refund.decide",
     fields=(Field("note", "What the correction was for", "note"),),
     approval=True,
@@ -186,7 +186,7 @@ REFUNDED_PAST_US = CaseKind(
 SETTLED = Action(
     key="settle_difference",
     label="I settled the difference",
-    says="Records it as paid to the customer, or paid back by them. A second person must agree.",
+    says="Record it as paid to the customer, or paid back by them. A second person must agree.",
     verb="refund.decide",
     fields=(
         Field("reference", "Reference of the payment"),
@@ -205,7 +205,7 @@ LEAVE_AS_PAID = Action(
 PAID_GOODS = Action(
     key="paid_goods",
     label="It paid for goods",
-    says="Counts them as paid back, so that no return pays them again. A second person must agree.",
+    says="Count them as paid back, so that no return pays them again. A second person must agree.",
     verb="refund.decide",
     fields=(
         Field("amount", "Amount that was paid", "money"),
@@ -221,7 +221,7 @@ PAID_GOODS = Action(
 PAID_SOMETHING_ELSE = Action(
     key="paid_something_else",
     label="It was for something else",
-    says="Books the amount as goodwill. Returns are paid all the same. A second person must agree.",
+    says="Book the amount as goodwill. Returns are paid all the same. A second person must agree.",
     verb="refund.decide",
     fields=(
         Field("amount", "Amount that was paid", "money"),
@@ -232,7 +232,7 @@ PAID_SOMETHING_ELSE = Action(
 PAID_ALREADY = Action(
     key="paid_already",
     label="It is recorded here already",
-    says="Ties it to the payment that was recorded by hand. A second person must agree.",
+    says="Tie it to the payment that was recorded by hand. A second person must agree.",
     verb="refund.decide",
     fields=(
         Field("reference", "Reference under which it was recorded"),
@@ -262,7 +262,7 @@ _GOODWILL_FIELDS = (
 NO_GOODWILL = Action(
     key="not_an_error",
     label="No goodwill",
-    says="Closes the request. Nothing is paid.",
+    says="Close the request. Nothing is paid.",
     verb="case.solve",
     fields=(Field("note", "Why not", "note"),),
 )
@@ -281,7 +281,7 @@ GOODWILL = CaseKind(
         Action(
             key="goodwill_paid",
             label="I paid it",
-            says="Records the goodwill with your reference.",
+            says="Record the goodwill with your reference.",
             verb="refund.decide",
             fields=_GOODWILL_FIELDS,
         ),
@@ -308,7 +308,7 @@ GOODWILL_OVER_LIMIT = CaseKind(
         Action(
             key="goodwill_paid",
             label="I paid it",
-            says="Records the goodwill with your reference. A second person must agree.",
+            says="Record the goodwill with your reference. A second person must agree.",
             verb="refund.decide",
             fields=_GOODWILL_FIELDS,
             approval=True,

@@ -48,7 +48,7 @@ REVIEW_OVERDUE = CaseKind(
         Action(
             key="not_an_error",
             label="It is explained",
-            says="Closes the case with your reason. The review stays open on People.",
+            says="Close the case with your reason. The review stays open on People.",
             verb="case.solve",
             fields=(Field("note", "Why the review is not finished", "note"),),
         ),

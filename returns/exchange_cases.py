@@ -7,7 +7,7 @@ from integrator.engine.cases import FIXED_THERE, NOT_AN_ERROR, TRY_AGAIN, Action
 REFUSE_EXCHANGE = Action(
     key="exchange_refuse",
     label="It will not be sent",
-    says="Ends the replacement and gives reserved pieces back. Agree something else first.",
+    says="End the replacement and give reserved pieces back. Agree something else first.",
     verb="exchange.decide",
     fields=(Field("note", "What the customer gets instead", "note"),),
     leaves=True,
@@ -15,7 +15,7 @@ REFUSE_EXCHANGE = Action(
 RELEASED = Action(
     key="exchange_released",
     label="The warehouse has it",
-    says="Notes that the warehouse was told, with its reference. The parcel is then waited for.",
+    says="Note that the warehouse was told, with its reference. The parcel is then waited for.",
     verb="exchange.release",
     fields=(Field("reference", "Reference at the warehouse"),),
 )
@@ -31,7 +31,7 @@ WAIVE = Action(
 DIFFERENCE_PAID = Action(
     key="difference_paid",
     label="I paid the difference back",
-    says="Records the payment with your reference as proof. A second person must agree.",
+    says="Record the payment with your reference as proof. A second person must agree.",
     verb="refund.decide",
     fields=(
         Field("reference", "Reference of the payment"),
@@ -42,7 +42,7 @@ DIFFERENCE_PAID = Action(
 REPLACEMENT_PAID = Action(
     key="replacement_paid",
     label="I paid it",
-    says="Records the payment with your reference as proof. A second person must agree.",
+    says="Record the payment with your reference as proof. A second person must agree.",
     verb="refund.decide",
     fields=(
         Field("reference", "Reference of the payment"),

@@ -43,8 +43,8 @@ _HANDLING = ("ASSIGNED", "SNOOZED", "WOKE", "SOLVED", "HANDED_OVER", "SKIPPED", 
 _MONEY_FIELDS = ("money", "difference")
 # The kinds of change, as the filter names them.
 KINDS = {
-    "decision": "Decisions on exceptions",
-    "handling": "Exceptions taken, snoozed, handed over, closed",
+    "decision": "Decisions on cases",
+    "handling": "Cases taken, snoozed, handed over, closed",
     "note": "Notes",
     "approval": "Second person",
     "status": "Other changes of state",

@@ -40,12 +40,12 @@ VIEWS = (
     View("Everything", "What people decided and changed.", {}),
     View(
         "Overrides",
-        "Done by hand that should have gone by itself, and exceptions closed by hand.",
+        "Done by hand that should have gone by itself, and cases closed by hand.",
         {"view": OVERRIDES},
     ),
     View(
         "Decided alone",
-        "Decided by whoever had opened or taken the exception, without a second person.",
+        "Decided by whoever had opened or taken the case, without a second person.",
         {"view": ALONE},
     ),
     View("After hours", "Done by people outside working hours.", {"view": LATE}),
@@ -93,7 +93,7 @@ def _outside(rows: QuerySet[Any], hours: Hours) -> QuerySet[Any]:
 
 
 def _decisions(rows: QuerySet[Any], view: str) -> QuerySet[Any]:
-    """A person's decisions on exceptions, and exceptions a person closed."""
+    """A person's decisions on cases, and cases a person closed."""
     closed = Q(kind=CaseEvent.Kind.SOLVED, data__reason=CLOSED_BY_HAND)
     rows = rows.filter(kind__in=_DECIDES, actor__startswith="user:")
     match view:

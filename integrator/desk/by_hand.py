@@ -211,7 +211,7 @@ def _namer(by: str) -> Callable[[str], str]:
 
 
 def kind_name(code: str) -> str:
-    """A kind of exception without the details of one: what is not known reads as three dots."""
+    """A kind of case without the details of one: what is not known reads as three dots."""
     kind = catalogue.kinds().get(code)
     if kind is None:
         return code.replace("_", " ").capitalize()

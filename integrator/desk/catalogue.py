@@ -46,7 +46,7 @@ def kind_of(case: Case) -> CaseKind:
         severity=case.severity,
         due_hours=0,
         title=f"{case.kind.replace('_', ' ').capitalize()} (no longer in use)",
-        happened="This kind of exception is no longer opened.",
+        happened="This kind of case is no longer opened.",
         means="Its history is kept.",
         todo="Look at the history, then close it.",
         otherwise="It stays in the queue.",

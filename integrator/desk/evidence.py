@@ -338,7 +338,7 @@ _PROOF_COUNTS = {
     "changes": ("change sent", "changes sent"),
     "steps": ("unit changed", "units changed"),
     "returns": ("return looked at again", "returns looked at again"),
-    "mails": ("mail sent", "mails sent"),
+    "mails": ("e-mail sent", "e-mails sent"),
     "seen": ("record compared", "records compared"),
     "compared": ("record compared", "records compared"),
     "missed": ("missed by callback", "missed by callback"),

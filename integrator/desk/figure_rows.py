@@ -274,8 +274,8 @@ STOCK = Group(
 )
 # The three parts add up to what came up that day. A case that came back counts on the day it did.
 CASES = Group(
-    "exceptions",
-    "Exceptions",
+    "cases",
+    "Cases",
     "What came up each day, and what has become of it by now.",
     "bars",
     (
@@ -304,7 +304,7 @@ CASES = Group(
             "opened_at",
             _case,
         ),
-        Figure("cases-opened", "Came up", _cases, "opened_at", _case),
+        Figure("cases-opened", "Cases that came up", _cases, "opened_at", _case),
     ),
     whole="cases-opened",
     split=Choose(

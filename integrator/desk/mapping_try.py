@@ -179,7 +179,7 @@ def _waits(word: Word, connection: Known) -> list[str]:
     kind = CASE_KINDS[code]
     return [
         f"A unit that comes so would wait, and so would all that follow it. {held}",
-        f"It would be an exception for {Role(kind.owner).label}, to be answered within "
+        f"It would be a case for {Role(kind.owner).label}, to be answered within "
         f"{kind.due_hours} hours. Then everything that waits for the word goes on, oldest first.",
     ]
 

@@ -226,7 +226,7 @@ def leave(request: DeskRequest, user_id: int) -> HttpResponse:
         except UnableToChangeRole as why:
             messages.warning(request, str(why))
         else:
-            count = words.plural(given_back, "exception")
+            count = words.plural(given_back, "case")
             messages.success(request, f"They are out: signed out, no role, {count} given back")
     else:
         raise Http404

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from integrator.desk import case_forms, catalogue
 from integrator.desk.case_forms import Filled
@@ -43,15 +43,19 @@ def preview(form: Filled | None, case: Case, kind: CaseKind) -> Preview | None:
         return None
     return Preview(
         action=action,
-        effects=[
-            Effect(catalogue.OURS, action.says),
-            *_decided(case, action),
-            *(_once_more(case) if action.again else ()),
-        ],
+        effects=[*_pressed(case, action), *(_once_more(case) if action.again else ())],
         button="Ask a second person" if action.approval else action.label,
         waits=action.leaves,
         is_per_record=kind.shared_cause and action.key in PER_RECORD,
     )
+
+
+def _pressed(case: Case, action: Action) -> list[Effect]:
+    """What the button says, then what carries it out. Figures without words are the button's."""
+    said, decided = Effect(catalogue.OURS, action.says), list(_decided(case, action))
+    if decided and not decided[0].says:
+        return [replace(decided[0], says=action.says), *decided[1:]]
+    return [said, *decided]
 
 
 def _decided(case: Case, action: Action) -> Iterator[Effect]:

@@ -37,7 +37,6 @@ class Order:
     label: str
     columns: tuple[Column, ...]
     cuts: tuple[Cut, ...]
-    says: str = ""
     descending: bool = False
 
 
@@ -80,18 +79,17 @@ _DUE = Column("due_at", _moment)
 
 ORDERS: Mapping[str, Order] = {
     "promise": Order(
-        "Next promise broken",
+        "Most serious first",
         (Column("(severity * -1)", _number), _DUE),
         (
             Cut("Overdue", "due_at <= %(at)s"),
             Cut("Due today", "due_at > %(at)s AND due_at <= %(tonight)s"),
             Cut("Later", "due_at > %(tonight)s"),
         ),
-        says="most serious first",
     ),
     # Amounts of two currencies cannot be compared: each has its own section, the house's first.
     "money": Order(
-        "Money at risk",
+        "Most money first",
         (Column("currency", _currency), Column("(money_minor * -1)", _number)),
         (
             Cut("{home}", "currency = %(home)s"),
@@ -99,16 +97,17 @@ ORDERS: Mapping[str, Order] = {
             Cut("Other currencies", "currency > %(home)s"),
             Cut("No amount, or several currencies", "currency = ''"),
         ),
-        says="most money first",
     ),
     "customers": Order(
-        "Customers waiting",
+        "Most customers first",
         (Column("(customers_waiting * -1)", _number), _DUE),
         (Cut("Most customers first"),),
     ),
-    "oldest": Order("Oldest", (Column("opened_at", _moment),), (Cut("Oldest first"),)),
+    "oldest": Order("Oldest first", (Column("opened_at", _moment),), (Cut("Oldest first"),)),
 }
-SOLVED = Order("Newest", (Column("solved_at", _moment),), (Cut("Newest first"),), descending=True)
+SOLVED = Order(
+    "Newest first", (Column("solved_at", _moment),), (Cut("Newest first"),), descending=True
+)
 
 
 def order_of(name: str) -> Order:

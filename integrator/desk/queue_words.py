@@ -33,5 +33,5 @@ def says(wanted: Wanted, known: directory.Directory) -> str:
     tab = system.name if system is not None else TABS[wanted.tab]
     parts = [tab, *(label for label, _ in filters_of(wanted, known))]
     if wanted.tab != "solved":
-        parts.append(f"by {order_of(wanted.sorted_by).label.lower()}")
+        parts.append(order_of(wanted.sorted_by).label.lower())
     return ", ".join(parts)

@@ -164,5 +164,10 @@ def fee_words(key: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", key).replace("_", " ").lower()
 
 
+def times(count: int) -> str:
+    """How often, as people say it."""
+    return "once" if count == 1 else f"{count:,} times"
+
+
 def plural(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"

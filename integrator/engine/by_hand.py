@@ -48,14 +48,14 @@ MANY_BY_HAND = CaseKind(
     happened="By {seen} people had done “{step}” more than {limit} times since Monday, {week}. In "
     "the whole week before it was {before} times.",
     means="Work that should go through by itself is done by hand. That hides what is broken.",
-    todo="Open Figures, Done by hand. See which exceptions lead to it; have their cause mended.",
+    todo="Open Figures, Done by hand. See which cases lead to it; have their cause mended.",
     otherwise="It becomes the normal way, and nobody sees any more what does not work.",
     closes_when="a later whole week stays within what is allowed",
     actions=(
         Action(
             key="not_an_error",
             label="We looked into it",
-            says="Closes the case. The next week is counted anew.",
+            says="Close the case. The next week is counted anew.",
             verb="case.solve",
             fields=(Field("note", "What you found, and what will change", "note"),),
         ),

@@ -99,7 +99,7 @@ def say(kind: CaseKind, facts: Mapping[str, Any]) -> Said:
 TRY_AGAIN = Action(
     key="try_again",
     label="Try again",
-    says="Runs the waiting step once more. What was already done is not done twice.",
+    says="Run the waiting step once more. What was already done is not done twice.",
     verb="job.retry",
     leaves=True,
     again=True,
@@ -108,14 +108,14 @@ TRY_AGAIN = Action(
 GIVE_UP = Action(
     key="give_up",
     label="Stop trying",
-    says="The step is not run any more. Say what was done instead.",
+    says="The step is not run any more.",
     verb="job.cancel",
     fields=(Field("note", "What was done instead", "note"),),
 )
 SAVE_MAPPING = Action(
     key="save_mapping",
     label="Map it",
-    says="Saves what the word means and releases everything that waits for it, in order.",
+    says="Save what the word means and release everything that waits for it, in order.",
     verb="mapping.change",
     fields=(Field("ours", "This is our", "choice", choices="mapping"),),
     leaves=True,
@@ -123,14 +123,14 @@ SAVE_MAPPING = Action(
 NOT_AN_ERROR = Action(
     key="not_an_error",
     label="Nothing is wrong",
-    says="Closes the case. It comes back if the same happens again.",
+    says="Close the case. It comes back if the same happens again.",
     verb="case.solve",
     fields=(Field("note", "Why nothing is wrong", "note"),),
 )
 FIXED_THERE = Action(
     key="fixed_there",
     label="I fixed it in the platform",
-    says="Closes the case and reads the record again from the platform.",
+    says="Close the case and read the record again from the platform.",
     verb="case.solve",
     fields=(Field("note", "What was changed, and where", "note"),),
 )
@@ -142,8 +142,8 @@ JOB_FAILED = CaseKind(
     owner="ADMIN",
     severity=2,
     due_hours=4,
-    title="{step} stopped",
-    happened="{step} was refused: {error}",
+    title="“{step}” stopped",
+    happened="“{step}” was refused: {error}",
     means="The record behind it stays where it is until somebody decides.",
     todo="Look at what was refused, mend it, then try again.",
     otherwise="It stays undone, and this case stays open.",
@@ -156,8 +156,8 @@ JOB_CRASHES = CaseKind(
     owner="ADMIN",
     severity=3,
     due_hours=2,
-    title="{step} was set aside",
-    happened="{step} brought our own program to a stop {crashes} times.",
+    title="“{step}” was set aside",
+    happened="“{step}” brought our own program to a stop {crashes} times.",
     means="Everything else goes on. Only this step waits.",
     todo="Ask a developer to look at the record, then try again.",
     otherwise="It stays undone, and this case stays open.",
@@ -170,8 +170,8 @@ JOB_LATE = CaseKind(
     owner="ADMIN",
     severity=2,
     due_hours=2,
-    title="{step} is late",
-    happened="{step} should have been done by {due}. It keeps being tried: {error}",
+    title="“{step}” is late",
+    happened="“{step}” should have been done by {due}. It keeps being tried: {error}",
     means="Somebody waits for it: a customer, the shop or the books.",
     todo="See whether the platform has a problem. Nothing needs to be sent again by hand.",
     otherwise="It is tried for seven days, then set aside.",
@@ -194,7 +194,7 @@ JOB_IN_DOUBT = CaseKind(
         Action(
             key="it_happened",
             label="It happened",
-            says="Counts the step as done, with your reference as proof.",
+            says="Count the step as done, with your reference as proof.",
             verb="doubt.decide",
             fields=(
                 Field("reference", "Reference you saw in the platform"),
@@ -314,7 +314,7 @@ ROW_NOT_READ = CaseKind(
         Action(
             key="not_an_error",
             label="Leave it out",
-            says="Closes the case and goes on without it, while it stays as it is.",
+            says="Close the case and go on without it, while it stays as it is.",
             verb="case.solve",
             fields=(Field("note", "Why nobody needs it", "note"),),
         ),
@@ -336,7 +336,7 @@ FACT_NOT_ROUTED = CaseKind(
         Action(
             key="not_an_error",
             label="Take it again",
-            says="Closes the case and passes the change on. It comes back if that fails again.",
+            says="Close the case and pass the change on. It comes back if that fails again.",
             verb="case.solve",
             fields=(Field("note", "What was mended", "note"),),
         ),
@@ -360,7 +360,7 @@ CALLS_RUN_LOW = CaseKind(
         Action(
             key="allow_calls",
             label="More are allowed",
-            says="Saves how many calls a day the platform allows. What waits goes on at once.",
+            says="Save how many calls a day the platform allows. What waits goes on at once.",
             verb="connection.change",
             fields=(Field("calls", "Calls a day it allows now", "number"),),
             leaves=True,

@@ -19,7 +19,7 @@ SEAL_BROKEN = CaseKind(
         Action(
             key="not_an_error",
             label="It is explained",
-            says="Closes the case with your explanation. It comes back if more is found.",
+            says="Close the case with your explanation. It comes back if more is found.",
             verb="case.solve",
             fields=(Field("note", "What happened, and who knows of it", "note"),),
         ),

@@ -88,7 +88,7 @@ BOOKS = (
     ),
     Book(
         "case_event",
-        "What was done about exceptions",
+        "What was done about cases",
         "integrator.CaseEvent",
         # The note's number and not its text: what a person wrote can be erased.
         ("id", "case_id", "kind", "action", "actor", "data", "note_id", "at"),

@@ -50,7 +50,8 @@ class Change:
 class Call:
     """One thing a flow is going to do, said in words for a preview before anything is sent.
 
-    A call of a platform; or, where ``platform`` is empty, what is written down here.
+    A call of a platform; or, where ``platform`` is empty, what is written down here. ``says`` is
+    empty where the button that was pressed says it already.
     """
 
     platform: str

@@ -59,7 +59,7 @@ def plan_happened(case: Case, _: Mapping[str, Any]) -> list[Call]:
         changes.append(Change("Refund", refund.get_status_display(), RefundStatus.SENT.label))
     if case.job is not None:
         changes.append(Change("The step", case.job.get_state_display(), JobState.DONE.label))
-    says = "Count it as done there. Later steps of the same record go on"
+    says = "Let the later steps of the same record go on"
     return [Call("", "", "", says, changes=tuple(changes))]
 
 

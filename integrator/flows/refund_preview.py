@@ -70,7 +70,7 @@ def _sent(order: Order | None, groups: Sequence[Group]) -> list[Call]:
         count = len(group.units)
         units = "1 unit" if count == 1 else f"{count} units"
         if group.executor == Executor.SCAYLE:
-            platform, says = "scayle", f"Report {units} as returned; SCAYLE then pays the shopper"
+            platform, says = "scayle", f"Report {units} as returned; SCAYLE then pays the customer"
         else:
             platform, says = "", f"Set the money for {units} aside: {group.why}"
         changes = (_counted(order, counted, counted + amount),) if order is not None else ()
@@ -133,13 +133,12 @@ def plan_by_hand(case: Case, _: Kept) -> list[Call]:
         before = refund.get_status_display()
         changes.append(Change("Refund", before, RefundStatus.RECORDED.label))
     changes.append(Change("In the books", Account.REFUNDS_OWED.label, Account.PAYER.label))
-    says = "Record it, with your reference as its proof"
     return [
         Call(
             "",
             "",
             "",
-            says,
+            "",
             money_minor=amount,
             currency=case.currency,
             changes=tuple(changes),

@@ -282,7 +282,7 @@ def plan(item: ReturnItem, _: Mapping[str, Any]) -> list[Call]:
     code = item.sku_code
     disposition = last_disposition(item)
     changes = counted(item, Disposition(disposition)) if disposition is not None else ()
-    says = f"Change that by the returned {code}, where its shelf is for sale"
+    says = f"Change that number, if the returned {code} goes on sale or comes off it"
     return [
         Call("scayle", "GET", "/variants/…/stocks", f"Read how many {code} are on sale"),
         Call("scayle", "POST", "/variants/…/stocks", says, changes=changes),

@@ -143,7 +143,7 @@ def call(work: Work) -> int:
 def written(role: Role, summary: Summary, *, since: datetime, at: datetime) -> tuple[str, str]:
     """The mail's title and text, by the clock of the house."""
     house = settings.PUBLIC_URL.rstrip("/")
-    needs = "1 exception needs" if summary.needs == 1 else f"{summary.needs} exceptions need"
+    needs = "1 case needs" if summary.needs == 1 else f"{summary.needs} cases need"
     title = f"{needs} you, {summary.overdue} overdue" if summary.needs else "Nothing needs you"
     lines = [f"{title}.", f"{house}/queue/{role.lower()}/"]
     if summary.money:

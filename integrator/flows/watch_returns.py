@@ -82,7 +82,7 @@ def record(work: Work, _: None) -> Evidence:
             KINDS,
             {one.key for one in standing},
             work=work,
-            reason="It has moved, or another exception says what is wrong",
+            reason="It has moved, or another case says what is wrong",
         ),
     }
 

@@ -132,7 +132,7 @@ class Sighting(models.Model):
         RETURN = "RETURN", "a return"
         CUSTOMER = "CUSTOMER", "their own page"
         SEARCH = "SEARCH", "a search by e-mail"
-        CASE = "CASE", "notes on an exception"
+        CASE = "CASE", "notes on a case"
         AUDIT = "AUDIT", "notes on the audit page"
         AUDIT_COPY = "AUDIT_COPY", "notes in a copy of the audit list"
 

@@ -1,4 +1,4 @@
-"""What a person must look at ("exception" on screen), and everything that was said and done about
+"""What a person must look at, and everything that was said and done about
 it.
 """
 

@@ -11,7 +11,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from integrator.flows import CASE_KINDS
+from integrator.flows import CASE_KINDS, FLOWS
 from integrator.models import Connection, Job, JobState
 from integrator.roles import Role
 from tests.desk import factories
@@ -52,6 +52,14 @@ def test_every_kind_tells_its_owner_all_five_lines_in_plain_words(
     assert "(unknown)" not in text
     assert "{" not in text
     assert JARGON.search(text) is None, JARGON.search(text)
+
+
+def test_buttons_and_steps_say_what_will_happen_in_one_voice() -> None:
+    """They stand in one list: "Close the case", and never "Closes the case" beside "Read it"."""
+    said = {action.says for kind in CASE_KINDS.values() for action in kind.actions}
+    said |= {flow.says for flow in FLOWS.values()}
+
+    assert [says for says in said if re.match(r"[A-Z]\w*[^s\W]s\b", says)] == []
 
 
 @pytest.mark.parametrize("code", sorted(CASE_KINDS))

@@ -279,7 +279,7 @@ def test_a_leaver_is_out_at_once_and_gives_back_their_cases(
 
     answer = as_("ada").post(f"/people/{carla.pk}/leave/", {"do": "leave"}, follow=True)
 
-    assert "1 exception given back" in said(answer)
+    assert "1 case given back" in said(answer)
     assert "/accounts/login/" in client.get("/queue/")["Location"]
     assert not any(
         one.get_decoded().get("_auth_user_id") == str(carla.pk) for one in Session.objects.all()

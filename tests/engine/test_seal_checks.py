@@ -326,8 +326,6 @@ def test_the_command_names_table_day_and_row(
 
     said = tells()
 
-    line = (
-        f"What was done about exceptions (integrator_caseevent), 2026-11-19: 1 row changed: {row}"
-    )
+    line = f"What was done about cases (integrator_caseevent), 2026-11-19: 1 row changed: {row}"
     assert line in said
     assert "FAILED" in said

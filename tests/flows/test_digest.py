@@ -49,7 +49,7 @@ def test_finance_gets_one_summary_in_the_morning(stage: Stage) -> None:
     until(stage, 3, 7, 1)
     until(stage, 3, 8, 30)
 
-    assert letters(stage, "fiona") == ["[Finance] 2 exceptions need you, 2 overdue"]
+    assert letters(stage, "fiona") == ["[Finance] 2 cases need you, 2 overdue"]
     letter = next(one for one in mail.outbox if "[Finance] 2" in one.subject)
     assert sorted(letter.recipients()) == ["fiona@demo-sport.test", "fred@demo-sport.test"]
     first = Case.objects.order_by("id")[0]
@@ -186,7 +186,7 @@ def test_people_are_told_as_they_chose(stage: Stage) -> None:
     assert letters(stage, "ada") == ["[Integration admin] X-1 does not take our alerts"]
 
     until(stage, 3, 7)
-    assert "exceptions need you" in letters(stage, "ada")[-1]
+    assert "cases need you" in letters(stage, "ada")[-1]
     AlertChoice.objects.update(when="NEVER")
     mail.outbox.clear()
     opens(stage, kind.code, number=3)

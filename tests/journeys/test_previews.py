@@ -26,7 +26,11 @@ _CHANGE = re.compile(
 def promised(stage: Stage, case: Case, key: str) -> dict[str, tuple[str, str]]:
     """Every figure and state of the preview: before and after."""
     found = _CHANGE.findall(opened(stage, case, key))
-    return {unescape(what): (unescape(was), unescape(now)) for what, was, now in found}
+    return {words(what): (words(was), words(now)) for what, was, now in found}
+
+
+def words(html: str) -> str:
+    return unescape(re.sub(r"<[^>]+>", "", html))
 
 
 def opened(stage: Stage, case: Case, key: str) -> str:
@@ -55,6 +59,7 @@ def test_paying_by_hand_counts_what_was_promised(stage: Stage) -> None:
 
     said = promised(stage, case, "paid_by_hand")
 
+    assert opened(stage, case, "paid_by_hand").count("your reference") == 1  # said once
     assert said[what][0] == refunded(case)
     assert said["In the books"] == ("Refunds owed (clearing)", "Paid out by the payer")
     stage.decide(

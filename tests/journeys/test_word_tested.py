@@ -68,7 +68,7 @@ def test_a_word_without_a_rule_would_wait_and_says_for_whom(stage: Stage) -> Non
     shown = tries(stage, "WH-9")
     assert "No rule answers WH-9" in shown
     assert "there is no default" in shown
-    assert "It would be an exception for Operations, to be answered within 4 hours" in shown
+    assert "It would be a case for Operations, to be answered within 4 hours" in shown
     assert "Waits for it now nothing" in shown
 
     rma = stage.comes_back(stage.sold(SKU))
@@ -107,7 +107,7 @@ def test_a_platforms_own_list_goes_before_our_rules(stage: Stage) -> None:
 
     says(stage, "returngo", MappingKind.RESOLUTION, "GiftCard", "STORE_CREDIT")
     assert "The customer gets store credit for the unit." in tries(stage, "GiftCard", "RESOLUTION")
-    assert "an exception for Customer service" in tries(stage, "Voucher", "RESOLUTION")
+    assert "a case for Customer service" in tries(stage, "Voucher", "RESOLUTION")
 
 
 def test_how_it_comes_back_says_what_money_waits_for(stage: Stage) -> None:

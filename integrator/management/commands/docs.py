@@ -102,9 +102,9 @@ def _where(flow: Flow) -> str:
 
 
 def exceptions() -> str:
-    """The manual of exceptions: every kind with its five lines, for the people who own them."""
+    """The manual of cases: every kind with its five lines, for the people who own them."""
     lines = [
-        "# Exceptions: what they mean and what to do",
+        "# Cases: what they mean and what to do",
         MADE,
         "",
         "One page per team. A word in braces stands for the value of the case.",
