@@ -184,11 +184,16 @@ def _parts(row: Row, case: Case, wanted: Wanted, *, at: datetime) -> Iterator[tu
     if case.regressions:
         yield "seen", "came back"
     if wanted.sorted_by == "oldest":
-        yield "age", f"{words.lasted(at - row.opened_at)} old"
+        yield "age", _age(row, at)
     if wanted.tab == "solved":
         yield "who", str(Case.Resolution(case.resolution).label).lower()
     elif case.assignee is not None:
         yield "who", case.assignee.first_name or case.assignee.get_username()
+
+
+def _age(row: Row, at: datetime) -> str:
+    """An age that is not cut at the end of a line."""
+    return f"{words.lasted(at - row.opened_at)} old".replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _last_steps(cases: list[Case], view: SystemView) -> dict[int, Transition]:
@@ -211,4 +216,4 @@ def _step_words(row: Row, step: Transition | None, *, at: datetime) -> str:
     last = "not known"
     if step is not None:
         last = f"“{timeline.step_says(step)}”, {words.moment_text(step.at, at=at)}"
-    return f"{words.lasted(at - row.opened_at)} old, last step: {last}"
+    return f"{_age(row, at)}, last step: {last}"

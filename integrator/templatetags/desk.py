@@ -34,23 +34,37 @@ def fee_name(key: str) -> str:
     return words.fee_words(key)
 
 
-# Groups of capitals and digits with hyphens between them: DE-70002-X1, JKT-NVY-M. Longer
-# ones may break after all, or they would leave a phone's screen.
-_IDS = re.compile(r"\b([A-Z0-9]+(?:-[A-Z0-9]+)+)\b")
+# Groups of capitals and digits with hyphens between them: DE-70002-X1, JKT-NVY-M; and amounts:
+# EUR 1,089.25. Longer ones may break after all, or they would leave a phone's screen.
+_IDS = re.compile(r"\b([A-Z0-9]+(?:-[A-Z0-9]+)+|[A-Z]{3} \N{MINUS SIGN}?\d[\d,]*(?:\.\d+)?)\b")
 _WIDEST = 24
 
 
 @register.filter
 def whole_ids(text: object) -> SafeString:
-    """A sentence whose order numbers, keys and SKUs are never cut at the end of a line."""
-    parts = _IDS.split(str(text))  # every second one is an id
+    """A sentence whose order numbers, keys, SKUs and amounts are never cut at a line's end."""
+    return _with_ids(str(text), "nw")
+
+
+@register.filter
+def mono_ids(text: object) -> SafeString:
+    """The same of a value: its order numbers, keys and SKUs are in the face of ids."""
+    return _with_ids(str(text), "id")
+
+
+def _with_ids(text: str, face: str) -> SafeString:
+    parts = _IDS.split(text)  # every second one is an id or an amount
     return format_html_join(
-        "", "{}", ((_whole(part) if place % 2 else part,) for place, part in enumerate(parts))
+        "",
+        "{}",
+        ((_whole(part, face) if place % 2 else part,) for place, part in enumerate(parts)),
     )
 
 
-def _whole(found: str) -> str:
-    return format_html('<span class="nw">{}</span>', found) if len(found) <= _WIDEST else found
+def _whole(found: str, face: str) -> str:
+    if len(found) > _WIDEST:
+        return found
+    return format_html('<span class="{}">{}</span>', face if "-" in found else "nw", found)
 
 
 @register.filter
@@ -83,6 +97,11 @@ def calls_name(scope: str) -> str:
 @register.filter
 def thousands(count: int) -> str:
     return f"{count:,}"
+
+
+@register.filter
+def times(count: int) -> str:
+    return words.times(count)
 
 
 @register.simple_tag

@@ -156,7 +156,7 @@ def test_a_queue_is_gone_through_skipped_handed_over_undone_and_scanned(house: H
         desk.opens("/queue/")
         desk.page.get_by_role("link", name="Case by case").click()
         assert f"case={case.pk}" in desk.page.url
-        desk.page.get_by_role("link", name="Hand over").click()
+        desk.page.get_by_role("button", name="Hand over").click()
         desk.page.get_by_label("To which team").select_option("OPERATIONS")
         sends(desk)  # without a word
         assert "1 thing to change" in desk.page.content()

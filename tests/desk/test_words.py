@@ -148,12 +148,24 @@ def test_an_amount_has_the_decimals_its_platform_gave_it_everywhere(
     [
         ("order DE-70002-X1 & more", 'order <span class="nw">DE-70002-X1</span> &amp; more'),
         ("<b>WH-9</b>", '&lt;b&gt;<span class="nw">WH-9</span>&lt;/b&gt;'),
+        ("EUR 1,089.25, or", '<span class="nw">EUR 1,089.25</span>, or'),
         ("a gift-wrapped one", "a gift-wrapped one"),
         ("A-" + "B" * 40, "A-" + "B" * 40),
     ],
 )
 def test_a_number_is_never_cut_at_the_end_of_a_line(text: str, shown: str) -> None:
     assert desk.whole_ids(text) == shown
+
+
+def test_in_a_value_a_number_has_the_face_of_ids_and_an_amount_has_not() -> None:
+    shown = desk.mono_ids("DE-70002: EUR 89.25")
+
+    assert shown == '<span class="id">DE-70002</span>: <span class="nw">EUR 89.25</span>'
+
+
+@pytest.mark.parametrize(("count", "said"), [(1, "once"), (3, "3 times"), (1200, "1,200 times")])
+def test_how_often_is_said_in_words(count: int, said: str) -> None:
+    assert words.times(count) == said
 
 
 def test_a_platform_s_long_word_may_break_between_its_parts() -> None:
