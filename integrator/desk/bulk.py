@@ -263,15 +263,17 @@ def _may_stop(request: DeskRequest, bulk: Bulk) -> bool:
 
 
 def _may_go_on(request: DeskRequest, bulk: Bulk) -> bool:
-    """Also the admins: the exceptions about steps that stopped are theirs."""
+    """Also the admins: the cases about steps that stopped are theirs."""
     is_near = _is_near(request, bulk) or Role.ADMIN in request.roles
     return is_near and may(request, "case.work")
 
 
-def _summary(bulk: Bulk, counts: dict[str, int]) -> tuple[Bulk, str, str, list[bulk_rows.Result]]:
-    """One line of the list: the bulk, its team, how it stands and its results."""
-    state = bulk_rows.state_of(bulk, counts)
-    return bulk, _team(bulk), state, bulk_rows.results_of(bulk, counts)
+def _summary(
+    bulk: Bulk, counts: dict[str, int]
+) -> tuple[Bulk, str, str, str, list[bulk_rows.Result]]:
+    """One line of the list: the bulk, its team, how it stands with its sign, and its results."""
+    symbol, state = bulk_rows.symbol_of(bulk, counts), bulk_rows.state_of(bulk, counts)
+    return bulk, _team(bulk), symbol, state, bulk_rows.results_of(bulk, counts)
 
 
 def _stoppable(request: DeskRequest, bulk_id: int) -> Bulk:

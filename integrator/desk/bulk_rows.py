@@ -37,6 +37,11 @@ _SYMBOLS: dict[str, str] = {
     BulkItemState.FAILED: "bad",
     BulkItemState.EXCLUDED: "pause",
 }
+_STATE_SYMBOLS: dict[str, str] = {
+    BulkState.RUNNING: "wait",
+    BulkState.CANCELLED: "pause",
+    BulkState.DONE: "ok",
+}
 _WHY_STOPPED = "A fault of ours: nothing was decided. It waits to be tried again."
 LEFT_ALONE = "Left alone"  # it was to be done, and the bulk was cancelled before its turn
 
@@ -104,7 +109,7 @@ def results_of(bulk: Bulk, counts: dict[str, int]) -> list[Result]:
         Result(
             name=name,
             label=label_of(bulk, state).lower(),
-            symbol=_SYMBOLS[state],
+            symbol=_SYMBOLS[state] if counts.get(state) else "idle",
             count=counts.get(state, 0),
             href=rows_href(bulk, name),
         )
@@ -115,8 +120,17 @@ def results_of(bulk: Bulk, counts: dict[str, int]) -> list[Result]:
 
 def state_of(bulk: Bulk, counts: dict[str, int]) -> str:
     """How it stands, in a word. It has stopped when nothing of it goes on by itself."""
-    rests = counts.get(STOPPED) and not counts.get(BulkItemState.READY)
-    return "Stopped" if rests and bulk.state == BulkState.RUNNING else bulk.get_state_display()
+    return "Stopped" if _rests(bulk, counts) else bulk.get_state_display()
+
+
+def symbol_of(bulk: Bulk, counts: dict[str, int]) -> str:
+    """The sign of that word."""
+    return "bad" if _rests(bulk, counts) else _STATE_SYMBOLS.get(bulk.state, "idle")
+
+
+def _rests(bulk: Bulk, counts: dict[str, int]) -> bool:
+    has_stopped = counts.get(STOPPED) and not counts.get(BulkItemState.READY)
+    return bool(has_stopped) and bulk.state == BulkState.RUNNING
 
 
 def label_of(bulk: Bulk, state: str) -> str:

@@ -58,6 +58,7 @@ def test_while_others_go_on_it_runs_and_says_what_has_stopped(bulk: Bulk, as_: S
     said = text(answer)
     assert "Running 0 of 5" in said
     assert "3 to be done" in said and "2 stopped" in said
+    assert "st-ok" not in answer.content.decode(), "nothing done is no success"
     assert "2 cases stopped through a fault of ours" in said and "The others go on." in said
     assert answer["Refresh"] == "5"
 
@@ -74,7 +75,9 @@ def test_when_nothing_goes_on_by_itself_it_has_stopped(bulk: Bulk, as_: Signed) 
     assert "3 done" in said and "2 stopped" in said and "to be done" not in said
     assert "Try 2 again" in said and "Cancel the rest" in said
     assert "Refresh" not in answer and "You can leave this page" not in said
-    assert re.search(r"Take them: 5 B-\d+, Finance Fiona [\d:]+ Stopped", text(fiona.get("/many/")))
+    listed = fiona.get("/many/")
+    assert re.search(r"Take them: 5 B-\d+, Finance Fiona [\d:]+ Stopped", text(listed))
+    assert "#i-bad" in listed.content.decode()
 
 
 def test_what_has_stopped_is_a_list_and_stands_in_the_file(bulk: Bulk, as_: Signed) -> None:
