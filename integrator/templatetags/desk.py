@@ -69,9 +69,12 @@ def _whole(found: str, face: str) -> str:
 
 @register.filter
 def humps(text: object) -> SafeString:
-    """A platform's own word, which may break between its parts: refundTo|Payment|Method."""
+    """A platform's own word, which may break between its parts: refundTo|Payment|Method.
+
+    Its ids are in their own face.
+    """
     parts = re.split(r"(?<=[a-z])(?=[A-Z])", str(text))
-    return format_html_join(SafeString("<wbr>"), "{}", ((part,) for part in parts))
+    return format_html_join(SafeString("<wbr>"), "{}", ((mono_ids(part),) for part in parts))
 
 
 @register.filter
