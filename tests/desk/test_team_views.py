@@ -191,7 +191,7 @@ def test_every_change_is_on_the_audit_page_with_who(as_: Signed) -> None:
     assert "fiona kept a view for the team" in told
     assert "frank changed a view of the team" in told
     assert "frank deleted a view of the team" in told
-    assert "Needs us, Taken by nobody, by next promise" in told
+    assert "Needs us, Taken by nobody, most serious first" in told
     assert "Needs us, oldest first" in told
     for line in (r"name Free ones .{0,20}Nobody's", r"tells when more than .{0,40}20"):
         assert re.search(line, told), line

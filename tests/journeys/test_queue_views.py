@@ -51,7 +51,7 @@ def test_what_came_back_and_is_not_on_sale_is_listed_with_age_value_and_last_ste
 
     assert says in line
     assert "EUR 89.25" in line
-    assert re.search(r"\b1 h( \d+ min)? old, last step: ", line)
+    assert re.search(r"\b1\sh(\s\d+\smin)?\sold, last step: ", line)
     assert step in line
 
 
@@ -90,7 +90,7 @@ def test_a_refund_that_does_not_reconcile_is_listed_with_age_value_and_last_step
 
     (line,) = [one for one in listed if f"C-{case.pk}" in one]
     assert re.search(r"EUR [1-9]\d*\.\d\d|EUR 0\.\d*[1-9]", line), line
-    assert re.search(r"(\d+ (min|h|d)\b[^,]*|less than a minute) old, last step: ", line), line
+    assert re.search(r"(\d+\s(min|h|d)\b[^,]*|less\sthan\sa\sminute)\sold, last step: ", line), line
     assert "last step: “" in line
 
 
