@@ -90,11 +90,15 @@ class Misconfigured(PlatformError):
     """A credential, setting or mapping is missing or wrong. Its owner can fix it once for all.
 
     ``credentials`` is set when the platform no longer accepts ours: the connection then stops.
+    ``about`` is the connection whose word it is, where that is not the one the step calls.
     """
 
-    def __init__(self, message: str, *, credentials: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, message: str, *, credentials: bool = False, about: int | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(message, **kwargs)
         self.credentials = credentials
+        self.about = about
 
 
 class Unknown(PlatformError):

@@ -51,6 +51,7 @@ def find(
             f"the {kind.label.lower()} “{theirs}” is not mapped",
             case=case,
             cause=cause(connection=connection, kind=kind, theirs=theirs),
+            about=connection.pk,
             facts={
                 "platform": connection.name,
                 "kind": kind.label.lower(),
@@ -74,6 +75,7 @@ def find_theirs(*, connection: Connection, kind: MappingKind, ours: str) -> str:
             f"our {kind.label.lower()} {ours} {said} in {connection.name}",
             case=MAPPING_MISSING,
             cause=cause(connection=connection, kind=kind, theirs=f"{OURS}{ours}"),
+            about=connection.pk,
             facts={
                 "platform": connection.name,
                 "kind": kind.label.lower(),

@@ -230,6 +230,7 @@ class Outcomes:
         if error is not None and error.money_minor is not None:
             about["money_minor"] = error.money_minor
         own = f"job:{job.flow}:{job.record_id}:{job.lane}"[:200]
+        whose = error.about if isinstance(error, Misconfigured) else None
         cause = (error.cause if error is not None else "") or own
         if holds:
             Job.objects.filter(pk=job.pk).update(cause=cause)
@@ -239,7 +240,7 @@ class Outcomes:
                 record_kind=about.pop("record_kind", job.record_kind),
                 record_id=about.pop("record_id", job.record_id),
                 order_id=job.order_id,
-                connection_id=job.connection_id,
+                connection_id=whose or job.connection_id,
                 job_id=job.pk,
                 **about,
             ),

@@ -159,6 +159,8 @@ def test_a_place_nobody_mapped_holds_the_unit_and_once_mapped_releases_all(stage
     assert [len(stage.refunds_there(order)) for order in orders] == [1, 1, 1]
     assert stage.sellable(SKU) == before
     assert stage.open_cases() == ["MAPPING_MISSING"] * 3
+    says = set(Case.objects.values_list("connection__platform", flat=True))
+    assert says == {"returngo"}, "whose word it is, not whom the step calls"
     assert not StockMovement.objects.filter(to_bucket=Bucket.SELLABLE).exists()
 
     first = Case.objects.filter(kind="MAPPING_MISSING").first()
