@@ -199,6 +199,7 @@ def _detail(
         "met": times,
         "is_counted": mapping_rows.is_counted(word.kind, connection.platform),
         "is_change": current is not None or (starts is not None and bool(later)),
+        "is_sooner": _is_sooner(value, starts, current, later),
         "differs": bool(value) and before != value,
         "before_label": labels.get(before, before),
         "plans": mapping_plans.shown(request, later, current, labels),
@@ -210,6 +211,15 @@ def _detail(
         "asked": _asked(request, current, labels),
         "errors": errors,
     }
+
+
+def _is_sooner(
+    ours: str, starts: datetime | None, current: Mapping | None, later: list[MappingPlan]
+) -> bool:
+    """Whether a first meaning that is planned already would only start sooner."""
+    if starts is None or current is not None or not later:
+        return False
+    return all(one.ours == ours and one.starts_at > starts for one in later)
 
 
 def _typed_from(request: DeskRequest) -> str:
