@@ -66,7 +66,7 @@ class Subject(TextChoices):
 
 
 class Executor(TextChoices):
-    """Who pays the shopper. There is no default."""
+    """Who pays the customer. There is no default."""
 
     SCAYLE = "scayle", "SCAYLE"
     RETURNS_PLATFORM = "returns_platform", "Returns platform"

@@ -47,7 +47,7 @@ class Bucket(TextChoices):
 
     OUTSIDE = "OUTSIDE", "With the customer"
     IN_TRANSIT = "IN_TRANSIT", "On its way back"
-    RECEIVED = "RECEIVED", "Received, not checked"
+    RECEIVED = "RECEIVED", "Received, on no shelf"
     SELLABLE = "SELLABLE", "Sellable"
     QUARANTINE = "QUARANTINE", "Quarantine"
     WRITTEN_OFF = "WRITTEN_OFF", "Written off"

@@ -24,7 +24,7 @@ class PlatformStatus(TextChoices):
 
 
 class Resolution(TextChoices):
-    """What the shopper gets for a returned unit."""
+    """What the customer gets for a returned unit."""
 
     REFUND = "REFUND", "Refund to the payment method"
     STORE_CREDIT = "STORE_CREDIT", "Store credit"
@@ -128,7 +128,7 @@ class ReturnParcelSeen:
     tracking: str
     email: str = ""
     postcode: str = ""
-    is_outbound: bool = False  # a parcel to the shopper, not back from them
+    is_outbound: bool = False  # a parcel to the customer, not back from them
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,14 @@ from integrator.roles import Role
 from returns.states import ReturnStatus
 
 ENDED = (ReturnStatus.COMPLETED, ReturnStatus.CLOSED)
-# Which team answers for each stage, whoever's step is next.
+NOBODY = "Nobody: it has ended"
+# Which team answers for each stage under way, whoever's step is next.
 OWNER: Mapping[str, Role] = {
     ReturnStatus.REQUESTED: Role.CX,
     ReturnStatus.AUTHORISED: Role.CX,
     ReturnStatus.IN_TRANSIT: Role.CX,
     ReturnStatus.RECEIVED: Role.OPERATIONS,
     ReturnStatus.INSPECTED: Role.FINANCE,
-    ReturnStatus.COMPLETED: Role.CX,
-    ReturnStatus.CLOSED: Role.CX,
 }
 # Whose step is next while nothing is wrong. An open case has an owner of its own.
 NEXT: Mapping[str, str] = {

@@ -8,13 +8,13 @@ from integrator.models.states import BORN, Moves
 
 
 class Custody(TextChoices):
-    """Where the physical unit is."""
+    """Where the physical unit is. Its words are those of a stage on every screen."""
 
-    REQUESTED = "REQUESTED", "Requested"  # the shopper asked; nobody agreed yet
-    AUTHORISED = "AUTHORISED", "Authorised"  # may come back
+    REQUESTED = "REQUESTED", "Asked for"  # the customer asked; nobody agreed yet
+    AUTHORISED = "AUTHORISED", "Agreed"  # may come back
     IN_TRANSIT = "IN_TRANSIT", "On its way"  # a carrier has it
     RECEIVED = "RECEIVED", "Received"  # arrived, not checked: never sellable
-    INSPECTED = "INSPECTED", "Inspected"  # checked, with a disposition
+    INSPECTED = "INSPECTED", "Checked"  # checked, with a disposition
     CLOSED = "CLOSED", "Closed"  # nothing more will come of it
 
 
@@ -61,11 +61,11 @@ MONEY_MOVES: Moves = {
 class ReturnStatus(TextChoices):
     """The header of a return: a stored column, derived from its units in the same transaction."""
 
-    REQUESTED = "REQUESTED", "Requested"
-    AUTHORISED = "AUTHORISED", "Authorised"
-    IN_TRANSIT = "IN_TRANSIT", "On its way"
-    RECEIVED = "RECEIVED", "Received"
-    INSPECTED = "INSPECTED", "Inspected"
+    REQUESTED = "REQUESTED", str(Custody.REQUESTED.label)
+    AUTHORISED = "AUTHORISED", str(Custody.AUTHORISED.label)
+    IN_TRANSIT = "IN_TRANSIT", str(Custody.IN_TRANSIT.label)
+    RECEIVED = "RECEIVED", str(Custody.RECEIVED.label)
+    INSPECTED = "INSPECTED", str(Custody.INSPECTED.label)
     COMPLETED = "COMPLETED", "Completed"  # the returns platform shows it as done, after the money
     CLOSED = "CLOSED", "Closed without return"  # rejected or cancelled
 
@@ -79,7 +79,10 @@ RETURN_MOVES: Moves = {
 class Disposition(TextChoices):
     """What was decided for a unit: by an inspection, or by a person here."""
 
-    RESTOCK = "RESTOCK", "Back on sale"  # fit for sale: the only one that raises what is sellable
+    RESTOCK = (
+        "RESTOCK",
+        "May be sold again",
+    )  # fit for sale: the only one that raises what is sellable
     QUARANTINE = "QUARANTINE", "Not for sale"  # it is here, and is not sold
     NOT_RETURNED = "NOT_RETURNED", "Not in the parcel"  # it never came
     SENT_BACK = "SENT_BACK", "Back to the customer"  # it came and leaves again: a person said so

@@ -1,4 +1,4 @@
-"""Money going back to a shopper."""
+"""Money going back to a customer."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ def waiting(by_flow: Iterable[Mapping[str, Any]]) -> Mapping[int, Counter[str]]:
 
 
 def owed() -> Mapping[int, list[tuple[int, str]]]:
-    """What the shopper is still owed for returns whose refund step waits, per connection."""
+    """What the customer is still owed for returns whose refund step waits, per connection."""
     jobs = Job.objects.filter(flow="refund", record_kind="return", state__in=JOB_OPEN)
     units = ReturnItem.objects.filter(
         return_record__in=jobs.values("record_id"), blocked_by="", resolution=Resolution.REFUND

@@ -26,9 +26,9 @@ from returns.stages import NEXT
 from returns.states import Custody
 
 STAGES = {
-    Custody.AUTHORISED: "Agreed, not sent yet",
-    Custody.IN_TRANSIT: "On its way",
-    Custody.RECEIVED: "Received, waits to be checked",
+    Custody.AUTHORISED: f"{Custody.AUTHORISED.label}, not sent yet",
+    Custody.IN_TRANSIT: str(Custody.IN_TRANSIT.label),
+    Custody.RECEIVED: f"{Custody.RECEIVED.label}, waits to be checked",
 }
 
 

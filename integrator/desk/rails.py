@@ -8,19 +8,19 @@ from datetime import datetime
 
 from fulfilment.models import StockMovement
 from fulfilment.states import Bucket
-from integrator.desk import words
+from integrator.desk import return_says, words
 from integrator.desk.catalogue import Tile, tile_of
 from integrator.models import BatchItem, BatchItemState, Transition
 from returns.models import ReturnItem
 from returns.shapes import Method, Resolution
 from returns.states import Custody, Disposition, Money
 
-CUSTODY_STEPS: tuple[tuple[Custody, str], ...] = (
-    (Custody.REQUESTED, "Requested"),
-    (Custody.AUTHORISED, "Agreed"),
-    (Custody.IN_TRANSIT, "On its way"),
-    (Custody.RECEIVED, "Received"),
-    (Custody.INSPECTED, "Checked"),
+CUSTODY_STEPS: tuple[Custody, ...] = (
+    Custody.REQUESTED,
+    Custody.AUTHORISED,
+    Custody.IN_TRANSIT,
+    Custody.RECEIVED,
+    Custody.INSPECTED,
 )
 MONEY_STEPS: tuple[tuple[Money, str], ...] = (
     (Money.PROPOSED, "Proposed"),
@@ -159,14 +159,14 @@ def _custody(
     steps = CUSTODY_STEPS
     if item.method == Method.KEPT:
         steps = CUSTODY_STEPS[:2]
-    order = [status for status, _ in steps]
+    order = list(steps)
     closed = item.custody == Custody.CLOSED
     known = [status for status in order if (item.pk, "custody", status.value) in times]
     place = order.index(Custody(item.custody)) if item.custody in order else -1
     if closed and known:
         place = order.index(known[-1])
     stops = []
-    for number, (status, label) in enumerate(steps):
+    for number, status in enumerate(steps):
         moment = times.get((item.pk, "custody", status.value))
         if status == Custody.REQUESTED and moment is None:
             moment = item.return_record.requested_at
@@ -181,7 +181,7 @@ def _custody(
         if told is not None and css == "done":
             ticks = told.ticks(item, status.value, moment, at)
             sub = verdict.lower() if status == Custody.INSPECTED else ""
-        stops.append(Stop(label, sub, css, ticks))
+        stops.append(Stop(str(status.label), sub, css, ticks))
     if item.method == Method.KEPT:
         return [*stops, Stop("Kept by the customer", "nothing comes back", "done")]
     if closed:
@@ -205,6 +205,8 @@ def _end(
     shelf = _shelf(item, movements, at, told)
     if shelf.css == "done":
         return shelf
+    if return_says.lies_unsold(item, movements):
+        return replace(shelf, css="here")
     when = _when(times.get((item.pk, "custody", Custody.CLOSED.value)), at)
     return Stop("Closed", when, "done" if checked else "block")
 

@@ -23,14 +23,14 @@ from integrator.desk.return_about import records_of
 from integrator.models import Case, CaseState, Transition
 from integrator.roles import Role
 from returns.models import Return
-from returns.stages import ENDED, OWNER
+from returns.stages import ENDED, NOBODY, OWNER
 from returns.states import ReturnStatus
 
-# The teams that answer for a return under way. One that has ended waits for nobody.
+# Who answers for a return in which stages: the counts add up to those of all.
 TEAMS: Mapping[str, frozenset[str]] = {
-    role: frozenset(stage for stage, owner in OWNER.items() if owner == role) - frozenset(ENDED)
+    role: frozenset(stage for stage, owner in OWNER.items() if owner == role)
     for role in (Role.CX.value, Role.OPERATIONS.value, Role.FINANCE.value)
-}
+} | {"nobody": frozenset(ENDED)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Chip:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """``stage`` is in words that a customer may hear; ``money`` is symbol and words."""
+    """``stage`` is in the words of the ways to narrow; ``money`` is symbol and words."""
 
     rma: Return
     name: str
@@ -112,7 +112,7 @@ def returns(request: DeskRequest) -> HttpResponse:
         "teams": _chips(
             counted,
             asked,
-            [("", "Any team"), *((role, str(Role(role).label)) for role in TEAMS)],
+            [("", "Any team"), *((team, _team(team)) for team in TEAMS)],
             lambda value: replace(asked, team=value),
         ),
         "platforms": _chips(
@@ -133,11 +133,15 @@ def returns(request: DeskRequest) -> HttpResponse:
     return render(request, "returns/returns.html", context)
 
 
+def _team(team: str) -> str:
+    return str(Role(team).label) if team in Role.values else NOBODY
+
+
 def _in_words(asked: Asked, platforms: Mapping[int, str]) -> str:
     """What the list is narrowed to, for paper."""
     said = [
         str(ReturnStatus(asked.stage).label) if asked.stage else "",
-        str(Role(asked.team).label) if asked.team else "",
+        _team(asked.team) if asked.team else "",
         platforms.get(asked.platform, ""),
     ]
     return ", ".join(one for one in said if one)
@@ -207,7 +211,7 @@ def _shown(rows: Sequence[Return], known: directory.Directory, *, at: datetime) 
                 rma=one,
                 name=known.name(one.connection_id),
                 symbol=return_says.SYMBOLS.get(ReturnStatus(one.status), "wait"),
-                stage=return_says.FOR_CUSTOMERS[one.status],
+                stage=str(one.get_status_display()),
                 units=len(units),
                 codes=", ".join(dict.fromkeys(unit.sku_code for unit in units)),
                 since=one.since,  # type: ignore[attr-defined]  # comes with the query

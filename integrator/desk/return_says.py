@@ -30,16 +30,6 @@ from returns.states import (
     ReturnStatus,
 )
 
-# The stage of a return in words a customer may hear.
-FOR_CUSTOMERS: Mapping[str, str] = {
-    ReturnStatus.REQUESTED: "Asked for, not answered yet",
-    ReturnStatus.AUTHORISED: "Agreed, not sent yet",
-    ReturnStatus.IN_TRANSIT: "On its way to us",
-    ReturnStatus.RECEIVED: "Arrived, not checked yet",
-    ReturnStatus.INSPECTED: "Arrived and checked",
-    ReturnStatus.COMPLETED: "Completed",
-    ReturnStatus.CLOSED: "Closed, nothing comes back",
-}
 SYMBOLS: Mapping[ReturnStatus, str] = {
     ReturnStatus.COMPLETED: "ok",
     ReturnStatus.CLOSED: "idle",
@@ -47,7 +37,7 @@ SYMBOLS: Mapping[ReturnStatus, str] = {
 # In the order in which they worry us; each with how it is said of one unit's money in a list.
 _MONEY: tuple[tuple[Money, str, str], ...] = (
     (Money.IN_DOUBT, "doubt", "in doubt"),
-    (Money.REFUSED, "bad", "not paid"),
+    (Money.REFUSED, "wait", "not paid"),
     (Money.PROPOSED, "wait", "not sent yet"),
     (Money.AUTHORISED, "wait", "not sent yet"),
     (Money.SENT, "wait", "sent, not proved yet"),
@@ -117,12 +107,21 @@ def headline(now: Standing) -> str:
 
 def _items_say(now: Standing) -> Iterator[str]:
     groups: dict[str, list[ReturnItem]] = {}
-    for unit in now.open_units:
+    unsold = [unit for unit in now.units if lies_unsold(unit, now.movements)]
+    for unit in now.open_units or unsold:
         groups.setdefault(_item_says(unit, now), []).append(unit)
-    if not groups:
+    if not now.open_units:
         yield str(now.rma.get_status_display()).lower()
     for said, units in groups.items():
         yield said if len(groups) == 1 else f"{words.plural(len(units), 'unit')} {said}"
+
+
+def lies_unsold(unit: ReturnItem, movements: Iterable[StockMovement]) -> bool:
+    """Whether nothing more will come of it, and yet it is here, may be sold, and is on no shelf."""
+    held = [one.to_bucket for one in movements if one.return_item_id == unit.pk]
+    is_here = bool(held) and held[-1] == Bucket.RECEIVED
+    may_be_sold = getattr(unit, "disposition", None) == Disposition.RESTOCK
+    return unit.custody == Custody.CLOSED and is_here and may_be_sold
 
 
 def _item_says(unit: ReturnItem, now: Standing) -> str:
@@ -140,7 +139,7 @@ def _item_says(unit: ReturnItem, now: Standing) -> str:
         case Custody.IN_TRANSIT:
             return f"on its way back{held}"
         case Custody.RECEIVED:
-            return f"received{place}, waiting for inspection{held}"
+            return f"received{place}, not checked yet{held}"
     verdict = getattr(unit, "disposition", None)
     if verdict == Disposition.RESTOCK:
         on_sale = last is not None and last.to_bucket == Bucket.SELLABLE

@@ -6,7 +6,7 @@ Read from what is connected and from the policy in force, so that it cannot tell
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
@@ -16,15 +16,16 @@ from django.views.decorators.http import require_safe
 
 from finance.states import Executor
 from fulfilment.models import Location
-from integrator.desk import directory
+from integrator.desk import directory, history
 from integrator.desk.auth import DeskRequest, needs
 from integrator.desk.catalogue import Tile
 from integrator.desk.copies import copy_of
 from integrator.desk.directory import Directory, Known
 from integrator.desk.figures import tabs
+from integrator.models import Case
 from integrator.roles import Role
 from returns.models import Return
-from returns.stages import ENDED, NEXT, OWNER
+from returns.stages import ENDED, NEXT, NOBODY, OWNER
 from returns.states import ReturnStatus
 
 # The platforms a return is kept in, and the shops that pay and reserve.
@@ -62,15 +63,26 @@ _SAYS = {
     ReturnStatus.IN_TRANSIT: "A carrier has it.",
     ReturnStatus.RECEIVED: "It has arrived. Nobody has checked it, and nobody can buy it.",
     ReturnStatus.INSPECTED: "It was checked. Money, stock and replacement follow.",
-    ReturnStatus.COMPLETED: "Every promise is kept, in every system.",
+    ReturnStatus.COMPLETED: "The returns portal shows it as done. Still owed lists what is not.",
     ReturnStatus.CLOSED: "It was turned down or withdrawn. Nothing comes back.",
 }
 
 
-def stage_of(rma: Return, known: Directory) -> Stage:
-    """The stage a return is in now, with the systems of this very return."""
+def stage_of(
+    rma: Return, known: Directory, *, case: Case | None = None, owes: bool = False
+) -> Stage:
+    """The stage a return is in now, with the systems of this very return.
+
+    What is next is not for the stage alone to say: its most urgent open ``case`` has an owner, and
+    while it still ``owes`` a step it is not at its end.
+    """
     own = known.connections.get(rma.connection_id)
-    return _stage(ReturnStatus(rma.status), known, [own] if own else [], rma.external_id)
+    stage = _stage(ReturnStatus(rma.status), known, [own] if own else [], rma.external_id)
+    if case is not None:
+        team = history.team(case.owner)
+        ended = rma.status in ENDED
+        return replace(stage, next_step=team, owner=team if ended else stage.owner)
+    return replace(stage, next_step=BY_ITSELF) if owes and rma.status in ENDED else stage
 
 
 def _stage(
@@ -84,7 +96,7 @@ def _stage(
         label=str(status.label),
         says=_SAYS[status],
         systems=systems or [_missing("returns portal")],
-        owner=str(OWNER[status].label),
+        owner=str(OWNER[status].label) if status in OWNER else NOBODY,
         next_step=NOTHING if status in ENDED else NEXT.get(status, BY_ITSELF),
         look=_look(status),
     )

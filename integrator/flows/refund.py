@@ -1,6 +1,6 @@
 """Pay the ready units of a return back. The critical transaction: see design, "who pays".
 
-1. Which units have all the evidence their policy asks for, and what does the shopper get for them?
+1. Which units have all the evidence their policy asks for, and what does the customer get for them?
 2. Read the return again: if its platform lists money for a unit, nobody pays it a second time.
 3. Reserve the amount on the order and keep the refund's id, in one step, before anything is sent.
 4. What SCAYLE cannot pay is set aside for who pays it. The rest goes in one call: SCAYLE then pays

@@ -35,7 +35,7 @@ PAYABLE = (Money.NONE, Money.PROPOSED, Money.REFUSED)
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A unit whose evidence is complete, what the shopper was promised, and what is taken off."""
+    """A unit whose evidence is complete, what the customer was promised, and what is taken off."""
 
     item: ReturnItem
     resolution: Resolution

@@ -40,7 +40,7 @@ MATRIX: tuple[Truth, ...] = (
     Truth("delivery address", SCAYLE, "address.postcode", _ORDER),
     Truth("return status", RETURNGO, "return.platform_status", _NOT_READ),
     Truth("way of the unit", RETURNGO, "return_item.custody", _NOT_READ),
-    Truth("what the shopper gets", RETURNGO, "return_item.resolution", _NOT_READ),
+    Truth("what the customer gets", RETURNGO, "return_item.resolution", _NOT_READ),
     Truth("return method", RETURNGO, "return_item.method", _NOT_READ),
     Truth("reason", RETURNGO, "return_item.reason", _NOT_READ),
     Truth("claimed value", RETURNGO, "return_item.claimed_minor", _NOT_READ),

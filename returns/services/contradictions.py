@@ -35,7 +35,7 @@ def price_contradiction(item: ReturnItem, unit: ReturnUnitSeen) -> list[tuple[st
 def place_contradiction(order: Order, seen: ReturnSeen) -> list[tuple[str, str, str]]:
     """Customer and address, compared without putting personal data into the case."""
     found = []
-    # What is not known contradicts nothing: a shopper may have been forgotten.
+    # What is not known contradicts nothing: a customer may have been forgotten.
     address = order.shipping_address
     home = address.postcode.replace(" ", "") if address else ""
     postcodes = {

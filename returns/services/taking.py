@@ -81,7 +81,7 @@ def return_take(
         return Taken(record, is_new_version=False, units_changed=0)
     _tie_to_order(record, seen, trace)
     if created:
-        born(record, "status", reason="The shopper asked to return something", trace=trace)
+        born(record, "status", reason="The customer asked to return something", trace=trace)
     promises = dict(record.items.values_list("pk", "resolution_word"))
     changed = _take_units(record, seen, trace, look_again=look_again)
     Return.objects.filter(pk=record.pk).update(
@@ -187,7 +187,7 @@ def _unit_create(record: Return, unit: ReturnUnitSeen, trace: Trace) -> ReturnIt
         currency=unit.currency,
         blocked_by=kinds.RETURN_ORDER_UNKNOWN.code,
     )
-    born(item, "custody", reason="The shopper asked to return it", trace=trace)
+    born(item, "custody", reason="The customer asked to return it", trace=trace)
     return item
 
 

@@ -110,7 +110,7 @@ def test_a_return_is_found_narrowed_to_and_read_again(house: House) -> None:
         desk.page.get_by_role("link", name="Received 1").click()
         assert "stage=RECEIVED" in desk.page.url and "team=OPERATIONS" in desk.page.url
         desk.page.get_by_role("link", name=number).first.click()
-        assert "Received, waiting for inspection" in desk.page.content()
+        assert "Received, not checked yet" in desk.page.content()
         assert desk.page.get_by_role("button", name="Print the slip").count() == 0
         presses(desk, "Read again from ReturnGO")
         pk = stage.returned(rma).pk

@@ -16,6 +16,7 @@ from finance.states import RefundStatus
 from fulfilment.models import Order
 from integrator.models import Connection
 from returns.models import Return
+from returns.stages import NOBODY
 from returns.states import Custody, ReturnStatus
 from tests.desk import factories
 from tests.desk.test_return import words
@@ -84,6 +85,34 @@ def test_it_is_narrowed_by_stage_team_and_platform_and_by_nothing_unknown(
         assert len(narrowed(nonsense)) == 8, nonsense
 
 
+def test_every_return_is_counted_with_one_of_those_who_answer_for_it(
+    house: list[Return], as_: Callable[[str], Client]
+) -> None:
+    """Also one that has ended: its page says the same of it as the count."""
+    Return.objects.filter(pk=house[0].pk).update(status=ReturnStatus.COMPLETED)
+    client = as_("carla")
+
+    teams = {
+        label: count
+        for label, count, href in chips(client.get("/returns/").content.decode())
+        if "team=" in href or label == "Any team"
+    }
+
+    assert teams.pop("Any team") == sum(teams.values()) == 8
+    assert teams[NOBODY] == 1
+    page = words(client.get(f"/returns/{house[0].pk}/").content.decode())
+    assert f"Answers for it {NOBODY}" in page
+
+
+def test_a_row_names_its_stage_as_the_way_to_narrow_does(
+    house: list[Return], as_: Callable[[str], Client]
+) -> None:
+    html = as_("carla").get("/returns/?stage=AUTHORISED").content.decode()
+
+    assert "Agreed" in {label for label, _, _ in chips(html)}
+    assert re.search(r"RMA4 .+ Agreed .+ RMA0 .+ Agreed", words(html[html.index("<tbody>") :]))
+
+
 def test_a_return_that_has_ended_waits_for_no_team(
     house: list[Return], as_: Callable[[str], Client]
 ) -> None:
@@ -131,7 +160,7 @@ def test_a_row_says_stage_units_money_and_open_cases(
     client = as_("fiona")
 
     row = words(client.get("/returns/").content.decode())
-    assert re.search(r"RMA1 ReturnGO, asked for .+ 100482913 Arrived and checked", row)
+    assert re.search(r"RMA1 ReturnGO, asked for .+ 100482913 Checked", row)
     assert "1 4068-PET-M in doubt 1 case" in row
     assert f'href="/cases/{one.pk}/">1 case' in client.get("/returns/").content.decode()
 

@@ -43,9 +43,9 @@ def test_every_stage_names_its_system_its_team_and_where_to_look(
     found = lines(as_("carla"))
 
     assert set(found) == {*(str(one.label) for one in ReturnStatus), "Back on sale", "Replacement"}
-    assert "ReturnGO Customer service the customer On the way back" in found["Authorised"]
+    assert "ReturnGO Customer service the customer On the way back" in found["Agreed"]
     assert "ReturnGO Operations Operations On the way back" in found["Received"]
-    assert "SCAYLE Finance" in found["Inspected"]
+    assert "SCAYLE Finance" in found["Checked"]
     assert "SCAYLE for Hamburg warehouse Operations" in found["Back on sale"]
 
 
@@ -67,7 +67,7 @@ def test_who_pays_is_what_the_policy_says(
 ) -> None:
     policy(refund_executor=executor)
 
-    assert says in lines(as_("carla"))["Inspected"]
+    assert says in lines(as_("carla"))["Checked"]
 
 
 def test_what_is_not_set_up_is_said(as_: Callable[[str], Client]) -> None:

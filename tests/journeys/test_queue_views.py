@@ -34,10 +34,10 @@ def lines(stage: Stage, name: str, path: str) -> list[str]:
 @pytest.mark.parametrize(
     ("kind", "says", "step"),
     [
-        ("RESTOCK_FAILED", "the shop's stock does not show it yet", "The unit is inspected"),
-        ("RESTOCK_IN_DOUBT", "not sure whether the shop's stock", "The unit is inspected"),
-        ("SKU_DISCONTINUED", "is no longer sold", "The unit is inspected"),
-        ("MAPPING_MISSING", "we do not know this location", "The unit is inspected"),
+        ("RESTOCK_FAILED", "the shop's stock does not show it yet", "The unit is checked"),
+        ("RESTOCK_IN_DOUBT", "not sure whether the shop's stock", "The unit is checked"),
+        ("SKU_DISCONTINUED", "is no longer sold", "The unit is checked"),
+        ("MAPPING_MISSING", "we do not know this location", "The unit is checked"),
         ("VALIDATED_WITHOUT_DISPOSITION", "has no verdict", "The unit is received"),
     ],
 )

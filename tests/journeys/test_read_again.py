@@ -114,8 +114,8 @@ def test_a_return_is_read_again_in_both_systems_words(stage: Stage) -> None:
 
     said = of_return(stage, rma)
     assert "ReturnGO says Ours" in said
-    assert re.search(r"Return Approved → \w+ On its way → Inspected", said)
-    assert re.search(r"verdict not kept not checked → Back on sale", said)
+    assert re.search(r"Return Approved → \w+ On its way → Checked", said)
+    assert re.search(r"verdict not kept not checked → May be sold again", said)
 
 
 @pytest.mark.parametrize("kind", ["order", "return"])

@@ -93,7 +93,7 @@ def test_order_and_customer_list_a_return_within_a_minute_and_say_the_same_of_it
     stage.passes(minutes=6, step=6)
     for path in pages(stage, order):
         assert "1 arrived" in words(seen(stage, path))
-    assert "Received, waiting for inspection" in words(seen(stage, own))
+    assert "Received, not checked yet" in words(seen(stage, own))
 
     stage.warehouse_checks(rma)
     stage.passes(minutes=6, step=6)
@@ -154,7 +154,7 @@ def test_the_article_says_which_returned_unit_made_its_figure(stage: Stage) -> N
     assert movement is not None
     listed = words(seen(stage, f"/skus/{stage.sold_unit(order).sku_id}/{movement[1]}"))
     assert "One movement" in listed
-    assert "Received, not checked → Sellable" in listed.partition("One movement")[2]
+    assert "Received, on no shelf → Sellable" in listed.partition("One movement")[2]
 
 
 def test_sales_after_the_count_are_listed_and_not_mixed_into_the_figure(stage: Stage) -> None:

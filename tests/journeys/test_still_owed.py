@@ -105,11 +105,11 @@ def test_what_stands_still_is_shown_by_its_stage(stage: Stage) -> None:
     stage.approves(asked)
     stage.passes(minutes=90, step=15)
     assert "Received (2)" in page(stage, "stalled")
-    assert "Authorised" not in page(stage, "stalled")  # it may take longer
+    assert "Agreed" not in page(stage, "stalled")  # it may take longer
 
     stage.passes(minutes=60, step=15)
     html = page(stage, "stalled", "AUTHORISED")
-    assert "Received (2)" in html and "Authorised (1)" in html
+    assert "Received (2)" in html and "Agreed (1)" in html
     assert f"Return {asked['id']}" in html
     assert not any(f"Return {one['id']}" in html for one in here)
 
