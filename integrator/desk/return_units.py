@@ -32,6 +32,11 @@ class Verdict:
     now: list[str]
     by_two: bool
 
+    @property
+    def is_late(self) -> bool:
+        """Whether we learnt it later than it happened, as the rail and the time line have it."""
+        return self.row.learned_at - self.row.inspected_at >= words.MINUTE
+
 
 @dataclass(frozen=True, slots=True)
 class Paid:

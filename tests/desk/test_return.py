@@ -67,7 +67,7 @@ def test_where_the_item_is_where_the_money_is_and_who_is_next(
 
     page = words(opened(rma))
 
-    assert "Received, waiting for inspection; refund EUR 129.95 claimed, not sent yet." in page
+    assert "Received, not checked yet; refund EUR 129.95 claimed, not sent yet." in page
     assert re.search(r"Next Operations until \w{3} \d+ \w{3} \d\d:\d\d", page)
     assert "Stage Received since" in page
     assert "Answers for it Operations" in page
@@ -178,7 +178,7 @@ def test_a_unit_says_why_it_came_what_was_decided_and_what_was_paid_for_it(
 
     assert "because: too small" in said
     assert "The customer gets Refund to the payment method" in said
-    assert re.search(r"Verdict Back on sale ReturnGO,", said)
+    assert re.search(r"Verdict May be sold again ReturnGO, checked", said)
     assert "Counted Sellable at Hamburg warehouse" in said
     assert "EUR 129.95 of refund 1 Sent" in said
     assert "129.95 paid \N{MINUS SIGN} 5.00 return fee = 124.95" in said
@@ -234,7 +234,7 @@ def test_every_verdict_is_kept_with_who_when_and_from_what_to_what(
     first = said.index("version 2")
     assert first < said.index("version 1"), "the newest comes first"
     assert "omar a second person agreed" in said
-    assert "Back on sale → Not for sale, Berlin shop A seam is torn" in said
+    assert "May be sold again → Not for sale, Berlin shop A seam is torn" in said
     assert said[said.index("version 1") :].count("→") == 0
 
 
@@ -340,7 +340,7 @@ def test_a_return_of_no_known_order_and_with_no_unit_says_so(
 
     page = words(opened(rma))
 
-    assert "Requested." in page
+    assert "Asked for." in page
     assert "Order not known ReturnGO names DE-1" in page
     assert "ReturnGO names no unit in this return." in page
 
