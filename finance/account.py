@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 
 from finance.models import Refund, RefundItem
 from finance.states import REFUND_OPEN, RefundStatus, Subject
@@ -74,6 +75,21 @@ def account_of(customer_id: int) -> Account:
     for currency, one in sums.items():
         one.currency = currency
     return Account([sums[currency] for currency in sorted(sums)], counts)
+
+
+def with_refunded(orders: QuerySet[Order]) -> QuerySet[Order]:
+    """Each with what was proved to be paid back for it, and what is decided and not proved.
+
+    As ``proved_minor`` and ``decided_minor``, in the same statement. What counts against what was
+    paid, ``refunded_minor``, is raised as soon as money is set aside: it proves nothing.
+    """
+    mine = Refund.objects.filter(~_GIFT, order=OuterRef("pk")).order_by().values("order")
+    proved = mine.filter(_PROVED).annotate(sum=Sum("executed_minor"))
+    decided = mine.filter(status__in=REFUND_OPEN).annotate(sum=Sum("calculated_minor"))
+    return orders.annotate(
+        proved_minor=Coalesce(Subquery(proved.values("sum")), 0),
+        decided_minor=Coalesce(Subquery(decided.values("sum")), 0),
+    )
 
 
 def undecided_units() -> QuerySet[ReturnItem]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from finance.account import with_refunded
 from finance.models import Refund
 from finance.states import REFUND_OPEN, RefundStatus
 from fulfilment.models import Order, OrderItem, Shipment, Sku, StockMovement
@@ -36,7 +37,9 @@ from integrator.desk.auth import DeskRequest, may, needs
 from integrator.desk.exchange_rows import exchanges_of
 from integrator.desk.lists import number
 from integrator.desk.refund_rows import figures_of
-from integrator.desk.steps import step_of
+from integrator.desk.return_about import Records, records_of
+from integrator.desk.return_says import lies_unsold
+from integrator.desk.steps import promises, step_of
 from integrator.desk.symbols import STATUS_SYMBOLS
 from integrator.desk.trust import Id, Trust, ids_in, linked, trust_of
 from integrator.flows.read_again import Asked, Key, among
@@ -45,7 +48,6 @@ from integrator.models import (
     CaseEvent,
     CaseState,
     Job,
-    JobState,
     Message,
     Transition,
 )
@@ -61,7 +63,7 @@ ROWS = 400  # of one order; more than this is an accident, and the newest are sh
 @needs("order.see")
 def orders(request: DeskRequest) -> HttpResponse:
     """The newest orders, paged by their key."""
-    found = Order.objects.select_related("connection")
+    found = with_refunded(Order.objects.select_related("connection"))
     sku = Sku.objects.filter(pk=number(request.GET.get("sku", ""))).first()
     if sku is not None:
         found = found.filter(Exists(OrderItem.objects.filter(order=OuterRef("pk"), sku=sku)))
@@ -93,7 +95,7 @@ def whole_order(order_id: int) -> Order:
     rows: QuerySet[Order] = Order.objects.select_related(
         "connection__retailer", "customer", "made_for__order", "made_for__return_record"
     ).annotate(links=linked(order_id=OuterRef("pk")))
-    order = rows.filter(pk=order_id).first()
+    order = with_refunded(rows).filter(pk=order_id).first()
     if order is None:
         raise Http404
     return order
@@ -130,8 +132,19 @@ def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
     )
     panel = timeline.panel_of(events, request.GET.get("show", ""), known, at=at)
     open_cases = _open_cases(case_events)
-    steps = [step_of(job, request) for job in jobs]
+    is_open = {case.pk for case, _, _ in open_cases}
+    steps = [step_of(job, request, open_cases=is_open) for job in jobs]
+    owed, kept = promises(steps)
     times = rails.reached(transitions)
+    exchanges = exchanges_of(Q(order=order)) if any(unit.goes_out for unit in units) else []
+    about = records_of(
+        [unit.return_record for unit in units],
+        units=units,
+        refunds=refunds,
+        exchanges=[one.row for one in exchanges],
+    )
+    waits = _first_of_each([case for case, _, _ in open_cases], about)
+    owes = _first_of_each([one.job for one in owed], about)
     shipments = list(Shipment.objects.filter(order=order).order_by("id"))
     may_read = may(request, "record.read_again")
     asked = among(messages, jobs) if may_read else {}
@@ -142,14 +155,16 @@ def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
         "customer": _customer(request, order, timeline.narrowed(events, panel["theme"])),
         "items": order_items.listed(order, items, units),
         "split": {item.parent_id for item in items},
-        "returns": _returns(units, times, movements, known, asked if may_read else None, at),
+        "returns": _returns(
+            units, times, movements, known, asked if may_read else None, waits, owes, at
+        ),
         "reading": read_again.of_order(order, asked, known, at=at) if may_read else None,
-        "exchanges": exchanges_of(Q(order=order)) if any(unit.goes_out for unit in units) else [],
+        "exchanges": exchanges,
         "made_for": _made_for(order),
         "refunds": [figures_of(refund) for refund in refunds],
         "movements": movements,
-        "open_steps": [one for one in steps if one.job.state not in _ENDED],
-        "kept_steps": [one for one in steps if one.job.state in _ENDED],
+        "open_steps": owed,
+        "kept_steps": kept,
         "cases": open_cases,
         "more_cases": open_cases[1:],
         **panel,
@@ -157,7 +172,7 @@ def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
         "there": known.page(order.connection_id, "order", order.external_id),
         "shipments": shipments,
         "tellings": telling.sayings(items, units, shipments),
-        "head": _head(order, units, refunds),
+        "head": _head(units, refunds, movements),
         "may_ask_goodwill": may(request, "goodwill.ask"),
         "known": known,
     }
@@ -186,9 +201,6 @@ def _customer(
     return personal.show(request, personal.Page.ORDER, order.customer, notes=notes)
 
 
-_ENDED = (JobState.DONE, JobState.CANCELLED)
-
-
 def _newest(rows: Any) -> list[Any]:
     """The newest rows, oldest first."""
     return list(reversed(rows.order_by("-id")[:ROWS]))
@@ -212,11 +224,14 @@ def _returns(
     movements: list[StockMovement],
     known: directory.Directory,
     asked: Mapping[Key, Asked] | None,
+    waits: Mapping[int, Case],
+    owes: Mapping[int, Job],
     at: datetime,
 ) -> list[dict[str, Any]]:
     """The returns with their units, each unit with its two rails.
 
-    ``asked`` is None for who may not have them read again.
+    ``asked`` is None for who may not have them read again; ``waits`` is the next due case of each
+    return, ``owes`` a step that is not done.
     """
     found: dict[int, dict[str, Any]] = {}
     for unit in units:
@@ -227,7 +242,7 @@ def _returns(
                 "rma": rma,
                 "tile": known.tile(rma.connection_id),
                 "name": known.name(rma.connection_id),
-                "stage": stages.stage_of(rma, known),
+                "stage": stages.stage_of(rma, known, case=waits.get(rma.pk), owes=rma.pk in owes),
                 "reading": None
                 if asked is None
                 else read_again.of_return(rma, asked, known, at=at),
@@ -236,6 +251,18 @@ def _returns(
         )
         panel["units"].append(rails.unit_of(unit, times=times, movements=movements, at=at))
     return list(found.values())
+
+
+_About = TypeVar("_About", Case, Job)
+
+
+def _first_of_each(rows: Iterable[_About], about: Records) -> dict[int, _About]:
+    """By the number of its return: the first of those that are about a record of it."""
+    found: dict[int, _About] = {}
+    for one in rows:
+        if one.record_id in about.of.get(one.record_kind, {}):
+            found.setdefault(about.return_of(one.record_kind, one.record_id), one)
+    return found
 
 
 def _open_cases(events: list[CaseEvent]) -> list[tuple[Case, str, str]]:
@@ -252,24 +279,41 @@ def _open_cases(events: list[CaseEvent]) -> list[tuple[Case, str, str]]:
     ]
 
 
-def _head(order: Order, units: list[ReturnItem], refunds: list[Refund]) -> dict[str, Any]:
+def _head(
+    units: list[ReturnItem], refunds: list[Refund], movements: list[StockMovement]
+) -> dict[str, Any]:
     """The head line: where the units are and where the money is, in one sentence."""
     back = [unit for unit in units if unit.custody != Custody.CLOSED]
     arrived = [u for u in back if u.custody in (Custody.RECEIVED, Custody.INSPECTED)]
     open_refund = next((one for one in refunds if one.status in REFUND_OPEN), None)
-    said = stands(len(back), len(arrived), open_refund, where="of this order in return")
+    said = stands(
+        len(back),
+        len(arrived),
+        open_refund,
+        where="of this order in return",
+        unsold=sum(lies_unsold(unit, movements) for unit in units),
+    )
     in_doubt = open_refund is not None and open_refund.status == RefundStatus.IN_DOUBT
     return {"says": said, "in_doubt": in_doubt, "under_way": len(back)}
 
 
-def stands(units: int, arrived: int, open_refund: Refund | None, *, where: str) -> str:
-    """How many units are coming back and how it stands with the refund that is not proved yet."""
+def stands(
+    units: int, arrived: int, open_refund: Refund | None, *, where: str, unsold: int = 0
+) -> str:
+    """How many units are coming back and how it stands with the refund that is not proved yet.
+
+    ``unsold``: units of returns that have ended which are here and which nobody can buy yet.
+    """
+    said = []
     if units:
         came = f"{arrived} arrived" if arrived else "none arrived yet"
-        said = f"{words.plural(units, 'unit')} {where}, {came}."
-    else:
-        said = f"No unit {where}."
-    if open_refund is None:
-        return said
-    money = words.amount_text(open_refund.calculated_minor, open_refund.currency)
-    return f"{said} A refund of {money} is {open_refund.get_status_display().lower()}."
+        said.append(f"{words.plural(units, 'unit')} {where}, {came}.")
+    elif not unsold:
+        said.append(f"No unit {where}.")
+    if unsold:
+        are = "is" if unsold == 1 else "are"
+        said.append(f"{words.plural(unsold, 'unit')} came back and {are} not on sale yet.")
+    if open_refund is not None:
+        money = words.amount_text(open_refund.calculated_minor, open_refund.currency)
+        said.append(f"A refund of {money} is {open_refund.get_status_display().lower()}.")
+    return " ".join(said)

@@ -38,7 +38,7 @@ from integrator.desk.code128 import barcode
 from integrator.desk.exchange_rows import Replacement, exchanges_of
 from integrator.desk.refund_rows import figures_of
 from integrator.desk.return_about import records_of
-from integrator.desk.steps import Step, step_of
+from integrator.desk.steps import Step, promises, step_of
 from integrator.desk.trust import Id, Trust, ids_in, linked, trust_of
 from integrator.flows.read_again import among
 from integrator.models import (
@@ -47,17 +47,14 @@ from integrator.models import (
     CaseEvent,
     CaseState,
     Job,
-    JobState,
     Message,
     Transition,
 )
-from integrator.roles import Role
 from returns.models import Inspection, Return, ReturnItem
 from returns.queries import units_judged
 from returns.stages import ENDED
 
 ROWS = 400  # of one return; more than this is an accident, and the newest are shown
-_KEPT = (JobState.DONE, JobState.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +86,16 @@ def page(request: DeskRequest, return_id: int) -> HttpResponse:
 def _context(request: DeskRequest, rma: Return) -> dict[str, Any]:
     at, known = request.at, directory.current(at=request.at)
     read = _read(rma)
-    stage, steps = stages.stage_of(rma, known), [step_of(job, request) for job in read.jobs]
+    is_open = {case.pk for case in read.cases}
+    owed, kept = promises([step_of(job, request, open_cases=is_open) for job in read.jobs])
+    cases = read.cases
+    stage = stages.stage_of(rma, known, case=cases[0] if cases else None, owes=bool(owed))
     verdicts = return_units.verdicts_of(
         read.units, read.inspections, read.transitions, known.name(rma.connection_id)
     )
     return {
         **_head(request, rma, read, known),
-        "pill": _pill(rma, read.refunds, read.cases, steps),
+        "pill": _pill(rma, read.refunds, read.cases, owed),
         "stage": stage,
         "turn": _next(rma, stage, read.transitions, read.cases, known),
         "branches": return_units.tree(
@@ -112,8 +112,8 @@ def _context(request: DeskRequest, rma: Return) -> dict[str, Any]:
         "exchanges": read.replacements,
         "refunds": [figures_of(refund) for refund in read.refunds],
         "movements": read.movements,
-        "open_steps": [one for one in steps if one.job.state not in _KEPT],
-        "kept_steps": [one for one in steps if one.job.state in _KEPT],
+        "open_steps": owed,
+        "kept_steps": kept,
         "cases": open_cases.told(request, read.cases),
         **_history(request, rma, read, known),
     }
@@ -264,14 +264,14 @@ def _newest(rows: Any) -> list[Any]:
 
 
 def _pill(
-    rma: Return, refunds: Sequence[Refund], cases: Sequence[Case], steps: Sequence[Step]
+    rma: Return, refunds: Sequence[Refund], cases: Sequence[Case], owed: Sequence[Step]
 ) -> tuple[str, str]:
     """The state in two or three words, the most worrying first."""
     if any(one.status == RefundStatus.IN_DOUBT for one in refunds):
         return "doubt", "a refund is in doubt"
     if cases:
         return "wait", "needs a person"
-    if any(one.job.state not in _KEPT for one in steps):
+    if owed:
         return "wait", "something is owed"
     if rma.status in ENDED:
         return "ok", "nothing is owed"
@@ -309,9 +309,7 @@ def _next(
     ]
     since = moved[-1] if moved else rma.requested_at
     if cases:
-        owner = cases[0].owner
-        who = str(Role(owner).label) if owner in Role.values else owner
-        return Next(who, since, cases[0].due_at, cases[0])
+        return Next(stage.next_step, since, cases[0].due_at, cases[0])
     there = known.connections.get(rma.connection_id)
     hours = there.stage_hours.get(rma.status) if there is not None else None
     until = since + timedelta(hours=hours) if hours and rma.status not in ENDED else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -9,9 +10,10 @@ from django.db.models import Q
 
 from integrator.desk import catalogue, evidence, words
 from integrator.desk.auth import DeskRequest
-from integrator.models import Case, Job, JobState
+from integrator.models import Case, CaseState, Job, JobState
 
 JOBS_SHOWN = 8
+NOTHING = "nothing"  # evidence that says why a step had nothing to do
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,11 @@ class Step:
     state: str
     sub: str
     leaves_in: str
+    with_case: int = 0  # it ended by asking a person, who has not answered yet
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self.with_case) or self.job.state not in _ENDED
 
 
 def steps_of(request: DeskRequest, case: Case) -> list[Step]:
@@ -34,7 +41,8 @@ def steps_of(request: DeskRequest, case: Case) -> list[Step]:
     if case.job_id:
         about |= Q(pk=case.job_id)
     jobs = Job.objects.filter(about).order_by("-id")[:JOBS_SHOWN]
-    return [step_of(job, request, case=case) for job in jobs]
+    is_open = {case.pk} if case.state != CaseState.SOLVED else set()
+    return [step_of(job, request, case=case, open_cases=is_open) for job in jobs]
 
 
 def belongs(job: Job, case: Case) -> bool:
@@ -45,21 +53,39 @@ def belongs(job: Job, case: Case) -> bool:
     )
 
 
+def promises(steps: Sequence[Step]) -> tuple[list[Step], list[Step]]:
+    """Those that are open and those that are kept. A look that found nothing to do is neither."""
+    real = [one for one in steps if not had_nothing(one.job)]
+    return [one for one in real if one.is_open], [one for one in real if not one.is_open]
+
+
+_ENDED = (JobState.DONE, JobState.CANCELLED)
 _JOB_WORDS = {
     JobState.DUE: ("idle", "to be done"),
     JobState.RUNNING: ("wait", "being done"),
     JobState.WAITING: ("wait", "waits"),
     JobState.IN_DOUBT: ("doubt", "in doubt"),
-    JobState.PARKED: ("bad", "stopped"),
+    JobState.PARKED: ("wait", "stopped"),
     JobState.DONE: ("ok", "done"),
     JobState.CANCELLED: ("idle", "not owed any more"),
 }
 
 
-def step_of(job: Job, request: DeskRequest, *, case: Case | None = None) -> Step:
-    """A job as a line of "what we owe"."""
+def step_of(
+    job: Job,
+    request: DeskRequest,
+    *,
+    case: Case | None = None,
+    open_cases: Collection[int] = (),
+) -> Step:
+    """A job as a line of "what we owe". ``open_cases``: those of what the page is about."""
     at = request.at
     symbol, state = _JOB_WORDS[JobState(job.state)]
+    if job.state == JobState.PARKED and job.due_at <= at:
+        symbol = "bad"  # only now is the promise broken
+    asked = asked_in(job, open_cases)
+    if asked:
+        symbol, state = "wait", "with a person"
     leaves_in = ""
     if case is not None and can_be_cancelled(job, case, at=at):
         leaves_in = words.span(job.not_before - at)
@@ -70,9 +96,24 @@ def step_of(job: Job, request: DeskRequest, *, case: Case | None = None) -> Step
         tile=catalogue.tile_of(job.queue),
         symbol=symbol,
         state=state,
-        sub=_step_sub(job, at=at),
+        sub=f"C-{asked}" if asked else _step_sub(job, at=at),
         leaves_in=leaves_in,
+        with_case=asked,
     )
+
+
+def had_nothing(job: Job) -> bool:
+    """It ended without doing anything, because nothing was to be done."""
+    return job.state == JobState.DONE and NOTHING in job.evidence
+
+
+def asked_in(job: Job, open_cases: Collection[int]) -> int:
+    """The open case by which a step put its work before a person; 0 for none.
+
+    A decision about a case names that case too: it asks nobody.
+    """
+    number = int(job.evidence.get("case") or 0) if job.state == JobState.DONE else 0
+    return number if number in open_cases and job.record_kind != Case.RECORD_KIND else 0
 
 
 def can_be_cancelled(job: Job, case: Case, *, at: datetime) -> bool:

@@ -12,7 +12,7 @@ REFUND_SYMBOLS = {
     RefundStatus.IN_DOUBT: "doubt",
     RefundStatus.RECORDED: "ok",
     RefundStatus.SETTLED: "ok",
-    RefundStatus.REFUSED: "bad",
+    RefundStatus.REFUSED: "wait",
 }
 STATUS_SYMBOLS = {
     OrderStatus.CAPTURED: "idle",
