@@ -17,6 +17,7 @@ from fulfilment.models import StockMovement
 from fulfilment.states import Bucket, OrderStatus
 from integrator.desk import catalogue, directory, evidence, history, personal, telling, words
 from integrator.desk.catalogue import OURS, PERSON, Tile, tile_of
+from integrator.desk.steps import NOTHING, had_nothing
 from integrator.models import CaseEvent, Job, JobState, Message, Transition
 from returns.states import (
     Custody,
@@ -27,6 +28,7 @@ from returns.states import (
     ReturnStatus,
 )
 
+NEWEST = 10  # are shown at once, all others by one press
 THEMES = {"all": "All", "money": "Money", "stock": "Stock", "people": "People"}
 _STATUS_WORDS = {
     "order": ("The order is", OrderStatus),
@@ -113,9 +115,12 @@ def panel_of(
 ) -> dict[str, Any]:
     """What ``fulfilment/_timeline.html`` shows. ``asked`` narrows it to one theme."""
     theme = asked if asked in THEMES else "all"
+    shown = narrowed(events, theme)
     lanes = {one.tile.lane: one.tile for one in known.connections.values()}
     return {
-        "days": by_day(narrowed(events, theme), at=at),
+        "days": by_day(shown[:NEWEST], at=at),
+        "older_days": by_day(shown[NEWEST:], at=at),
+        "shown": len(shown),
         "counts": {key: len(narrowed(events, key)) for key in THEMES},
         "themes": THEMES,
         "theme": theme,
@@ -240,11 +245,11 @@ def _moved(one: StockMovement) -> Event:
 
 
 def _owed(job: Job) -> Event:
+    """A step. One that looked and found nothing to do told no platform anything."""
     when = job.finished_at or job.sent_at or job.started_at or job.created_at
-    says = catalogue.flow_says(job.flow)
-    proof = evidence.proof_words(job.evidence) if job.state == JobState.DONE else ""
+    says, looked = catalogue.flow_says(job.flow), had_nothing(job)
     state = {
-        JobState.DONE: f"Done. Proof: {proof}" if proof else "Done.",
+        JobState.DONE: _ended(job),
         JobState.CANCELLED: "Not owed any more.",
         JobState.IN_DOUBT: "In doubt: it may have happened.",
         JobState.PARKED: f"Stopped: {job.error}" if job.error else "Stopped.",
@@ -253,17 +258,24 @@ def _owed(job: Job) -> Event:
     return Event(
         happened=when,
         learnt=when,
-        tile=tile_of(job.queue),
+        tile=OURS if looked else tile_of(job.queue),
         says=says,
         themes=frozenset(
             {"money"} if "refund" in job.flow else {"stock"} if "stock" in job.flow else ()
         ),
         key="",
         small=state,
-        goes_out=True,
+        goes_out=not looked,
         waits=job.state not in (JobState.DONE, JobState.CANCELLED),
         rank=3,
     )
+
+
+def _ended(job: Job) -> str:
+    if had_nothing(job):
+        return f"Nothing to do: {job.evidence[NOTHING]}."
+    proof = evidence.proof_words(job.evidence)
+    return f"Done. Proof: {proof}" if proof else "Done."
 
 
 def _case(event: CaseEvent) -> Event:
