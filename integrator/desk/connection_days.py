@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from django.db import connection as database
-from django.db.models import Count
+from django.db.models import Count, Min
 from django.db.models.functions import TruncDate
 
 from integrator.desk import periods, words
 from integrator.desk.periods import Period
 from integrator.engine.incidents import Incident, Phase
-from integrator.models import Connection, ConnectionState, Message
+from integrator.models import Connection, ConnectionState, Message, Transition
 
 DAYS = 90
 # How a day is called by its worst, the worst first: the name of its filling, height, symbol, words.
@@ -27,6 +27,7 @@ KINDS: Mapping[str, tuple[float, str, str]] = {
     "pause": (0.6, "pause", "Paused by a person"),
     "plan": (0.4, "idle", "Planned maintenance"),
     "fine": (0.15, "ok", "Nothing happened"),
+    "unknown": (0.15, "doubt", "Not known"),
 }
 _OF_STATE = {
     ConnectionState.NEEDS_CREDENTIALS: "bad",
@@ -49,8 +50,12 @@ class Day:
     unseen: int | None  # minutes since a look had seen everything, at most
 
     @property
+    def is_known(self) -> bool:
+        return self.kind != "unknown"
+
+    @property
     def unseen_words(self) -> str:
-        return "" if self.unseen is None else words.span(timedelta(minutes=self.unseen))
+        return "" if self.unseen is None else words.lasted(timedelta(minutes=self.unseen))
 
 
 def period(at: datetime) -> Period:
@@ -73,21 +78,23 @@ def days_of(
     unseen: Mapping[date, int],
     shown: Period,
     *,
+    known_from: date | None,
     at: datetime,
 ) -> list[Day]:
-    """Every day of the period, the oldest first."""
+    """Every day of the period, the oldest first. Nothing is known before ``known_from``."""
     rows = []
     for day in shown.days:
         one = shown.of_day(day)
         until = min(one.end, at)
-        touching = [incident for incident in found if incident.touches(one.start, until)]
+        touching = [incident for incident in found if incident.touches(one.start, one.end)]
         phases = [
             phase
             for incident in touching
             for phase in incident.phases
-            if phase.within(one.start, until) or one.start <= phase.since < until
+            if phase.within(one.start, until) or one.start <= phase.since < one.end
         ]
-        kind = worst(phases)
+        is_known = known_from is not None and day >= known_from
+        kind = worst(phases) if phases or is_known else "unknown"
         _, symbol, says = KINDS[kind]
         lasted = sum((phase.within(one.start, until) for phase in phases), timedelta())
         rows.append(
@@ -103,6 +110,18 @@ def days_of(
             )
         )
     return rows
+
+
+def known_from(connection: Connection, unseen: Mapping[date, int], shown: Period) -> date | None:
+    """The first day of which something was kept: a look that saw everything, or a change of its
+    state.
+    """
+    facts = Transition.objects.filter(
+        record_kind=Connection.RECORD_KIND, record_id=connection.pk, field="state"
+    )
+    first = facts.aggregate(at=Min("at"))["at"]
+    days = [*unseen, *([first.astimezone(shown.zone).date()] if first is not None else [])]
+    return min(days, default=None)
 
 
 def missed_per_day(connection: Connection, shown: Period) -> dict[date, int]:

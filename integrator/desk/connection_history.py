@@ -64,6 +64,7 @@ class Row:
     ended: str
     waited: int | None
     missed: int
+    is_caught_up: bool
     notes: list[tuple[str, datetime, str]]
     form: Filled | None
 
@@ -84,11 +85,13 @@ def _show(
     one = get_object_or_404(Connection.objects.defer("secrets"), pk=connection_id)
     shown = connection_days.period(at)
     found = incidents.since(one, start=shown.start)
+    unseen = connection_days.unseen_per_day(one, shown, at=at)
     days = connection_days.days_of(
         found,
         connection_days.missed_per_day(one, shown),
-        connection_days.unseen_per_day(one, shown, at=at),
+        unseen,
         shown,
+        known_from=connection_days.known_from(one, unseen, shown),
         at=at,
     )
     day = _day(request.GET.get("day", ""), shown)
@@ -104,7 +107,10 @@ def _show(
         ],
         **_unseen(days, shown),
         "days": days[::-1],
+        "known_from": next((one.day for one in days if one.is_known), None),
+        "is_all_known": days[0].is_known,
         "day": day,
+        "about": about,
         "rows": _rows(one, listed, about, form, at=at),
         "total": len(found),
         "first_page": reverse("connection_history", args=[one.pk]),
@@ -116,10 +122,15 @@ def _show(
 
 
 def _unseen(days: Sequence[Day], shown: Period) -> dict[str, Any]:
-    """The line of how long nothing was seen, from the first day of which that is known."""
+    """The line of how long nothing was seen, from the first day of which that is known.
+
+    One day makes no line: it is said in words.
+    """
     known = [(one.day, one.unseen) for one in days if one.unseen is not None]
     if not known:
         return {"unseen": None}
+    if len(known) == 1:
+        return {"unseen": None, "only_unseen": next(one for one in days if one.unseen is not None)}
     line = charts.lines([charts.Series("", [minutes for _, minutes in known])])
     since = Period(known[0][0], shown.last, shown.zone)
     return {"unseen": replace(line, ends=[]), "unseen_period": since}
@@ -141,8 +152,7 @@ def _listed(
         return [one for one in found if one.id == about], False
     if day is not None:
         one = shown.of_day(day)
-        until = min(one.end, request.at)
-        found = [incident for incident in found if incident.touches(one.start, until)]
+        found = [incident for incident in found if incident.touches(one.start, one.end)]
     before = number(request.GET.get("before", ""))
     rest = [one for one in found if not before or one.id < before]
     return rest[:PAGE], len(rest) > PAGE
@@ -194,6 +204,7 @@ def _row(
         ended=_by(who, why) if why else "",
         waited=waited.get(one.id),
         missed=missed.get(one.id, 0),
+        is_caught_up=one.until is not None and one.until + CAUGHT_UP <= at,
         notes=[(history.who(one.actor), one.at, one.text) for one in notes],
         form=form,
     )

@@ -68,7 +68,8 @@ def test_an_incident_says_from_when_to_when_why_and_what_waited(
     assert "3 steps waited when it ended." in said
     assert "Our sweeps found 3 missed callbacks in it and in the hour after it." in said
     assert "Key refused 1 day" in said
-    assert "Nothing happened 89 days" in said
+    assert "Nothing happened 10 days" in said
+    assert "Not known 79 days" in said, "nothing was kept before its first change"
 
 
 def test_one_that_began_this_minute_is_told_in_words(
@@ -81,6 +82,8 @@ def test_one_that_began_this_minute_is_told_in_words(
     assert re.search(r"Paused by a person \d\d:\d\d , just now", said)
     assert re.search(r"Paused by ada at \d\d:\d\d for less than a minute", said)
     assert " 0 s" not in said
+    assert "Paused by a person 1 day" in said, "today is the day of an incident"
+    assert "missed callback" not in said.split("Paused by ada")[1], "that hour is still to come"
 
 
 def test_each_day_leads_to_its_incidents(
@@ -97,7 +100,9 @@ def test_each_day_leads_to_its_incidents(
 
     day = timezone.localtime(outage.at, BERLIN).date()
     assert "They move house" not in of_day(client, scayle, f"?day={day}").split("Incidents on")[1]
-    assert "worked on this day" in of_day(client, scayle, f"?day={day - timedelta(days=3)}")
+    assert "worked on this day" in of_day(client, scayle, f"?day={day + timedelta(days=3)}")
+    before = of_day(client, scayle, f"?day={day - timedelta(days=3)}")
+    assert "Nobody can say how SCAYLE worked on this day" in before
     assert "worked on each" not in of_day(client, scayle, "?day=tomorrow")
 
 
@@ -109,7 +114,28 @@ def test_the_strip_has_a_bar_a_day_and_the_worst_wins(
 
     assert strip.count("<rect") == 90
     assert strip.count('class="d-bad"') == 1
-    assert strip.count('class="d-fine"') == 89
+    assert strip.count('class="d-fine"') == 10
+    assert strip.count('class="d-unknown"') == 79
+
+
+def test_what_was_never_looked_at_is_not_called_fine(
+    at: datetime, scayle: Connection, as_: As
+) -> None:
+    """The first look that saw everything was today: of the days before nobody can say a word."""
+    assert "Nobody can say how SCAYLE worked in these days" in of_day(as_("carla"), scayle)
+    evidence = {"seen": 1, "missed": 0, "unreadable": 0}
+    state, record = JobState.DONE, ("connection", scayle.pk)
+    look = factories.job(
+        "sweep_scayle", at, record=record, to=scayle, state=state, evidence=evidence
+    )
+    Job.objects.filter(pk=look.pk).update(finished_at=at)
+
+    said = of_day(as_("carla"), scayle)
+
+    assert "Nothing happened 1 day " in said
+    assert "Not known 89 days" in said
+    assert "worked on each day since" in said
+    assert re.search(r" at most\. Nothing is known of the days before\.", said)
 
 
 def test_what_it_was_behind_by_is_read_from_the_sweeps(
@@ -147,7 +173,9 @@ def test_people_write_notes_that_stay(
 ) -> None:
     address = f"/connections/incidents/{outage.pk}/note/"
     omar = as_("omar")
-    assert "Keep the note" in of_day(omar, scayle, f"?note={outage.pk}")
+    asked = of_day(omar, scayle, f"?note={outage.pk}")
+    assert "Keep the note" in asked
+    assert "The incident of your note All of the 90 days" in asked
     for _ in range(2):  # a double press
         omar.post(address, {"note": "Their certificate had run out"})
 
@@ -183,7 +211,7 @@ def test_the_audit_says_who_announced_cancelled_and_noted(
     assert "announced maintenance" in said
     assert "New release" in said
     cancelled = said.split("cancelled maintenance")[1].split("announced maintenance")[0]
-    assert "(New release)" in cancelled and "They moved it to May" in cancelled
+    assert "(“New release”)" in cancelled and "They moved it to May" in cancelled
     assert "wrote a note on an incident" in said
     assert "Their certificate" in said
     one = words(as_("otto").get("/audit/?kind=setting").content.decode())
