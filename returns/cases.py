@@ -95,13 +95,14 @@ UNIT_RETURNED_TWICE = CaseKind(
     severity=3,
     due_hours=2,
     title="Return {rma}: more of {sku} than were bought",
-    happened="Order {order} has no unit of {sku} left that could come back.",
+    happened="Every {sku} of order {order} already comes back, in {other}.",
     means="Paying again would pay the same unit twice. It is held.",
-    todo="Compare both returns. Correct or cancel the wrong one in {platform}.",
+    todo="Compare what was bought with what comes back. "
+    "Correct or cancel the wrong return in {platform}.",
     otherwise="No refund is made for this unit.",
     closes_when="the return is corrected or cancelled",
     actions=(FIXED_THERE,),
-    evidence=("rma", "sku", "order"),
+    evidence=("rma", "other_rmas", "sku", "order"),
 )
 AMBIGUOUS_UNIT_PRICE = CaseKind(
     code="AMBIGUOUS_UNIT_PRICE",

@@ -37,12 +37,14 @@ class DeskRequest(HttpRequest):
     """A request that passed the door. ``at`` is the clock of the whole page.
 
     ``counted`` holds what the page counted already, so that its frame does not count it again.
+    ``case_owner`` is whose case stands alone on the page: its queue is the current place.
     """
 
     user: User
     roles: frozenset[str]
     at: datetime
     counted: dict[Wanted, Figure]
+    case_owner: str
 
 
 # Also a file that is sent bit by bit is an answer.

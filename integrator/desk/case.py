@@ -52,6 +52,7 @@ class Button:
     """An action as a button: open it, or read beside it who may."""
 
     action: Action
+    label: str
     number: int
     href: str
     is_open: bool
@@ -105,6 +106,7 @@ def show(
     request: DeskRequest, case: Case, *, form: case_forms.Filled | None = None, status: int = 200
 ) -> HttpResponse:
     """The page of a case, with a form to correct or to press again when ``form`` is given."""
+    request.case_owner = case.owner
     context = {"detail": detail_of(request, case, form=form), "role": case.owner.lower()}
     context["role_name"] = Role(case.owner).label if case.owner in Role.values else case.owner
     return render(request, "desk/case.html", context, status=status)
@@ -179,9 +181,9 @@ def _addresses(request: DeskRequest, case: Case) -> dict[str, str]:
     closed = f"{own if is_own else request.path}?{query.urlencode()}".rstrip("?")
     wanted = request.POST.get("next", "")
     same_cause = urlencode({"kind": case.kind, "cause": case.cause})
-    queue = ""
-    if case.owner in queue_members.visible_to(request.roles):
-        queue = reverse("queue", args=[case.owner.lower()])
+    # Who does not see the owner's queue goes back to their own.
+    role = queue_members.nearest(case.owner, queue_members.visible_to(request.roles))
+    queue = reverse("queue", args=[role.lower()]) if role else ""
     return {
         "closed": closed,
         "own": own,
@@ -191,7 +193,8 @@ def _addresses(request: DeskRequest, case: Case) -> dict[str, str]:
         "open_note": case_forms.opening(request, case, "note"),
         "open_hand_over": case_forms.opening(request, case, "hand_over"),
         "queue_href": queue,
-        "members_href": f"{queue}?{same_cause}" if queue else "",
+        "queue_name": f"{Role(role).label} queue" if role else "",
+        "members_href": f"{queue}?{same_cause}" if queue and role == case.owner else "",
     }
 
 
@@ -303,6 +306,7 @@ def _buttons(
         buttons.append(
             Button(
                 action=action,
+                label=action.label_on(case.facts),
                 number=number,
                 href=case_forms.opening(request, case, action.key),
                 is_open=opened is not None and opened.key == action.key,

@@ -188,7 +188,7 @@ def cancel(request: DeskRequest, case_id: int, job_id: int) -> HttpResponse:
 
 def _decide(request: DeskRequest, case: Case, action: Action, data: dict[str, Any]) -> str:
     decisions.take(case, action, data=data, trace=trace_of(request), by=request.user)
-    return f"{action.label}: " + (
+    return f"{action.label_on(case.facts)}: " + (
         f"it leaves in {decisions.HOLD_SECONDS} s" if action.leaves else "noted"
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -40,6 +40,7 @@ FACT_WORDS = {
     "back": "Went back so far",
     "items": "Units and fees",
     "what": "About",
+    "other_rmas": "The other return",
 }
 
 
@@ -78,10 +79,19 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Fact:
+    """One thing a case knows. ``returns`` are those it names: each leads to its page."""
+
+    label: str
+    text: str
+    returns: Sequence[Return] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     columns: list[Column] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
-    facts: list[tuple[str, str]] = field(default_factory=list)
+    facts: list[Fact] = field(default_factory=list)
     order: Order | None = None
     rma: Return | None = None
 
@@ -116,7 +126,7 @@ def of(case: Case, kind: CaseKind, known: directory.Directory, *, at: datetime) 
             ]
         lines.insert(0, differing(theirs.get(case.connection_id or 0, columns[0].key)))
     aligned = [replace(line, cells=_aligned(line, columns)) for line in lines]
-    return Evidence(columns, aligned, _facts(case, kind), order, rma)
+    return Evidence(columns, aligned, _facts(case, kind, rma), order, rma)
 
 
 def of_return(
@@ -309,12 +319,25 @@ def _differing(case: Case) -> Callable[[str], Line] | None:
     return line
 
 
-def _facts(case: Case, kind: CaseKind) -> list[tuple[str, str]]:
+def _facts(case: Case, kind: CaseKind, rma: Return | None) -> list[Fact]:
     return [
-        (FACT_WORDS.get(name, name.replace("_", " ").capitalize()), fact_text(case.facts[name]))
+        Fact(
+            FACT_WORDS.get(name, name.replace("_", " ").capitalize()),
+            fact_text(case.facts[name]),
+            _returns_of(name, case, rma),
+        )
         for name in kind.evidence
         if case.facts.get(name) not in (None, "")
     ]
+
+
+def _returns_of(name: str, case: Case, rma: Return | None) -> Sequence[Return]:
+    if name == "rma" and rma is not None and case.facts[name] == rma.external_id:
+        return [rma]
+    if name == "other_rmas" and rma is not None:
+        named = Return.objects.filter(order=rma.order_id, external_id__in=case.facts[name])
+        return list(named.order_by("external_id"))
+    return ()
 
 
 def tries_of(job: Job | None) -> list[Try]:
@@ -348,6 +371,7 @@ _PROOF_COUNTS = {
     "orders": ("order", "orders"),
     "notes": ("note emptied", "notes emptied"),
 }
+_PROOF_NONE = {"missed": "none"}
 # Our own row numbers, which no screen shows anywhere else.
 _ROW_NUMBERS = ("batch", "mapping", "refund", "run", "verdict")
 _BUCKETS = {one.value: str(one.label).lower() for one in Bucket}
@@ -370,6 +394,6 @@ def proof_words(evidence: Mapping[str, Any]) -> str:
 
 def _proof_word(name: str, value: str | int) -> str:
     if name in _PROOF_COUNTS and isinstance(value, int):
-        return f"{value or 'no'} {_PROOF_COUNTS[name][value != 1]}"
+        return f"{value or _PROOF_NONE.get(name, 'no')} {_PROOF_COUNTS[name][value != 1]}"
     said = _PROOF_WORDS.get(name, name.replace("_", " "))
     return f"{said}{'' if said.endswith('-') else ' '}{_BUCKETS.get(str(value), value)}"

@@ -44,7 +44,7 @@ def preview(form: Filled | None, case: Case, kind: CaseKind) -> Preview | None:
     return Preview(
         action=action,
         effects=[*_pressed(case, action), *(_once_more(case) if action.again else ())],
-        button="Ask a second person" if action.approval else action.label,
+        button="Ask a second person" if action.approval else action.label_on(case.facts),
         waits=action.leaves,
         is_per_record=kind.shared_cause and action.key in PER_RECORD,
     )
@@ -52,10 +52,10 @@ def preview(form: Filled | None, case: Case, kind: CaseKind) -> Preview | None:
 
 def _pressed(case: Case, action: Action) -> list[Effect]:
     """What the button says, then what carries it out. Figures without words are the button's."""
-    said, decided = Effect(catalogue.OURS, action.says), list(_decided(case, action))
+    says, decided = action.says_on(case.facts), list(_decided(case, action))
     if decided and not decided[0].says:
-        return [replace(decided[0], says=action.says), *decided[1:]]
-    return [said, *decided]
+        return [replace(decided[0], says=says), *decided[1:]]
+    return [Effect(catalogue.OURS, says), *decided]
 
 
 def _decided(case: Case, action: Action) -> Iterator[Effect]:

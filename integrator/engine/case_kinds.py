@@ -44,6 +44,17 @@ class Action:
     again: bool = False
     by_hand: bool = True
 
+    def label_on(self, facts: Mapping[str, Any]) -> str:
+        """Its label on one case: with the platform's name, where the case knows it."""
+        return _with_platform(self.label, facts)
+
+    def says_on(self, facts: Mapping[str, Any]) -> str:
+        return _with_platform(self.says, facts)
+
+
+def _with_platform(text: str, facts: Mapping[str, Any]) -> str:
+    return text.replace("the platform", str(facts.get("platform") or "the platform"))
+
 
 @dataclass(frozen=True, slots=True)
 class CaseKind:
@@ -87,11 +98,20 @@ def say(kind: CaseKind, facts: Mapping[str, Any]) -> Said:
     known = Facts(facts)
     return Said(
         title=kind.title.format_map(known),
-        happened=kind.happened.format_map(known),
+        happened=kind.happened.format_map(_said_once(kind.happened, known)),
         means=kind.means.format_map(known),
         todo=kind.todo.format_map(known),
         otherwise=kind.otherwise.format_map(known),
     )
+
+
+def _said_once(sentence: str, facts: Facts) -> Facts:
+    """The facts for a sentence that names the platform: what it said begins with that name too."""
+    named = [f"{facts[name]}: " for name in ("platform", "shop") if f"{{{name}}}" in sentence]
+    error = str(facts.get("error", ""))
+    if "{error}" not in sentence or not error.startswith(tuple(named)):
+        return facts
+    return Facts({**facts, "error": error.partition(": ")[2]})
 
 
 # --- Actions every department uses ------------------------------------------------------------

@@ -9,6 +9,7 @@ The columns it names are those of the cases and of what is kept about them
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +40,11 @@ def visible_to(roles: frozenset[str]) -> list[str]:
     if not {Role.ADMIN, Role.AUDITOR} & roles:
         return held
     return [*held, *(role for role in ROLES if role not in held)]
+
+
+def nearest(owner: str, queues: Sequence[str]) -> str:
+    """Of these queues the one to go to from a case: its owner's, else the first; empty of none."""
+    return owner if owner in queues else next(iter(queues), "")
 
 
 def narrowed(wanted: Wanted, params: Params) -> str:

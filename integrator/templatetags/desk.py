@@ -23,6 +23,7 @@ from integrator.desk import case_writes, catalogue, directory, keys, screens, sh
 from integrator.desk.catalogue import Tile, tile_of
 from integrator.desk.columns import Shown
 from integrator.engine import clock, limits
+from integrator.engine.money import EXPONENTS
 
 register = template.Library()
 
@@ -68,13 +69,33 @@ def _whole(found: str, face: str) -> str:
 
 
 @register.filter
-def humps(text: object) -> SafeString:
-    """A platform's own word, which may break between its parts: refundTo|Payment|Method.
+def their_word(text: object) -> SafeString:
+    """A platform's own word in plain words: RefundToStoreCredit → Refund to store credit.
 
-    Its ids are in their own face.
+    Another code of theirs stands as it is, in the face of codes.
     """
-    parts = re.split(r"(?<=[a-z])(?=[A-Z])", str(text))
-    return format_html_join(SafeString("<wbr>"), "{}", ((mono_ids(part),) for part in parts))
+    word = str(text)
+    if re.fullmatch(r"[A-Za-z][a-z]+([A-Z][a-z]+)+", word):
+        return format_html("{}", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", word).capitalize())
+    is_code = "_" in word and " " not in word
+    return format_html("<code>{}</code>", word) if is_code else mono_ids(word)
+
+
+_AMOUNTS = re.compile(rf"\b({'|'.join(EXPONENTS)}) " r"(\N{MINUS SIGN}?\d[\d,]*(?:\.\d+)?)")
+
+
+@register.filter
+def amounts(text: object) -> SafeString:
+    """A text whose amounts and ids stand as they do everywhere else."""
+    parts = _AMOUNTS.split(str(text))  # the text between, a currency, a number, and so on
+    shown = [mono_ids(parts[0])]
+    for currency, number, rest in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
+        shown.append(format_html("{}{}", _amount(currency, number), mono_ids(rest)))
+    return format_html_join("", "{}", ((one,) for one in shown))
+
+
+def _amount(currency: str, number: str) -> SafeString:
+    return format_html('<span class="amt"><span class="cur">{}</span> {}</span>', currency, number)
 
 
 @register.filter
@@ -132,8 +153,7 @@ def amount(minor: int | None, currency: str, sign: bool = False) -> SafeString:
     """An amount with its currency in front; a missing one is dashed, never zero."""
     if minor is None:
         return unknown("not known")
-    number = words.number_of(-minor if sign else minor, currency)
-    return format_html('<span class="amt"><span class="cur">{}</span> {}</span>', currency, number)
+    return _amount(currency, words.number_of(-minor if sign else minor, currency))
 
 
 @register.simple_tag

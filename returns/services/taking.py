@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.db.models import Q
+
 from fulfilment.cases import BUNDLE_UNREADABLE
 from fulfilment.services import order_find
 from integrator.engine import cases, links
@@ -24,7 +26,7 @@ from returns.services.header import return_end_as_shown, return_header
 from returns.services.reporting import about_unit, close, facts_of
 from returns.services.wishes import exchanges_take
 from returns.shapes import PlatformStatus, Resolution, ReturnSeen, ReturnUnitSeen
-from returns.states import EXCHANGE_WANTED
+from returns.states import EXCHANGE_WANTED, Custody
 
 _UNIT_CHECKS = (
     kinds.UNIT_NOT_BOUGHT,
@@ -230,8 +232,27 @@ def _block(
         kind,
         about_unit(item),
         trace=trace,
-        facts={**facts_of(record, seen), "sku": item.sku_code},
+        facts={
+            **facts_of(record, seen),
+            "sku": item.sku_code,
+            **(_holders(item, record) if kind is kinds.UNIT_RETURNED_TWICE else {}),
+        },
     )
+
+
+def _holders(item: ReturnItem, record: Return) -> dict[str, object]:
+    """Which returns have the units that were bought, or a part or the whole of their set."""
+    sku = item.sku_code
+    fits = Q(order_item__sku__code=sku) | Q(order_item__parent__sku__code=sku)
+    fits |= Q(order_item__components__sku__code=sku)
+    units = ReturnItem.objects.filter(fits, return_record__order=record.order, blocked_by="")
+    free = Q(custody=Custody.CLOSED, money__in=("NONE", "REFUSED"))  # unless it lies on a shelf
+    ids = set((units.exclude(free) or units).values_list("return_record__external_id", flat=True))
+    others = sorted(ids - {record.external_id})
+    if not others:
+        return {"other": "this return"}
+    word = "return" if len(others) == 1 else "returns"
+    return {"other": f"{word} {' and '.join(others)}", "other_rmas": others}
 
 
 def _report_ambiguous(

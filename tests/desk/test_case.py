@@ -80,6 +80,33 @@ def test_every_action_of_every_kind_has_a_form_its_owner_or_ladder_can_open(
         assert opened, f"{code}: nobody can press {action.key}"
 
 
+def test_alone_on_its_page_the_way_back_is_to_its_queue_or_else_to_ones_own(
+    at: datetime, returngo: Connection, as_: Callable[[str], Client]
+) -> None:
+    case = factories.case("UNIT_NOT_BOUGHT", at, connection_id=returngo.pk)
+
+    for name, queue in (("carla", "Customer service"), ("omar", "Operations")):
+        html = as_(name).get(f"/cases/{case.pk}/").content.decode()
+        href = f"/queue/{queue.split()[0].lower()}/" if name == "omar" else "/queue/cx/"
+        assert f'<a href="{href}">{queue} queue</a> /' in html
+        assert re.search(r'<a href="[^"]*"[^>]* data-go="q" aria-current="page">', html)
+
+
+def test_a_button_and_a_refusal_name_the_platform_once(
+    at: datetime, returngo: Connection, as_: Callable[[str], Client]
+) -> None:
+    facts = {"platform": "ReturnGO", "rma": "RMA1", "error": "ReturnGO: LOCKED: try later"}
+    read = factories.case("RETURN_NOT_READ", at, connection_id=returngo.pk, facts=facts)
+    wrong = factories.case("UNIT_NOT_BOUGHT", at, connection_id=returngo.pk, facts=facts)
+
+    said = text_of(as_("carla").get(f"/cases/{read.pk}/").content.decode())
+    asked = text_of(as_("carla").get(f"/cases/{wrong.pk}/?do=fixed_there").content.decode())
+
+    assert "but reading it failed: LOCKED: try later" in said
+    assert asked.count("I fixed it in ReturnGO") == 2, "the button, and the one of the preview"
+    assert "read the record again from ReturnGO" in asked
+
+
 @pytest.mark.requirement("R091")
 def test_a_locked_button_stays_visible_and_says_who_may(
     at: datetime, as_: Callable[[str], Client]

@@ -168,8 +168,24 @@ def test_how_often_is_said_in_words(count: int, said: str) -> None:
     assert words.times(count) == said
 
 
-def test_a_platform_s_long_word_may_break_between_its_parts() -> None:
-    assert desk.humps("refundToStoreCredit<") == "refund<wbr>To<wbr>Store<wbr>Credit&lt;"
+@pytest.mark.parametrize(
+    ("theirs", "shown"),
+    [
+        ("RefundToPaymentMethod", "Refund to payment method"),
+        ("refundToStoreCredit", "Refund to store credit"),
+        ("REFUND_TO_CARD", "<code>REFUND_TO_CARD</code>"),
+        ("ReturnGO", "ReturnGO"),
+        ("Pending <b>", "Pending &lt;b&gt;"),
+    ],
+)
+def test_a_platform_s_own_word_is_read_in_plain_words(theirs: str, shown: str) -> None:
+    assert desk.their_word(theirs) == shown
+
+
+def test_an_amount_in_a_text_stands_as_everywhere() -> None:
+    amount = '<span class="amt"><span class="cur">EUR</span> 1,089.25</span>'
+    assert desk.amounts("EUR 1,089.25 & more") == f"{amount} &amp; more"
+    assert desk.amounts("about DE-70002") == 'about <span class="id">DE-70002</span>'
 
 
 @pytest.mark.parametrize(
@@ -192,6 +208,7 @@ def test_a_proof_is_written_in_words() -> None:
     assert evidence.proof_words({"batch": 1, "changes": 2}) == "2 changes sent"
     assert evidence.proof_words({"steps": 1, "return": "R1"}) == "1 unit changed, return R1"
     assert evidence.proof_words({"returns": 0}) == "no returns looked at again"
+    assert evidence.proof_words({"missed": 0}) == "none missed by callback"
     assert evidence.proof_words({"case": 7}) == "case C-7"
     assert (
         evidence.proof_words({"refund": "none waits for proof"}) == "refund: none waits for proof"

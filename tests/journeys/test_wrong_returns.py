@@ -61,6 +61,9 @@ def test_more_units_than_were_shipped(stage: Stage) -> None:
     assert stage.unit(second).blocked_by == "UNIT_RETURNED_TWICE"
     assert stage.unit(first).blocked_by == ""
     nothing_moved(stage)
+    facts = stage.case("UNIT_RETURNED_TWICE").facts
+    other = stage.unit(first).return_record.external_id
+    assert (facts["other"], facts["other_rmas"]) == (f"return {other}", [other])
 
 
 @pytest.mark.requirement("R006")
