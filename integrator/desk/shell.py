@@ -76,13 +76,14 @@ def side_of(request: HttpRequest) -> dict[str, Any]:
     if roles is None:
         roles = policy.roles_of(request.user)
     known = directory.current(at=at)
-    late = [one for one in known.connections.values() if not one.is_fine]
+    stopped = [one for one in known.connections.values() if not one.is_fine]
+    late = [one for one in stopped if one.state != ConnectionState.PAUSED]
     name = name_of(request)
     return {
         "retailer": known.retailer,
-        "entries": _entries(request, roles, len(late)),
+        "entries": _entries(request, roles, len(late), is_paused=len(stopped) > len(late)),
         "fresh": [_fresh(one) for one in known.connections.values()],
-        "late": [_late_words(one) for one in late[:2]],
+        "late": [_late_words(one) for one in stopped[:2]],
         "is_compact": screens.choice_of(request).is_compact,
         "here": screens.here(request),
         "face": name[:1].upper(),
@@ -100,19 +101,22 @@ def name_of(request: HttpRequest) -> str:
 def _queues(request: HttpRequest, roles: frozenset[str]) -> list[Entry]:
     """The person's own queues, each with the number of the tab it opens with."""
     held = queue_members.held_by(roles)
+    owner = getattr(request, "case_owner", "")
     if not held and roles & policy.VERBS["queue.see"]:
-        here = request.path.startswith("/queue/")
+        here = request.path.startswith("/queue/") or bool(owner)
         return [Entry(reverse("own_queue"), "Queues", "queue", here)]
     at = getattr(request, "at", None) or clock.now()
     opened = [saved_views.opened_with(request, role, at=at) for role in held]
     counted: dict[Wanted, queue_figures.Figure] = dict(getattr(request, "counted", {}))
     counted |= queue_figures.figures_of([one for one in opened if one not in counted], at=at)
     several = len(held) > 1
+    of_case = queue_members.nearest(owner, held) if owner else ""
     entries = []
     for one in opened:
         href = reverse("queue", args=[one.role.lower()])
         label = str(Role(one.role).label) if several else "Queue"
         here = request.path == href or (request.path == "/queue/" and not several)
+        here = here or one.role == of_case
         entries.append(Entry(href, label, "queue", here, counted[one].count))
     return entries
 
@@ -122,7 +126,9 @@ def places_of(roles: frozenset[str]) -> list[Place]:
     return [one for one in PLACES if roles & policy.VERBS[one.verb]]
 
 
-def _entries(request: HttpRequest, roles: frozenset[str], late: int) -> list[Entry]:
+def _entries(
+    request: HttpRequest, roles: frozenset[str], late: int, *, is_paused: bool
+) -> list[Entry]:
     entries: list[Entry] = []
     for one in places_of(roles):
         if one.name == "own_queue":
@@ -130,12 +136,21 @@ def _entries(request: HttpRequest, roles: frozenset[str], late: int) -> list[Ent
             entries += [replace(first, go=one.go), *others]
             continue
         here = request.path == one.href or (one.href != "/" and request.path.startswith(one.href))
-        status = ("wait", f"{late} late") if one.name == "connections" and late else None
+        status = _flow(late, is_paused=is_paused) if one.name == "connections" else None
         entries.append(Entry(one.href, one.label, one.icon, here, None, status, one.go))
     return entries
 
 
+def _flow(late: int, *, is_paused: bool) -> tuple[str, str] | None:
+    """What the connections need, in a word or two: one that is held on purpose is not late."""
+    if late:
+        return "wait", f"{late} late"
+    return ("pause", "paused") if is_paused else None
+
+
 def _fresh(one: directory.Known) -> Fresh:
+    if one.state == ConnectionState.PAUSED:
+        return Fresh(one.tile.letters, one.name, "paused", is_late=False)
     text = "not yet read"
     if one.age is not None:
         text = words.span(one.age) if one.age >= words.MINUTE else "just now"

@@ -173,9 +173,10 @@ def test_cancelling_asks_why_in_place_and_says_so_beside_the_field(
     assert "Cancel the maintenance from" in asked
     assert "ada announced it for “New release”" in asked
     for query in (f"?do=cancel&window={window.pk + 1}", "?do=cancel&window=x", "?do=cancel"):
-        assert "Keep as it is" not in page(ada, scayle, query)
-    assert "Keep as it is" not in page(ada, returngo, f"?do=cancel&window={window.pk}")
-    assert "Keep as it is" not in page(as_("omar"), scayle, f"?do=cancel&window={window.pk}")
+        assert "Cancel the maintenance from" not in page(ada, scayle, query)
+    query = f"?do=cancel&window={window.pk}"
+    assert "Cancel the maintenance from" not in page(ada, returngo, query)
+    assert "Cancel the maintenance from" not in page(as_("omar"), scayle, query)
 
     answer = ada.post(f"/connections/windows/{window.pk}/cancel/", {"reason": " "})
 
@@ -201,6 +202,10 @@ def test_a_pause_may_say_when_it_ends(at: datetime, scayle: Connection, as_: As)
     said = page(ada, scayle)
     assert f"until {ends.astimezone(BERLIN):%H:%M}" in said
     assert "End it early… Keep it paused…" in said
+    asked = page(ada, scayle, "?do=on")
+    assert "End the pause of SCAYLE early" in asked
+    assert "Nothing is held, so nothing starts now." in asked
+    assert "0 held steps" not in asked
     maintenance.turn(at=ends)
     scayle.refresh_from_db()
     assert scayle.state == ConnectionState.ACTIVE
@@ -248,7 +253,7 @@ def test_only_who_may_change_it_sees_its_forms(at: datetime, scayle: Connection,
     for do in ("", "?do=pause", "?do=plan", "?do=on"):
         said = page(as_("omar"), scayle, do)
         assert "Announce maintenance…" not in said
-        assert "Keep as it is" not in said
+        assert "Reason" not in said
     assert as_("omar").get("/connections/999/").status_code == 404
 
 

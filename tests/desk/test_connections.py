@@ -9,6 +9,8 @@ from html import unescape
 
 from django.test import Client
 
+from integrator.engine import connections
+from integrator.engine.states import Trace
 from integrator.models import Connection, ConnectionState, JobState, Transition
 from tests.desk import factories
 
@@ -137,6 +139,18 @@ def test_the_side_bar_of_every_page_says_what_is_late(
 
     assert "1 late" in text
     assert "ReturnGO is behind by 47 min" in text
+
+
+def test_what_is_held_on_purpose_is_not_called_late(
+    at: datetime, scayle: Connection, as_: Callable[[str], Client]
+) -> None:
+    factories.stream(scayle, "order", swept_at=at - timedelta(minutes=47), budget=600)
+    connections.pause(scayle, trace=Trace(at=at, actor="user:ada"), reason="They move house")
+
+    text = words(as_("carla").get("/orders/").content.decode())
+
+    assert "Connections paused" in text and "1 late" not in text
+    assert "47 min" not in text
 
 
 def test_secrets_are_never_on_the_page(
