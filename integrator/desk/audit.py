@@ -95,6 +95,8 @@ def _show(request: DeskRequest, filters: Filters, *, status: int = 200) -> HttpR
         "table": screens.shown(request, columns.AUDIT),
         "typed": filters.typed,
         "errors": filters.errors,
+        "wrong": dict(filters.errors),
+        "record_label": audit_filters.RECORD,
         "kinds": KINDS.items(),
         "switches": [
             (name, says, filters.typed[name] == "1")

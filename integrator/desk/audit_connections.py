@@ -10,7 +10,7 @@ from django.utils.dateparse import parse_datetime
 
 from integrator.desk import words
 from integrator.desk.audit_entry import Change, Entry
-from integrator.desk.audit_known import Known, entry_of
+from integrator.desk.audit_known import Known, entry_of, quoted
 from integrator.desk.audit_rows import Row
 from integrator.models import MaintenanceState
 
@@ -28,7 +28,7 @@ def switched(row: Row, change: Change, known: Known) -> Entry:
         "switched the connection",
         **_about(row.data["record_id"], known),
         changes=(change,),
-        why=row.data["reason"],
+        why=quoted(row, row.data["reason"]),
     )
 
 
@@ -42,13 +42,13 @@ def window(row: Row, known: Known) -> Entry:
     when = f"{_moment(of['starts_at'], known)} to {_moment(of['ends_at'], known)}"
     why = of["reason"]
     if data["new"] == MaintenanceState.CANCELLED:
-        when, why = f"{when} ({why})", data["reason"]
+        when, why = f"{when} (“{why}”)", data["reason"]
     return entry_of(
         row,
         _DID.get(data["new"], "changed maintenance"),
         **_about(of["connection_id"], known),
         sub=when,
-        why=why,
+        why=quoted(row, why),
     )
 
 
@@ -60,7 +60,7 @@ def noted(row: Row, known: Known) -> Entry:
         about=known.connections.name(data["connection_id"]),
         href=_history(data),
         sub=f"that began {_moment(data['began'], known)}",
-        why=data["text"],
+        why=quoted(row, data["text"]),
     )
 
 

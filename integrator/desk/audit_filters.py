@@ -27,6 +27,7 @@ SWITCHES = {
     "money": "Involved money",
     "hand": "By hand",
 }
+RECORD = "Case, order, return, customer or connection"  # the label of the field
 _CASE = re.compile(r"[cC]-?(\d{1,17})")
 _LONGEST = 120
 _ORDERS = 500  # of one customer
@@ -87,8 +88,7 @@ def read(given: Mapping[str, Any], *, personal: bool, known: Directory) -> Filte
     if typed["record"]:
         target = _target(typed["record"])
         if target is None:
-            kinds = "case, order, return, customer or connection"
-            errors.append(("record", f"Record: we know no {kinds} “{typed['record']}”"))
+            errors.append(("record", f"{RECORD}: we know none called “{typed['record']}”"))
         wanted = replace(wanted, target=target)
     since, until = (_day(typed, name, says, errors) for name, says in _DAYS)
     if since is not None and until is not None and since > until:

@@ -29,6 +29,11 @@ class Known:
     customers: dict[int, str]
 
 
+def quoted(row: Row, text: str) -> str:
+    """What a person wrote, as their words; what our own steps say stands without marks."""
+    return f"“{text}”" if text and row.actor.startswith(PERSON) else text
+
+
 def entry_of(row: Row, says: str, **more: Any) -> Entry:
     kind, _, _ = row.actor.partition(":")
     is_person = row.actor.startswith(PERSON)

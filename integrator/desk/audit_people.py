@@ -5,6 +5,7 @@ and which customers somebody was shown.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 from django.urls import reverse
@@ -12,7 +13,7 @@ from django.urls import reverse
 from fulfilment.models import Customer
 from integrator.desk import buyer
 from integrator.desk.audit_entry import Change, Entry
-from integrator.desk.audit_known import Known, entry_of
+from integrator.desk.audit_known import Known, entry_of, quoted
 from integrator.desk.audit_rows import Row
 from integrator.models import Sighting, SignInEvent
 from integrator.roles import Role
@@ -45,7 +46,7 @@ def role(row: Row, content: dict[str, Any], did: str, **more: Any) -> Entry:
     role = str(content.get("role", ""))
     label = str(Role(role).label) if role in Role.values else role
     gives, last = bool(content.get("gives")), content.get("last_day")
-    got = f"{label} until {last}" if last else label
+    got = f"{label} until {_day(str(last))}" if last else label
     asked = f"“{content.get('reason', '')}”"
     why = f"{more.pop('why')}: {asked}" if "why" in more else asked
     return entry_of(
@@ -60,6 +61,11 @@ def role(row: Row, content: dict[str, Any], did: str, **more: Any) -> Entry:
     )
 
 
+def _day(text: str) -> str:
+    day = date.fromisoformat(text)
+    return f"{day.day} {day:%b %Y}"
+
+
 def reviewed(row: Row, known: Known) -> Entry:
     data = row.data
     role = data["role"]
@@ -70,7 +76,7 @@ def reviewed(row: Row, known: Known) -> Entry:
         about=data["person"],
         href=reverse("review", args=[data["review_id"]]),
         sub=f"{label}, at the review of roles",
-        why=data["reason"],
+        why=quoted(row, data["reason"]),
     )
 
 
@@ -81,7 +87,7 @@ def signed_in(row: Row, known: Known) -> Entry:
         _SIGN_INS[SignInEvent.What(data["what"])],
         about=data["person"],
         href=reverse("person", args=[data["person_id"]]),
-        why=data["reason"],
+        why=quoted(row, data["reason"]),
     )
 
 

@@ -21,7 +21,7 @@ from integrator.desk import (
     words,
 )
 from integrator.desk.audit_entry import Change, Entry, differences, short
-from integrator.desk.audit_known import Known, entry_of
+from integrator.desk.audit_known import Known, entry_of, quoted
 from integrator.desk.audit_rows import NAMES, Row
 from integrator.desk.mapping_rows import Word
 from integrator.engine import records
@@ -77,9 +77,9 @@ def _case(row: Row, known: Known) -> Entry:
     said = history.told(event, at=known.at, kind=_kind_of(case)).says
     if data["kind"] == CaseEvent.Kind.NOTED:
         said = "wrote a note"
-    why = data["note"] or ""
+    why = quoted(row, data["note"] or "")
     if data["has_note"] and not known.personal:
-        why = "(a note: for who may see customers' data)"
+        why = "A note, only for those who may see customer data"
     decided = data["kind"] == CaseEvent.Kind.DECIDED
     return entry_of(
         row,

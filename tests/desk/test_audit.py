@@ -65,7 +65,7 @@ def test_what_people_wrote_is_for_who_may_see_customers_data(
     payment: Case, otto: Reader, clara: Reader
 ) -> None:
     assert "Mrs Berg" not in otto.html()
-    assert "a note: for who may see customers" in otto.html()
+    assert "A note, only for those who may see customer data" in otto.html()
     assert "Mrs Berg called" in clara.html()
     assert not any("Berg" in str(row) for row in otto.copy())
     assert any("Mrs Berg called" in row["Why"] for row in clara.copy())
@@ -237,8 +237,8 @@ def test_days_are_those_of_the_readers_clock(otto: Reader) -> None:
     [
         ("who", "mallory", "nobody here is called “mallory”"),
         ("kind", "nonsense", "choose one from the list"),
-        ("record", "C-999999", "we know no case"),
-        ("record", "C-99999999999999999999", "we know no case"),
+        ("record", "C-999999", "or connection: we know none called"),
+        ("record", "C-99999999999999999999", "we know none called"),
         ("from", "tomorrow", "write a day like"),
         ("to", "9999-12-31", "write a day like"),
         ("from", "0001-01-01", "write a day like"),
@@ -251,8 +251,10 @@ def test_a_filter_that_cannot_be_read_lists_nothing_and_says_so(
     refused = otto.client.post("/audit/copy/", {name: value})
 
     assert (response.status_code, refused.status_code) == (200, 422)
-    assert says in words(response.content.decode())
-    assert "<tbody>" not in response.content.decode()
+    html = response.content.decode()
+    assert says in words(html)
+    assert f'id="f-{name}" aria-invalid="true" aria-describedby="e-{name}"' in html
+    assert "Nothing is listed yet" in html and "<tbody>" not in html
     assert not Export.objects.exists()
 
 
