@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
@@ -39,7 +40,8 @@ class Line:
     """One role of one person. ``state`` says what became of it.
 
     ``why_not`` says why the reader cannot decide; ``error`` what was wrong with what was sent.
-    ``is_next``: the single keys decide about this one.
+    ``is_next``: the single keys decide about this one. ``same_href`` writes the reader's last
+    reason into it.
     """
 
     item: ReviewItem
@@ -50,6 +52,8 @@ class Line:
     reason: str = ""
     error: str = ""
     is_next: bool = False
+    last_reason: str = ""
+    same_href: str = ""
 
 
 def summaries(request: DeskRequest) -> list[Summary]:
@@ -138,7 +142,8 @@ def _with_next(
     request: DeskRequest, review: AccessReview, lines: list[Line], in_order: list[int]
 ) -> list[Line]:
     """The lines with the next one to decide: the one with a mistake, or the first behind the last
-    decision, or the first of all. What the reader gave as their last reason stands in it.
+    decision, or the first of all. The reader's last reason was about another person: it is
+    offered, and written there only when it is asked for.
     """
     mine = [one for one in lines if not one.why_not]
     if not mine:
@@ -147,11 +152,16 @@ def _with_next(
     past = set(in_order[: in_order.index(last)]) if last in in_order else set()
     behind = [one for one in mine if one.item.pk not in past]
     chosen = next((one for one in mine if one.error), (behind or mine)[0])
-    reason = chosen.reason
-    if not chosen.error:
-        decided = ReviewDecision.objects.filter(item__review=review, by=request.user)
-        reason = decided.order_by("-id").values_list("reason", flat=True).first() or ""
-    following = replace(chosen, is_next=True, reason=reason)
+    following = replace(chosen, is_next=True)
+    decided = ReviewDecision.objects.filter(item__review=review, by=request.user)
+    reason = decided.order_by("-id").values_list("reason", flat=True).first()
+    if reason and not chosen.error:
+        if "same" in request.GET:
+            following = replace(following, reason=reason)
+        else:
+            query = urlencode({"after": last, "same": 1})
+            there = f"{reverse('review', args=[review.pk])}?{query}#next"
+            following = replace(following, last_reason=reason, same_href=there)
     return [following if one is chosen else one for one in lines]
 
 

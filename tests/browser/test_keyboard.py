@@ -212,7 +212,7 @@ def test_the_slip_is_printed_by_the_palette(house: House) -> None:
 
 
 def test_a_review_of_roles_goes_on_by_one_key_a_role(house: House) -> None:
-    """The reason is written once; from then on each key decides and leads to the next row."""
+    """Each key decides and leads to the next row, which offers the same reason."""
     stage = house.stage
     review = access_reviews.begin_due(today=date(2026, 1, 28), at=stage.now())
     assert review is not None
@@ -222,6 +222,8 @@ def test_a_review_of_roles_goes_on_by_one_key_a_role(house: House) -> None:
         with desk.page.expect_navigation(timeout=5_000):
             desk.page.keyboard.press("Enter")
         for key in ("e", "d"):
+            desk.page.get_by_role("link", name="The same reason").click()
+            desk.page.wait_for_url("**same=1*")
             with desk.page.expect_navigation(timeout=5_000):
                 desk.page.keyboard.press(key)
     kept = review.items.filter(decision__reason="Still works here").order_by("decision__id")

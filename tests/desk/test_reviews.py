@@ -367,7 +367,7 @@ def marked(answer: Any) -> list[str]:
 
 
 @pytest.mark.requirement("R040")
-def test_the_next_row_is_marked_with_its_keys_and_the_last_reason(
+def test_the_next_row_is_marked_with_its_keys_and_offers_the_last_reason(
     at: datetime, people: People, as_: As
 ) -> None:
     review = begins(at)
@@ -380,14 +380,20 @@ def test_the_next_row_is_marked_with_its_keys_and_the_last_reason(
     html = answer.content.decode()
     assert answer.redirect_chain[-1][0].endswith(f"?after={item_of(people['carla']).pk}#next")
     assert marked(answer) == ["Clara"]
-    assert html.count('value="Works in returns"') == 1
+    assert 'value="Works' not in html, "it was about another person"
+    same = re.search(r'href="([^"]*)">The same reason: <b>Works in returns</b>', html)
+    assert same is not None
+    asked = client.get(unescape(same[1]))
+    assert marked(asked) == ["Clara"]
+    assert asked.content.decode().count('value="Works in returns"') == 1
     assert re.search(r'value="keep" type="submit" data-act data-key="e"', html)
     assert re.search(r'value="remove" type="submit" data-act data-key="d"', html)
     assert html.count("data-key=") == html.count("aria-keyshortcuts=") >= 2
     answer = decides(client, people["frank"], reason="Works in finance")  # out of turn
     assert marked(answer) == ["Omar"]
-    assert 'value="Works in finance"' in answer.content.decode()
-    assert 'value="Works' not in as_("clara").get(f"/people/reviews/{review.pk}/").content.decode()
+    assert "The same reason: <b>Works in finance</b>" in answer.content.decode()
+    page = as_("clara").get(f"/people/reviews/{review.pk}/")
+    assert "The same reason" not in page.content.decode(), "hers, not that of others"
 
 
 def test_behind_the_last_row_it_begins_again_and_a_mistake_stays_where_it_is(
