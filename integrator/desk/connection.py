@@ -32,6 +32,7 @@ from integrator.engine import connections as switch
 from integrator.engine import maintenance
 from integrator.engine.maintenance import UnableToAnnounce, UnableToCancel
 from integrator.engine.states import UnableToMove
+from integrator.engine.watch import newest_beat
 from integrator.models import Connection, ConnectionState, Job, MaintenanceState, MaintenanceWindow
 from integrator.models.states import JOB_OPEN
 
@@ -88,7 +89,8 @@ def _show(
         raise Http404
     [connection] = found
     may_change = may(request, "connection.change")
-    [panel] = connections.panels_of(found, at=request.at)
+    is_read = not connections.silence(newest_beat(), at=request.at)
+    [panel] = connections.panels_of(found, is_read=is_read, at=request.at)
     windows = _windows(request, connection)
     planned = next((one for one in windows if one.id == about and not one.is_on), None)
     is_open = may_change and form is not None and (form.key != "cancel" or planned is not None)
@@ -96,7 +98,7 @@ def _show(
         "one": panel,
         "connection": connection,
         "tabs": tabs(connection.pk, "connection"),
-        "streams": connections.streams_of(found, at=request.at),
+        "streams": connections.streams_of(found, is_read=is_read, at=request.at),
         "windows": windows,
         "steps": _steps(request, connection) if panel.waiting else [],
         "table": screens.shown(request, columns.STEPS),

@@ -34,6 +34,7 @@ from integrator.platforms import PLATFORMS
 
 BEAT_STALE_AFTER = timedelta(minutes=2)
 CALLBACK_DAYS = 30
+NOT_READ = "not read now"
 STREAM_WORDS = {"order": "Orders", "rma": "Returns"}
 
 
@@ -87,6 +88,7 @@ class _About(NamedTuple):
     totals: Mapping[int, effects.Total]
     calls: Mapping[int, datetime]
     cases: Mapping[int, int]
+    is_read: bool
 
 
 @require_safe
@@ -95,12 +97,16 @@ def connections(request: DeskRequest) -> HttpResponse:
     """Every connection and stream, the one furthest behind first."""
     at = request.at
     found = read()
-    streams, panels = streams_of(found, at=at), panels_of(found, at=at)
+    beats = list(Heartbeat.workers.order_by("name"))
+    silent = silence(max((one.at for one in beats), default=None), at=at)
+    streams = streams_of(found, is_read=not silent, at=at)
+    panels = panels_of(found, is_read=not silent, at=at)
     context = {
         "streams": streams,
         "panels": panels,
-        "beats": _beats(at=at),
-        "worst": streams[0] if streams and streams[0].symbol != "ok" else None,
+        "beats": _told(beats, at=at),
+        "silence": silent,
+        "worst": streams[0] if streams and streams[0].symbol not in ("ok", "idle") else None,
         "totals": {
             "waiting": sum(one.waiting for one in panels),
             "in_doubt": sum(one.in_doubt for one in panels),
@@ -124,15 +130,18 @@ def _lags(found: Sequence[Connection], *, at: datetime) -> list[Lag]:
 
 
 def streams_of(
-    found: Sequence[Connection], *, at: datetime, lags: list[Lag] | None = None
+    found: Sequence[Connection], *, is_read: bool, at: datetime, lags: list[Lag] | None = None
 ) -> list[Stream]:
-    """The streams of these connections, the one furthest behind first."""
+    """The streams of these connections, the one furthest behind first.
+
+    ``is_read``: whether a worker is alive that reads them.
+    """
     known = directory.current(at=at)
     by_id = {one.pk: one for one in found}
     cursors = {(one.pk, cursor.stream): cursor for one in found for cursor in one.cursors.all()}
     return sorted(
         (
-            _stream(lag, by_id[lag.connection_id], cursors, known, at=at)
+            _stream(lag, by_id[lag.connection_id], cursors, known, is_read=is_read, at=at)
             for lag in (_lags(found, at=at) if lags is None else lags)
         ),
         key=lambda one: one.sort,
@@ -141,7 +150,7 @@ def streams_of(
 
 
 def panels_of(
-    found: Sequence[Connection], *, at: datetime, lags: list[Lag] | None = None
+    found: Sequence[Connection], *, is_read: bool, at: datetime, lags: list[Lag] | None = None
 ) -> list[Panel]:
     """What is said of each of these connections today."""
     ids = [one.pk for one in found]
@@ -155,6 +164,7 @@ def panels_of(
         totals=effects.totals(by_flow),
         calls=_callbacks(ids, at),
         cases=_cases(ids),
+        is_read=is_read,
     )
     known = directory.current(at=at)
     behind = _lags(found, at=at) if lags is None else lags
@@ -167,6 +177,7 @@ def _stream(
     cursors: dict[tuple[int, str], Cursor],
     known: directory.Directory,
     *,
+    is_read: bool,
     at: datetime,
 ) -> Stream:
     cursor = cursors[lag.connection_id, lag.stream]
@@ -179,6 +190,8 @@ def _stream(
         symbol, state = "wait", "answers, but behind"
     elif lag.is_behind:
         symbol, state = "wait", "behind"
+    elif not is_read:
+        symbol, state = "idle", NOT_READ
     # Sorted by how much of its own budget a stream has used; never read counts as worst.
     used = timedelta.max if lag.age is None else lag.age / max(lag.budget.total_seconds(), 1)
     return Stream(
@@ -207,7 +220,7 @@ def _panel(
     mine = [lag for lag in lags if lag.connection_id == connection.pk]
     here = known.connections.get(connection.pk)
     hold = here.hold if here is not None else None
-    symbol, state = state_of(connection, mine, hold)
+    symbol, state = state_of(connection, mine, hold, is_read=about.is_read)
     row = about.totals.get(connection.pk, effects.Total())
     called = about.calls.get(connection.pk)
     return Panel(
@@ -228,8 +241,8 @@ def _panel(
         cases=about.cases.get(connection.pk, 0),
         holds=connection.holds_work,
         effects=effects.effects_of(connection, counts, about.owed.get(connection.pk, [])),
-        flowing=effects.flowing(connection, counts),
-        calls=_calls(connection, hold, at=at),
+        flowing=effects.flowing(connection, counts) if about.is_read else "",
+        calls=_calls(connection, hold, is_read=about.is_read, at=at),
         trial=about.trials[connection.pk],
         hold=hold,
         until=_until(hold, at=at),
@@ -241,11 +254,15 @@ def _until(hold: directory.Hold | None, *, at: datetime) -> str:
     return words.start_text(hold.ends_at, at=at) if hold is not None and hold.is_on else ""
 
 
-def _calls(connection: Connection, hold: directory.Hold | None, *, at: datetime) -> tuple[str, str]:
+def _calls(
+    connection: Connection, hold: directory.Hold | None, *, is_read: bool, at: datetime
+) -> tuple[str, str]:
     """Whether calls go there, and what holds them back."""
     if connection.holds_work:
         ends = _until(hold, at=at)
         return "none", f"until {ends}" if ends else "until it is switched on"
+    if not is_read:
+        return "none", "until a worker runs"
     if connection.state != ConnectionState.DEGRADED:
         return "as they come", ""
     failed = words.plural(connection.failures, "call") + " in a row got no answer"
@@ -259,7 +276,7 @@ def _to_the_second(moment: datetime) -> str:
 
 
 def state_of(
-    connection: Connection, lags: Sequence[Lag], hold: directory.Hold | None
+    connection: Connection, lags: Sequence[Lag], hold: directory.Hold | None, *, is_read: bool
 ) -> tuple[str, str]:
     match connection.state:
         case ConnectionState.PAUSED:
@@ -272,7 +289,7 @@ def state_of(
             return "wait", "Does not answer reliably"
     if any(lag.is_behind for lag in lags):
         return "wait", "Answers, but is behind"
-    return "ok", "In time"
+    return ("ok", "In time") if is_read else ("idle", NOT_READ.capitalize())
 
 
 def _callbacks(ids: Sequence[int], at: datetime) -> dict[int, datetime]:
@@ -308,7 +325,16 @@ _OWN_QUEUES = {
 }
 
 
-def _beats(*, at: datetime) -> list[tuple[str, str, bool]]:
+def silence(newest: datetime | None, *, at: datetime) -> str:
+    """That no worker is alive, by its newest sign of life, in words; empty while one is."""
+    if newest is None:
+        return "No worker has ever run"
+    if at - newest <= BEAT_STALE_AFTER:
+        return ""
+    return f"No worker has given a sign of life for {words.span(at - newest)}"
+
+
+def _told(beats: Sequence[Heartbeat], *, at: datetime) -> list[tuple[str, str, bool]]:
     """What is worked on, in words, and when each worker last said so."""
     names = _OWN_QUEUES | {key: platform.name for key, platform in PLATFORMS.items()}
     return [
@@ -317,5 +343,5 @@ def _beats(*, at: datetime) -> list[tuple[str, str, bool]]:
             words.ago_text(beat.at, at=at),
             at - beat.at > BEAT_STALE_AFTER,
         )
-        for beat in Heartbeat.workers.order_by("name")
+        for beat in beats
     ]

@@ -22,6 +22,7 @@ from integrator.models import (
     Case,
     CasePresence,
     CaseState,
+    Heartbeat,
     Job,
     MaintenanceWindow,
     MappingFile,
@@ -244,6 +245,14 @@ def reviews(stage: Stage) -> Iterator[str]:
     yield f"/people/{stage.carla.pk}/"
 
 
+def connections_at_work(stage: Stage) -> Iterator[str]:
+    """With workers alive; everybody else sees what no worker looks after."""
+    for name in ("local", "returngo", "scayle"):
+        beat = {"at": stage.now(), "worker": "w1"}
+        Heartbeat.objects.update_or_create(name=name, defaults=beat)
+    yield "/connections/"
+
+
 def audits(stage: Stage) -> Iterator[str]:
     """The audit page, after somebody in customer service looked at an order and its customer."""
     carla = Client()
@@ -383,7 +392,8 @@ SCREENS: dict[str, Callable[[Stage], Iterable[str]]] = {
     "ada": lambda stage: chain(
         OWN,
         records(stage)[:1],
-        ["/connections/", f"/people/{stage.nobody.pk}/"],
+        connections_at_work(stage),
+        [f"/people/{stage.nobody.pk}/"],
         reviews(stage),
         audits(stage),
         cases_of("ADMIN"),

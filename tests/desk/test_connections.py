@@ -119,6 +119,30 @@ def test_a_silent_worker_is_named(
     assert "Our own records just now at work" in text
 
 
+def test_while_no_worker_is_alive_that_leads_and_nothing_is_called_in_time(
+    at: datetime, scayle: Connection, as_: Callable[[str], Client]
+) -> None:
+    factories.stream(scayle, "order", swept_at=at)
+    client = as_("ada")
+    never = words(client.get("/connections/").content.decode())
+    factories.heartbeat(at - timedelta(minutes=3), "local")
+    silent = words(client.get("/connections/").content.decode())
+    of_one = words(client.get(f"/connections/{scayle.pk}/").content.decode())
+    factories.heartbeat(at, "scayle")
+    alive = words(client.get("/connections/").content.decode())
+
+    assert never.index("No worker has ever run") < never.index("Waiting, all connections")
+    assert "No worker has given a sign of life for 3 min" in silent
+    for page in (never, silent, of_one):
+        assert "in time" not in page.lower()
+        assert "not read now" in page
+        assert "none until a worker runs" in page
+        assert "Furthest behind:" not in page
+    assert "sign of life for" not in alive
+    assert "SCAYLE In time" in alive
+    assert "as they come" in alive
+
+
 def test_a_step_is_listed_with_the_number_of_its_order(
     at: datetime, scayle: Connection, as_: Callable[[str], Client]
 ) -> None:

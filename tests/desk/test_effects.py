@@ -32,6 +32,7 @@ def words(html: str) -> str:
 def test_refunds_wait_with_their_money_and_the_rest_flows(
     at: datetime, scayle: Connection, as_: Callable[[str], Client]
 ) -> None:
+    factories.heartbeat(at)
     for number in range(2):
         order = factories.order(f"70{number}", at, units=(("SKU-1", "Tee", 1250),))
         made = factories.return_of(order, f"RMA{number}", at)
@@ -102,6 +103,7 @@ def test_what_is_held_does_not_flow(
 def test_one_that_does_not_answer_says_when_the_next_call_goes(
     at: datetime, scayle: Connection, as_: Callable[[str], Client]
 ) -> None:
+    factories.heartbeat(at)
     Connection.objects.filter(pk=scayle.pk).update(
         state=ConnectionState.DEGRADED, failures=7, open_until=at + timedelta(seconds=30)
     )
