@@ -215,15 +215,13 @@ def _order_lines(order: Order | None) -> list[Line]:
     refunded = (order.refunded_minor, order.currency)
     return [
         Line(
-            "Order",
+            "Payment of the order",
             "",
-            [
-                Cell("shop", str(Billing(order.billing).label), owns=True),
-                Cell("ours", order.get_status_display()),
-            ],
+            [Cell("shop", str(Billing(order.billing).label), owns=True)],
         ),
+        Line("State of the order", "", [Cell("ours", order.get_status_display())]),
         Line("Paid", "", [Cell("shop", amount=money, owns=True), Cell("ours", amount=money)]),
-        Line("Refunded", "sent or in doubt counts", [Cell("ours", amount=refunded)]),
+        Line("Refunded", "set aside or in doubt counts too", [Cell("ours", amount=refunded)]),
     ]
 
 

@@ -314,6 +314,10 @@ def test_each_system_has_its_own_column_and_what_is_not_known_is_dashed(
     table = html[html.index("What each system says") : html.index("What we know")]
     assert table.count('scope="col"') == 4
     assert "Validated" in table
+    said = re.sub(r"\s+", " ", text_of(table))
+    assert "Payment of the order Paid owns this value not kept not kept" in said
+    assert f"State of the order not kept not kept {order.get_status_display()}" in said
+    assert "Refunded set aside or in doubt counts too" in said
     paid = table[table.index("Refund, paid") :]
     assert '<span class="unknown">not known</span>' in paid
 
