@@ -19,13 +19,14 @@ MINUS = "\N{MINUS SIGN}"
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One number of an equation, with the sign before it and what is behind it."""
+    """One number of an equation, with the sign before it and what is behind it. ``at``: as of."""
 
     sign: str
     number: int
     label: str
     href: str = ""
     is_sum: bool = False
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,8 @@ def _terms(level: StockLevel, change: Change, before: int, shop: str) -> list[Te
     ]
     terms += _rest(sent - before - change.by, "is never below zero", "sold earlier and missing")
     terms += _rest(level.confirmed - sent, "changed by others meanwhile", "sold meanwhile")
-    return [*terms, Term("=", level.confirmed, "may be sold", is_sum=True)]
+    told = "may be sold, as counted"
+    return [*terms, Term("=", level.confirmed, told, is_sum=True, at=level.counted_at)]
 
 
 def _rest(number: int, more: str, less: str) -> list[Term]:

@@ -98,7 +98,7 @@ def put_on_sale(
 @pytest.mark.parametrize(
     ("before", "sent", "confirmed", "said"),
     [
-        (8, 9, 9, "8 SCAYLE showed + 1 put back on sale = 9 may be sold"),
+        (8, 9, 9, "8 SCAYLE showed + 1 put back on sale = 9 may be sold, as counted"),
         (0, 0, 0, "0 SCAYLE showed + 1 put back on sale {MINUS} 1 sold earlier and missing"),
         (8, 9, 7, "8 SCAYLE showed + 1 put back on sale {MINUS} 2 sold meanwhile = 7 may be sold"),
     ],
