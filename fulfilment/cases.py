@@ -177,7 +177,7 @@ SKU_DISCONTINUED = CaseKind(
     "If {platform} sells it again, try again.",
     otherwise="It stays among the units nobody can buy.",
     closes_when="the unit is booked where its verdict says",
-    actions=(TRY_AGAIN, COUNT_AS, QUARANTINE_UNIT, WRITE_OFF_UNIT),
+    actions=(COUNT_AS, QUARANTINE_UNIT, WRITE_OFF_UNIT, TRY_AGAIN),
     evidence=("sku", "quantity"),
     ladder=("CONTROLLER",),
 )

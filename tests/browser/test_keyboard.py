@@ -12,7 +12,7 @@ from tests.browser.conftest import Desk, House
 from tests.journeys.causes import CAUSES
 
 SENDS = "Control+Enter"
-LEADS_ON = ("1", "2", "n", "u", "a", "Enter", SENDS)
+LEADS_ON = ("1", "2", "4", "n", "u", "a", "Enter", SENDS)
 WORDS = "Seen there, it is as it should be"
 
 
@@ -41,7 +41,7 @@ USUAL = [
     ("omar", "MAPPING_MISSING", ["1", "w", SENDS]),
     ("omar", "RESTOCK_FAILED", ["1", "Enter"]),
     ("omar", "ORDER_NOT_READ", ["1", "Enter"]),
-    ("omar", "SKU_DISCONTINUED", ["1", "Enter"]),
+    ("omar", "SKU_DISCONTINUED", ["4", "Enter"]),
     ("omar", "WRITE_SWITCHED_OFF", ["2", "Enter"]),
     ("fiona", "REFUND_REFUSED", ["1", "Enter"]),
     ("fiona", "REFUND_MORE_THAN_PAID", ["1", "Enter"]),
