@@ -86,6 +86,8 @@ def step_of(
     asked = asked_in(job, open_cases)
     if asked:
         symbol, state = "wait", "with a person"
+    elif had_nothing(job):
+        symbol, state = "idle", "nothing to do"
     leaves_in = ""
     if case is not None and can_be_cancelled(job, case, at=at):
         leaves_in = words.span(job.not_before - at)
@@ -123,6 +125,8 @@ def can_be_cancelled(job: Job, case: Case, *, at: datetime) -> bool:
 
 
 def _step_sub(job: Job, *, at: datetime) -> str:
+    if had_nothing(job):
+        return f"{job.evidence[NOTHING]}, {words.moment_text(job.finished_at or at, at=at)}"
     if job.state == JobState.DONE:
         proof = evidence.proof_words(job.evidence)
         when = words.moment_text(job.finished_at or at, at=at)
@@ -134,4 +138,8 @@ def _step_sub(job: Job, *, at: datetime) -> str:
         return f"{words.plural(job.attempts, 'try', 'tries')}, next in {words.span(left)}"
     if job.state == JobState.DUE and job.not_before > at:
         return f"at {words.moment_text(job.not_before, at=at)}"
-    return "a person must look at it" if job.state == JobState.PARKED else ""
+    if job.state == JobState.PARKED:
+        # It stopped in its last try; nothing keeps that moment beside it.
+        tried = f"last try {words.moment_text(job.started_at, at=at)}: " if job.started_at else ""
+        return f"{tried}a person must look at it"
+    return ""

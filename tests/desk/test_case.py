@@ -298,6 +298,27 @@ def test_a_step_carries_the_sign_of_who_carries_it_out(
     assert said["Tell the owner by e-mail"] == "Us"
 
 
+def test_a_step_that_had_nothing_to_do_is_not_called_done(
+    at: datetime, scayle: Connection, as_: Callable[[str], Client]
+) -> None:
+    """A customer who was not paid must not read as paid: no tick stands beside the refund."""
+    case = factories.case("REFUND_REFUSED", at, record=("refund", 1))
+    why = {"nothing": "no unit has all its evidence yet"}
+    for state, more in (
+        (JobState.DONE, {"evidence": why}),
+        (JobState.PARKED, {"started_at": at - timedelta(days=400)}),
+    ):
+        factories.job("refund", at, record=("refund", 1), to=scayle, state=state, **more)
+
+    html = as_("fiona").get(f"/cases/{case.pk}/").content.decode()
+
+    steps = html[html.index('id="steps-h"') : html.index("What we know")]
+    said = re.sub(r"\s+", " ", text_of(steps))
+    assert "#i-ok" not in steps
+    assert re.search(r"no unit has all its evidence yet, [\w: ]+ nothing to do", said)
+    assert re.search(r"last try \d+ \w+ \d{4}: a person must look at it stopped", said)
+
+
 # --- Evidence -------------------------------------------------------------------------------------
 
 
