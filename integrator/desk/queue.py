@@ -128,9 +128,7 @@ def show(
         if query.get("play") == "1" and role in queue_members.held_by(request.roles):
             played = play.shown(request, wanted, detail, view=shown.view_id)
     known = directory.current(at=request.at)
-    chips = [
-        (label, shown.href(without)) for label, without in queue_words.filters_of(wanted, known)
-    ]
+    chips = [(label, shown.href(without)) for label, without in queue_words.chips_of(wanted, known)]
     tab_list = queue_tabs.tabs_of(shown, request.counted)
     tab = next((one.label for one in tab_list if one.is_current), "")
     context = {
@@ -217,7 +215,7 @@ def _roles_for(request: DeskRequest) -> list[tuple[str, str]]:
 
 
 def _without_filters(wanted: Wanted) -> Wanted:
-    return replace(wanted, kind="", cause="", who="", connection_id=0, bulk_id=0)
+    return replace(wanted, tab="needs", kind="", cause="", who="", connection_id=0, bulk_id=0)
 
 
 @dataclass(frozen=True, slots=True)

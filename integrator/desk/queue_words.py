@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from integrator.desk import case as case_page
-from integrator.desk import catalogue, directory
+from integrator.desk import catalogue, directory, saved_views
 from integrator.desk.queue_orders import order_of
 from integrator.flows.queue_wanted import TABS, WHO, Wanted
 
@@ -27,11 +27,21 @@ def filters_of(wanted: Wanted, known: directory.Directory) -> list[tuple[str, Wa
     return filters
 
 
+def chips_of(wanted: Wanted, known: directory.Directory) -> list[tuple[str, Wanted]]:
+    """The filters in force. The tab a list is a part of is one where nothing else names it."""
+    filters = filters_of(wanted, known)
+    if wanted.tab == "needs" or saved_views.is_built_in(wanted):
+        return filters
+    return [(tab_of(wanted), replace(wanted, tab="needs")), *filters]
+
+
+def tab_of(wanted: Wanted) -> str:
+    return wanted.system.name if wanted.system is not None else TABS[wanted.tab]
+
+
 def says(wanted: Wanted, known: directory.Directory) -> str:
     """All of it in one line."""
-    system = wanted.system
-    tab = system.name if system is not None else TABS[wanted.tab]
-    parts = [tab, *(label for label, _ in filters_of(wanted, known))]
+    parts = [tab_of(wanted), *(label for label, _ in filters_of(wanted, known))]
     if wanted.tab != "solved":
         parts.append(order_of(wanted.sorted_by).label.lower())
     return ", ".join(parts)

@@ -254,6 +254,29 @@ def test_a_queue_can_be_narrowed_to_one_kind(at: datetime, as_: Callable[[str], 
     assert "remove filter" in html
 
 
+def test_a_list_that_is_not_saved_shows_which_tab_it_is_a_part_of(
+    at: datetime, as_: Callable[[str], Client]
+) -> None:
+    """What empties it can be seen and taken away; an empty list has no case to choose."""
+    factories.case("REFUND_REFUSED", at)
+    client = as_("fiona")
+
+    html = client.get("/queue/?tab=not-reconciled&order=customers").content.decode()
+
+    without = re.search(r'<a class="chip on" href="([^"]+)">Refunds that do not reconcile', html)
+    assert without is not None
+    assert "No case of Finance fits the filter above." in html
+    assert "Choose a case on the left." not in html
+    removed = re.search(r'href="([^"]+)">Remove all filters', html)
+    assert removed is not None
+    for link in (without[1], removed[1]):
+        page = client.get(unescape(link)).content.decode()
+        assert page.count('class="q-row') == 1
+        assert "remove filter" not in page
+        assert "Choose a case on the left." in page
+    assert "remove filter" not in client.get("/queue/?tab=not-reconciled").content.decode()
+
+
 @pytest.mark.parametrize("rows", [3, 60])
 def test_the_number_of_queries_does_not_grow_with_the_rows(
     rows: int, at: datetime, scayle: Connection, as_: Callable[[str], Client]
