@@ -103,7 +103,7 @@ def decisions(request: DeskRequest) -> HttpResponse:
     if (by or of) and by not in VIEWS:
         raise Http404
     rows = _rows(week)
-    named = ""
+    named = "All steps by hand"
     if by:
         rows = rows.filter(**{by: words.typed(of)})
         named = _namer(by)(of)

@@ -68,6 +68,19 @@ def test_the_file_says_what_the_report_says(weeks: None, as_: Callable[[str], Cl
     assert ["What was done", FIXED.label, "3", "1", "30.00", "EUR"] in rows
 
 
+def test_the_list_of_all_has_a_name_of_its_own(weeks: None, as_: Callable[[str], Client]) -> None:
+    html = as_("omar").get("/figures/by-hand/rows/?week=2026-11-18").content.decode()
+
+    assert "<h1>All steps by hand: 4</h1>" in html
+    assert ">Done by hand</a> / All steps by hand</p>" in html
+
+
+def test_a_week_without_any_claims_no_more_than_that(as_: Callable[[str], Client]) -> None:
+    html = as_("omar").get("/figures/by-hand/").content.decode()
+
+    assert "Nobody did anything by hand in this week or the week before." in html
+
+
 @pytest.mark.parametrize("path", ["/figures/by-hand/", "/figures/by-hand/rows/"])
 def test_a_week_that_is_none_is_said_in_words(path: str, as_: Callable[[str], Client]) -> None:
     answer = as_("omar").get(f"{path}?week=soon")
