@@ -18,7 +18,7 @@ from django.views.decorators.http import require_POST
 
 from integrator.desk import history, periods, words
 from integrator.desk.auth import DeskRequest, may, needs, trace_of
-from integrator.desk.mapping_rows import SHOWN_MAX, Word
+from integrator.desk.mapping_rows import SHOWN_MAX, Meanings, Word
 from integrator.desk.periods import UnableToReadPeriod
 from integrator.engine import mapping_plans, mappings
 from integrator.engine.approvals import UnableToApprove
@@ -141,9 +141,9 @@ def shown(
     return rows
 
 
-def agreed(plans: Sequence[MappingPlan]) -> list[tuple[MappingPlan, str]]:
-    """Those that nobody has to agree to any more, each with its place on the workbench."""
-    return [(one, word_of(one).href) for one in plans if one.state == MappingPlanState.PLANNED]
+def agreed(plans: Sequence[MappingPlan]) -> list[MappingPlan]:
+    """Those that nobody has to agree to any more."""
+    return [one for one in plans if one.state == MappingPlanState.PLANNED]
 
 
 def word_of(plan: MappingPlan) -> Word:
@@ -191,5 +191,6 @@ def withdraw(request: DeskRequest, plan_id: int) -> HttpResponse:
     except UnableToPlan as why:
         messages.warning(request, str(why))
     else:
-        messages.success(request, f"Taken back: “{plan.theirs}” does not become {plan.ours}")
+        means = Meanings().name(plan)
+        messages.success(request, f"Taken back: “{plan.theirs}” does not become {means}")
     return HttpResponseRedirect(word_of(plan).href)

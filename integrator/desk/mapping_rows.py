@@ -135,7 +135,21 @@ class Question:
     href: str
 
 
-def questions(plans: Sequence[MappingPlan], *, at: datetime) -> list[Question]:
+class Meanings:
+    """What meanings are called. The names of a connection's places are read once."""
+
+    def __init__(self) -> None:
+        self._names: dict[tuple[MappingKind, int], dict[str, str]] = {}
+
+    def name(self, of: Mapping | MappingPlan, ours: str = "") -> str:
+        """What a word is to mean, by the name people know; ``ours``: not what is kept but this."""
+        key = (MappingKind(of.kind), of.connection_id)
+        if key not in self._names:
+            self._names[key] = dict(choices(key[0], connection=key[1]))
+        return self._names[key].get(ours or of.ours, ours or of.ours)
+
+
+def questions(plans: Sequence[MappingPlan], names: Meanings, *, at: datetime) -> list[Question]:
     """What waits for a second person, the oldest first; some of it are open ``plans``."""
     asked = list(
         Approval.objects.filter(verb=mappings.CHANGE, state=ApprovalState.ASKED)
@@ -151,14 +165,14 @@ def questions(plans: Sequence[MappingPlan], *, at: datetime) -> list[Question]:
             rule = rules[one.record_id]
             if rule.ended_at is not None:
                 continue  # it was changed meanwhile: nobody can agree any more
-            says = f"{rule.theirs} becomes {one.content['to']}"
+            says = f"{rule.theirs} becomes {names.name(rule, one.content['to'])}"
             href = Word(rule.connection_id, MappingKind(rule.kind), rule.theirs).href
         elif one.record_kind == MappingPlan.RECORD_KIND:
             plan = later.get(one.record_id)
             if plan is None:
                 continue  # far beyond what this page shows
             starts = words.start_text(plan.starts_at, at=at)
-            says = f"{plan.theirs} becomes {plan.ours} from {starts}"
+            says = f"{plan.theirs} becomes {names.name(plan)} from {starts}"
             href = Word(plan.connection_id, MappingKind(plan.kind), plan.theirs).href
         else:
             count = words.plural(one.content["changes"], "other meaning")

@@ -24,7 +24,8 @@ from integrator import policy
 from integrator.desk import catalogue, directory, mapping_plans, mapping_rows, words
 from integrator.desk.auth import DeskRequest, may, needs, trace_of
 from integrator.desk.directory import Known
-from integrator.desk.mapping_rows import LONGEST, Waiting, Word
+from integrator.desk.mapping_plans import agreed
+from integrator.desk.mapping_rows import LONGEST, Meanings, Waiting, Word
 from integrator.engine import approvals, decisions, mappings
 from integrator.engine import mapping_plans as plans
 from integrator.engine.decisions import UnableToDecide
@@ -88,15 +89,22 @@ def _show(
     heard = mapping_rows.heard(at=request.at)
     met = {one.word: one.met for one in heard}
     later = mapping_plans.open_plans()
-    tabs = _tabs(tab, len(waits))
+    names = Meanings()
+    questions = mapping_rows.questions(later, names, at=request.at)
+    planned = [(one, names.name(one), mapping_plans.word_of(one)) for one in agreed(later)]
+    nearest = {word: one for one, _, word in reversed(planned)}
+    tabs = _tabs(tab, len(questions) + len(waits))
     context = {
         "tab": tab,
         "tabs": tabs,
         "printed_tab": next((one["label"] for one in tabs if one["is_on"]), ""),
-        "waits": [(one, known.tile(one.word.connection_id), _href(one.word, tab)) for one in waits],
-        "rules": [_rule(rule, met, tab, word) for rule in rules],
-        "questions": mapping_rows.questions(later, at=request.at) if tab == WAITING else [],
-        "planned": mapping_plans.agreed(later) if tab == WAITING else [],
+        "waits": [
+            (one, known.tile(one.word.connection_id), _href(one.word, tab), nearest.get(one.word))
+            for one in waits
+        ],
+        "rules": [_rule(rule, names, met, tab, word) for rule in rules],
+        "questions": questions if tab == WAITING else [],
+        "planned": planned if tab == WAITING else [],
         "held": sum(one.records for one in waits),
         "coverage": [
             (one, known.name(one.connection_id), one.kind.label)
@@ -139,10 +147,13 @@ def _href(word: Word, tab: str) -> str:
     return f"{reverse('mappings')}?{urlencode({'tab': tab, 'word': word.key})}"
 
 
-def _rule(rule: Mapping, met: dict[Word, int], tab: str, chosen: Word | None) -> dict[str, Any]:
+def _rule(
+    rule: Mapping, names: Meanings, met: dict[Word, int], tab: str, chosen: Word | None
+) -> dict[str, Any]:
     word = Word(rule.connection_id, MappingKind(rule.kind), rule.theirs)
     return {
         "rule": rule,
+        "means": names.name(rule),
         "tile": catalogue.tile_of(rule.connection.platform),
         "href": _href(word, tab),
         "met": met.get(word, 0)
@@ -332,7 +343,8 @@ def _plan(
     )
     if made.state == MappingPlanState.ASKED:
         return "A second person has been asked"
-    return f"Planned: “{word.theirs}” means {ours} from {words.start_text(starts, at=request.at)}"
+    means = Meanings().name(made)
+    return f"Planned: “{word.theirs}” means {means} from {words.start_text(starts, at=request.at)}"
 
 
 def _write(
@@ -349,12 +361,12 @@ def _write(
         connection=connection, kind=word.kind, theirs=word.theirs, ended_at__isnull=True
     ).first()
     if current is None:
-        mappings.save(
+        saved = mappings.save(
             connection=connection, kind=word.kind, theirs=word.theirs, ours=ours, trace=trace
         )
-        return f"Saved: “{word.theirs}” means {ours}"
+        return f"Saved: “{word.theirs}” means {Meanings().name(saved)}"
     if current.ours == ours:
-        return f"“{word.theirs}” means {ours} already"
+        return f"“{word.theirs}” means {Meanings().name(current)} already"
     mappings.ask_to_change(current, ours=ours, trace=trace, by=request.user)
     return "A second person has been asked"
 

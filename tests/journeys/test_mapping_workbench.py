@@ -61,7 +61,7 @@ def test_a_word_that_stops_two_returns_is_answered_once(stage: Stage) -> None:
     assert stage.sellable(SKU) == before - 2
 
     shown = page(stage, "omar", f"word={key(stage, 'WH-9')}&ours=hamburg")
-    assert "1 word nobody has explained yet, 2 records wait" in shown
+    assert "1 word has no meaning yet, 2 records wait" in shown
     assert "Location WH-9 2 records" in shown
     assert "What waits 2 records none all go on" in shown
     assert "met 2 times in the last 30 days" in shown
@@ -163,8 +163,10 @@ def test_what_is_understood_is_counted_by_what_was_met(stage: Stage) -> None:
         comes_from(stage, place)
     shown = page(stage, "omar", "tab=location")
     assert "Location, ReturnGO 66.6 %" in shown
-    assert "WH-1 → hamburg 2" in shown
-    assert "WH-HAM → hamburg not counted" in shown  # we write it, and never hear it
+    assert "WH-1 → Warehouse Hamburg (hamburg) 2" in shown
+    assert (
+        "WH-HAM → Warehouse Hamburg (hamburg) not counted" in shown
+    )  # we write it, and never hear it
 
 
 def test_a_second_name_for_a_place_is_pointed_out_where_only_one_may_be(stage: Stage) -> None:

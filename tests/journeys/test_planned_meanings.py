@@ -11,7 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.utils.html import strip_tags
 
-from integrator.engine import mapping_plans
+from integrator.engine import mapping_plans, mappings
 from integrator.engine.mapping_plans import UnableToPlan
 from integrator.flows import tasks
 from integrator.models import Approval, Job, Mapping, MappingKind, MappingPlan
@@ -63,6 +63,28 @@ def test_what_waits_keeps_waiting_until_the_meaning_starts(stage: Stage) -> None
     assert newest().state == "STARTED"
     assert stage.sellable(SKU) == before == stage.stock_there(SKU)["truth"]
     assert (stage.open_cases(), stage.owed()) == ([], [])
+
+
+def test_the_workbench_counts_what_waits_and_calls_meanings_as_people_do(stage: Stage) -> None:
+    comes_from(stage, "WH-9")
+    mappings.save(
+        connection=stage.connection("returngo"),
+        kind=MappingKind.METHOD,
+        theirs="Shop",
+        ours="SHIPPED",
+        trace=stage.trace("test"),
+    )
+    plans(stage, "omar", "WH-9", "hamburg", 2)
+    shop = f"{stage.connection('returngo').pk}:METHOD:Shop"
+    stage.posts(stage.omar, "mapping_save", word=shop, ours="KEPT")
+
+    shown = page(stage, "omar")
+    assert "Waiting 2" in shown
+    assert "Wait for a second person Shop becomes Customer keeps the item omar asked" in shown
+    assert "Without a meaning most records first Location WH-9 1 record" in shown
+    assert "planned from 12:" in shown
+    assert "Planned starts WH-9 becomes Warehouse Hamburg (hamburg) 12:" in shown
+    assert "Waiting 2" in page(stage, "omar", "tab=all")
 
 
 def test_another_meaning_from_later_on_takes_two_people_and_until_then_the_old_one_answers(
