@@ -272,7 +272,7 @@ GOODWILL = CaseKind(
     severity=1,
     due_hours=24,
     title="Goodwill of {amount} for order {order}",
-    happened="{who} asks for {amount} as goodwill. The reason is in the notes.",
+    happened="{who} asks for {amount} as goodwill. The reason is in the history.",
     means="Of {paid} paid, {back} went back so far. This would be a gift on top.",
     todo="Pay it and give the reference, or say no.",
     otherwise="The customer hears nothing.",
@@ -296,7 +296,7 @@ GOODWILL_OVER_LIMIT = CaseKind(
     severity=2,
     due_hours=24,
     title="Goodwill of {amount} for order {order} needs two people",
-    happened="{who} asks for {amount} as goodwill. The reason is in the notes.",
+    happened="{who} asks for {amount} as goodwill. The reason is in the history.",
     means=(
         "It is above the limit, or more than the {paid} paid would go back: {back} so far, and "
         "what else is asked for."
