@@ -20,8 +20,8 @@ from integrator.desk.symbols import EXCHANGE_SYMBOLS, REFUND_SYMBOLS
 from returns.states import Custody, Disposition, ExchangeStatus, Money
 
 _YEARS = range(2000, 2101)
-NO_MOMENT = "Moment: write a day and a time, like 2026-05-03 14:00"
-TO_COME = "Moment: choose one that is over"
+NO_MOMENT = "Choose a day and a time"
+TO_COME = "Choose a moment that is over"
 
 
 def page(request: DeskRequest, order: Order) -> HttpResponse:

@@ -129,7 +129,7 @@ def _day(text: str) -> date:
     try:
         found = date.fromisoformat(text)
     except ValueError:
-        raise UnableToReadPeriod("Write days like 2026-11-03") from None
+        raise UnableToReadPeriod("Choose a day from the calendar") from None
     if not _EARLIEST <= found < _LATEST:
         raise UnableToReadPeriod("Choose days of this century")
     return found

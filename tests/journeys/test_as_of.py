@@ -177,10 +177,10 @@ def test_the_page_says_of_when_it_is_and_leads_back_and_along(stage: Stage) -> N
 @pytest.mark.parametrize(
     ("typed", "says"),
     [
-        ("", "write a day and a time"),
-        ("soon", "write a day and a time"),
-        ("0001-01-01T00:00+14:00", "write a day and a time"),
-        ("2030-01-01T00:00", "choose one that is over"),
+        ("", "Choose a day and a time"),
+        ("soon", "Choose a day and a time"),
+        ("0001-01-01T00:00+14:00", "Choose a day and a time"),
+        ("2030-01-01T00:00", "Choose a moment that is over"),
     ],
 )
 def test_a_moment_that_cannot_be_is_said_to_be_so(typed: str, says: str, stage: Stage) -> None:
