@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -31,13 +32,13 @@ SHOWN: dict[str, tuple[str, tuple[JobState, ...]]] = {
 @needs("connection.see")
 def steps(request: DeskRequest) -> HttpResponse:
     """Steps that wait, are in doubt or stopped: the oldest first."""
-    chosen = request.GET.get("show", "waiting")
-    chosen = chosen if chosen in SHOWN else "waiting"
-    found = Job.objects.filter(connection__isnull=False, state__in=SHOWN[chosen][1])
     about = request.GET.get("about", "")
+    found = Job.objects.filter(connection__isnull=False)
     found = effects.narrowed(_narrowed(request, found), about).order_by("id")
+    counts = _steps_counted(found)
+    chosen = _steps_chosen(request.GET.get("show", ""), counts)
     after = number(request.GET.get("after", ""))
-    rows = list(found.filter(pk__gt=after)[: PAGE + 1])
+    rows = list(found.filter(state__in=SHOWN[chosen][1], pk__gt=after)[: PAGE + 1])
     known = directory.current(at=request.at)
     numbers = Order.objects.in_bulk({job.order_id for job in rows if job.order_id})
     context = {
@@ -46,9 +47,9 @@ def steps(request: DeskRequest) -> HttpResponse:
         "about": about if about in effects.GROUPS else "",
         "narrowed": ", ".join(_steps_shown(request, known, chosen, about)),
         "only": effects.GROUPS[about].many if about in effects.GROUPS else "",
-        "shown": {key: title for key, (title, _) in SHOWN.items()},
+        "shown": [(key, title, counts[key]) for key, (title, _) in SHOWN.items()],
         "table": screens.shown(request, columns.STEPS),
-        **_frame(request, known, rows, after),
+        **_frame(request, known, rows, after, show=chosen),
     }
     return render(request, "desk/steps.html", context)
 
@@ -78,6 +79,21 @@ def cases(request: DeskRequest) -> HttpResponse:
     return render(request, "desk/cases.html", context)
 
 
+def _steps_counted(found: QuerySet[Job]) -> dict[str, int]:
+    """How many steps each list has, in one statement."""
+    listed = {one for _, states in SHOWN.values() for one in states}
+    rows = found.filter(state__in=listed).order_by().values_list("state").annotate(Count("id"))
+    in_state = dict(rows)
+    return {key: sum(in_state.get(one, 0) for one in states) for key, (_, states) in SHOWN.items()}
+
+
+def _steps_chosen(asked: str, counts: Mapping[str, int]) -> str:
+    """The list that was asked for, else the first with something in it."""
+    if asked in SHOWN:
+        return asked
+    return next((key for key, count in counts.items() if count), "waiting")
+
+
 def _steps_shown(
     request: DeskRequest, known: directory.Directory, chosen: str, about: str
 ) -> list[str]:
@@ -99,12 +115,18 @@ def _narrowed(request: DeskRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
 
 
 def _frame(
-    request: DeskRequest, known: directory.Directory, rows: list[Any], after: int
+    request: DeskRequest,
+    known: directory.Directory,
+    rows: list[Any],
+    after: int,
+    **named: str,
 ) -> dict[str, Any]:
-    """What both lists show around their rows."""
+    """What both lists show around their rows. ``named`` stays in the address from page to page."""
     connection_id = number(request.GET.get("connection", ""))
     query = request.GET.copy()
     query.pop("after", None)
+    for name, value in named.items():
+        query[name] = value
     first = f"?{query.urlencode()}"
     query["after"] = str(rows[PAGE - 1].pk) if len(rows) > PAGE else ""
     return {

@@ -154,6 +154,23 @@ def test_a_step_is_listed_with_the_number_of_its_order(
     assert f'<a class="id" href="/orders/{order.pk}/">100482913</a>' in html
 
 
+def test_steps_open_on_the_first_list_that_has_some_and_say_how_many_each_has(
+    at: datetime, scayle: Connection, as_: Callable[[str], Client]
+) -> None:
+    for number in (1, 2):
+        factories.job("refund", at, record=("order", number), to=scayle, state=JobState.PARKED)
+    client = as_("ada")
+
+    opened = client.get("/steps/").content.decode()
+
+    assert 'aria-current="true">Stopped 2</a>' in opened
+    assert "Waiting 0" in opened and opened.count('<th scope="row">') == 2
+    factories.job("refund", at, record=("order", 3), to=scayle, state=JobState.IN_DOUBT)
+    opened = client.get("/steps/").content.decode()
+    assert 'aria-current="true">Waiting 1</a>' in opened and "In doubt 1" in opened
+    assert "No step is in this state" not in client.get("/steps/?show=in-doubt").content.decode()
+
+
 def test_the_side_bar_of_every_page_says_what_is_late(
     at: datetime, returngo: Connection, as_: Callable[[str], Client]
 ) -> None:
