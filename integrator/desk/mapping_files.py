@@ -51,18 +51,12 @@ RECENT_MAX = 20
 WAITING, ALL = "waiting", "all"
 LABELS = {
     Verdict.WRONG: "Cannot be taken",
-    Verdict.CHANGED: "Other meaning",
+    Verdict.CHANGED: "Changes its meaning",
     Verdict.LATER: "Later",
     Verdict.NEW: "New",
     Verdict.SAME: "As it is",
 }
-SYMBOLS = {
-    Verdict.WRONG: "bad",
-    Verdict.CHANGED: "doubt",
-    Verdict.LATER: "wait",
-    Verdict.NEW: "ok",
-    Verdict.SAME: "idle",
-}
+CHANGES = ("word changes its meaning", "words change their meaning")
 
 
 @require_safe
@@ -158,6 +152,7 @@ def page(request: DeskRequest, file_id: int) -> HttpResponse:
     after = lists.number(request.GET.get("after", ""))
     behind = [one for one in lines if one.row > after]
     known = directory.current(at=request.at)
+    names = mapping_rows.Meanings()
     asked = _asked(file)
     context = {
         "file": file,
@@ -172,13 +167,20 @@ def page(request: DeskRequest, file_id: int) -> HttpResponse:
         "would_save": counts[Verdict.NEW] + counts[Verdict.CHANGED] + counts[Verdict.LATER],
         "waits": sum(one.waits for one in mapping_files.lines_of(file, Verdict.NEW)),
         "verdicts": [
-            (LABELS[one], count, _rows_href(file, one), one == shown, SYMBOLS[one])
+            (_chip(one, count), _rows_href(file, one), one == shown)
             for one, count in counts.items()
         ],
         "label": LABELS[shown],
         "is_wrong": shown == Verdict.WRONG,
         "lines": [
-            (one, known.name(one.connection_id), _kind(one), mapping_later.starts_text(one))
+            (
+                one,
+                known.name(one.connection_id),
+                _kind(one),
+                mapping_later.starts_text(one),
+                names.of(one.kind, one.connection_id, one.before),
+                names.of(one.kind, one.connection_id, one.ours),
+            )
             for one in behind[:PAGE]
         ],
         "next_page": _rows_href(file, shown, behind[PAGE - 1].row) if len(behind) > PAGE else "",
@@ -197,6 +199,12 @@ def _chosen(request: DeskRequest, counts: dict[Verdict, int]) -> Verdict:
     if named in list(Verdict):
         return Verdict(named)
     return next((one for one, count in counts.items() if count), Verdict.SAME)
+
+
+def _chip(verdict: Verdict, count: int) -> str:
+    if verdict == Verdict.CHANGED:
+        return words.plural(count, *CHANGES)
+    return f"{count:,} {LABELS[verdict].lower()}"
 
 
 def _rows_href(file: MappingFile, verdict: Verdict, after: int = 0) -> str:
@@ -258,7 +266,7 @@ def confirm(request: DeskRequest, file_id: int) -> HttpResponse:
             ),
             (
                 done.asked,
-                f"{words.plural(done.asked, 'other meaning')} must be agreed to by a second person",
+                f"{words.plural(done.asked, *CHANGES)} once a second person has agreed",
             ),
             (done.planned, f"{words.plural(done.planned, 'word')} planned for later"),
             (
@@ -304,7 +312,7 @@ def cancel(request: DeskRequest, file_id: int) -> HttpResponse:
 @require_POST
 @needs("mapping.change")
 def answer(request: DeskRequest, file_id: int) -> HttpResponse:
-    """The second person's word on all other meanings of one file."""
+    """The second person's word on all words of one file that change their meaning."""
     file = _get(request, file_id)
     asked = _asked(file)
     trace = trace_of(request)

@@ -135,18 +135,35 @@ class Question:
     href: str
 
 
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """A code and what people call it; no label where the code is all there is, as of a SKU."""
+
+    code: str
+    label: str = ""
+
+    def __str__(self) -> str:
+        return self.label or self.code
+
+
 class Meanings:
-    """What meanings are called. The names of a connection's places are read once."""
+    """What codes are called, by kind and connection. Their names are read once for a page."""
 
     def __init__(self) -> None:
-        self._names: dict[tuple[MappingKind, int], dict[str, str]] = {}
+        self._labels: dict[tuple[str, int], dict[str, str]] = {}
 
-    def name(self, of: Mapping | MappingPlan, ours: str = "") -> str:
-        """What a word is to mean, by the name people know; ``ours``: not what is kept but this."""
-        key = (MappingKind(of.kind), of.connection_id)
-        if key not in self._names:
-            self._names[key] = dict(choices(key[0], connection=key[1]))
-        return self._names[key].get(ours or of.ours, ours or of.ours)
+    def of(self, kind: str, connection_id: int, code: str) -> Meaning:
+        key = (kind, connection_id)
+        if key not in self._labels:
+            known = choices(MappingKind(kind), connection=connection_id) if kind else []
+            self._labels[key] = dict(known)
+        # The name of a place ends with its code in brackets.
+        label = self._labels[key].get(code, "")
+        return Meaning(code, label.removesuffix(f" ({code})"))
+
+    def name(self, of: Mapping | MappingPlan, ours: str = "") -> Meaning:
+        """What a word is to mean; ``ours``: not what is kept but this."""
+        return self.of(of.kind, of.connection_id, ours or of.ours)
 
 
 def questions(plans: Sequence[MappingPlan], names: Meanings, *, at: datetime) -> list[Question]:

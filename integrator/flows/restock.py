@@ -254,7 +254,7 @@ def record(work: Work, settled: Settled) -> Evidence:
         "movements": list(moves.values_list("pk", flat=True)),
     }
     if settled.place.location_id is not None:
-        said["at"] = Location.objects.get(pk=settled.place.location_id).code
+        said["at"] = Location.objects.get(pk=settled.place.location_id).name
     return said | {key: work.kept[key] for key in ("before", "sellable") if key in work.kept}
 
 

@@ -149,7 +149,7 @@ def test_what_waits_for_a_word_of_the_file_goes_on_in_order(stage: Stage) -> Non
 def test_another_meaning_waits_for_a_second_person_and_new_words_do_not(stage: Stage) -> None:
     second_warehouse(stage)
     file = brings(stage, [place("WH-1", "berlin"), place("WH-7")])
-    assert "WH-1 Location of ReturnGO hamburg berlin not met in" in page(stage, file)
+    assert "Warehouse Hamburg hamburg Warehouse Berlin berlin not met in" in page(stage, file)
 
     presses(stage, "omar", "confirm", file)
     assert meanings("WH-1", "WH-7") == {"WH-1": "hamburg", "WH-7": "hamburg"}
@@ -224,7 +224,7 @@ def test_a_word_somebody_changed_since_the_file_was_taken_is_not_taken_back(stag
     old, all_the_same = place("WH-1", "hamburg", "1"), place("WH-1", "hamburg")
     shown = page(stage, brings(stage, [old]))
     assert "Version: it was changed since this file was taken, to berlin." in shown
-    assert "1 other meaning" in page(stage, brings(stage, [all_the_same]))
+    assert "1 word changes its meaning" in page(stage, brings(stage, [all_the_same]))
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,9 @@ def test_what_cannot_be_taken_names_its_column_and_how_to_mend_it(
 ) -> None:
     file = brings(stage, [row, place("WH-7")])
 
-    assert "1 cannot be taken 0 other meaning 0 later 1 new 0 as it is" in page(stage, file)
+    assert "1 cannot be taken 0 words change their meaning 0 later 1 new 0 as it is" in page(
+        stage, file
+    )
     assert says in page(stage, file)
     presses(stage, "omar", "confirm", file)
     assert Mapping.objects.filter(theirs__in=["X", " "]).count() == 0
