@@ -76,7 +76,7 @@ def page(request: DeskRequest, bulk_id: int) -> HttpResponse:
     shows_anew = (moves or held or going) and "still" not in request.GET
     still_open, open_href = _open(request, found)
     context = {
-        **_frame(request, found),
+        **_frame(request, found, counts),
         "state": bulk_rows.state_of(found, counts),
         "pace": bulk_rows.pace_of(found, counts, at=request.at),
         "results": bulk_rows.results_of(found, counts),
@@ -114,7 +114,7 @@ def rows(request: DeskRequest, bulk_id: int) -> HttpResponse:
     lines, older = bulk_rows.page_of(found, result=result, why=why, after=after)
     counts = bulk_rows.counts_of([found.pk]).get(found.pk, {})
     context = {
-        **_frame(request, found),
+        **_frame(request, found, counts),
         "lines": lines,
         "result": result,
         "why": why,
@@ -188,7 +188,7 @@ def start(request: DeskRequest, bulk_id: int) -> HttpResponse:
     except UnableToStart as why:
         messages.warning(request, str(why))
     else:
-        messages.success(request, f"{found.label}: {words.plural(count, 'case')} started")
+        messages.success(request, f"Started: {bulk_rows.title_of(found, count)}")
     return HttpResponseRedirect(reverse("bulk", args=[bulk_id]))
 
 
@@ -270,10 +270,11 @@ def _may_go_on(request: DeskRequest, bulk: Bulk) -> bool:
 
 def _summary(
     bulk: Bulk, counts: dict[str, int]
-) -> tuple[Bulk, str, str, str, list[bulk_rows.Result]]:
-    """One line of the list: the bulk, its team, how it stands with its sign, and its results."""
+) -> tuple[Bulk, str, str, str, str, list[bulk_rows.Result]]:
+    """One line of the list: the bulk, its title and team, its state with a sign, its results."""
     symbol, state = bulk_rows.symbol_of(bulk, counts), bulk_rows.state_of(bulk, counts)
-    return bulk, _team(bulk), symbol, state, bulk_rows.results_of(bulk, counts)
+    title, results = bulk_rows.title_of(bulk, 0), bulk_rows.results_of(bulk, counts)
+    return bulk, title, _team(bulk), symbol, state, results
 
 
 def _stoppable(request: DeskRequest, bulk_id: int) -> Bulk:
@@ -291,7 +292,7 @@ def _preview(
     sample = bulk_forms.sample_of(bulk)
     action = bulk_forms.action_of(bulk, sample)
     context = {
-        **_frame(request, bulk),
+        **_frame(request, bulk, counts),
         "action": action,
         "ready": ready,
         "ready_href": bulk_rows.rows_href(bulk, "to-do"),
@@ -309,10 +310,11 @@ def _preview(
     return render(request, "desk/bulk.html", context, status=status)
 
 
-def _frame(request: DeskRequest, bulk: Bulk) -> dict[str, Any]:
+def _frame(request: DeskRequest, bulk: Bulk, counts: dict[str, int]) -> dict[str, Any]:
     """What every page of a bulk shows around its content."""
     return {
         "bulk": bulk,
+        "title": bulk_rows.title_of(bulk, counts.get(BulkItemState.READY, 0)),
         "team": _team(bulk),
         "is_own_action": bulk.do in many_rules.OWN,
         "is_mine": bulk.person_id == request.user.pk,

@@ -13,6 +13,7 @@ from django.urls import reverse
 
 from integrator.desk import catalogue, words
 from integrator.engine import bulks
+from integrator.flows import many_rules
 from integrator.models import Bulk, BulkItem, BulkItemState, BulkState, Case, Job, JobState
 from integrator.models.states import JOB_OPEN
 
@@ -131,6 +132,14 @@ def symbol_of(bulk: Bulk, counts: dict[str, int]) -> str:
 def _rests(bulk: Bulk, counts: dict[str, int]) -> bool:
     has_stopped = counts.get(STOPPED) and not counts.get(BulkItemState.READY)
     return bool(has_stopped) and bulk.state == BulkState.RUNNING
+
+
+def title_of(bulk: Bulk, ready: int) -> str:
+    """What it does and to how many: "Snooze 3 cases", "Try again: 3 cases"."""
+    cases = words.plural(ready if bulk.count is None else bulk.count, "case")
+    if bulk.do in many_rules.OWN:
+        return bulk.label.replace("them", cases)
+    return f"{bulk.label}: {cases}"
 
 
 def label_of(bulk: Bulk, state: str) -> str:

@@ -166,7 +166,7 @@ def test_what_is_left_over_is_a_view_of_the_queue(at: datetime, as_: Signed) -> 
     cases.solve(ready[0], resolution="BY_ITSELF", trace=factories.trace(at), reason="gone")
 
     page = client.get(address).content.decode()
-    (link,) = re.findall(r'href="([^"]+)">Show 2 still open', page)
+    (link,) = re.findall(r'href="([^"]+)">Show 2 still in the queue', page)
     shown = client.get(unescape(link)).content.decode()
 
     assert shown.count('class="q-row') == 2

@@ -44,7 +44,7 @@ def test_exactly_those_on_the_button_are_decided_once_whoever_presses_twice(
     second = client.post(f"{address}start/", follow=True)
     work()
 
-    assert "Try again: 25 cases started" in text(first)
+    assert "Started: Try again: 25 cases" in text(first)
     assert "It was started already." in text(second)
     made = Bulk.objects.get()
     assert (made.state, made.count, results(made)) == (BulkState.DONE, 25, {"DONE": 25})

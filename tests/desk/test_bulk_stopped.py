@@ -76,7 +76,7 @@ def test_when_nothing_goes_on_by_itself_it_has_stopped(bulk: Bulk, as_: Signed) 
     assert "Try 2 again" in said and "Cancel the rest" in said
     assert "Refresh" not in answer and "You can leave this page" not in said
     listed = fiona.get("/many/")
-    assert re.search(r"Take them: 5 B-\d+, Finance Fiona [\d:]+ Stopped", text(listed))
+    assert re.search(r"Take 5 cases B-\d+, Finance Fiona [\d:]+ Stopped", text(listed))
     assert "#i-bad" in listed.content.decode()
 
 

@@ -56,7 +56,7 @@ def test_a_location_nobody_mapped_is_fixed_once_for_forty_returns(stage: Stage) 
     shown = omar.post(
         "/queue/operations/many/", {"do": "take", "line": line, "query": ""}, follow=True
     )
-    assert "Take them: 40 cases" in unescape(shown.content.decode())
+    assert "Take 40 cases" in unescape(shown.content.decode())
     assert not Case.objects.exclude(assignee=None).exists()
     omar.post(f"/many/{Bulk.objects.get().pk}/start/")
     stage.work()
