@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -59,6 +60,8 @@ PLACES = (
     Place("audit.see", "audit", "Audit", "lock", "a"),
     Place("configuration.change", "admin:index", "Set-up", "tune", "u"),
 )
+# Pages whose way back leads to an entry though their address does not begin with its own.
+_BELOW = {"orders": r"/customers/", "connections": r"/(cases|steps)/$"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,7 @@ def _queues(request: HttpRequest, roles: frozenset[str]) -> list[Entry]:
     held = queue_members.held_by(roles)
     owner = getattr(request, "case_owner", "")
     if not held and roles & policy.VERBS["queue.see"]:
-        here = request.path.startswith("/queue/") or bool(owner)
+        here = request.path.startswith(("/queue/", "/many/")) or bool(owner)
         return [Entry(reverse("own_queue"), "Queues", "queue", here)]
     at = getattr(request, "at", None) or clock.now()
     opened = [saved_views.opened_with(request, role, at=at) for role in held]
@@ -116,7 +119,7 @@ def _queues(request: HttpRequest, roles: frozenset[str]) -> list[Entry]:
         href = reverse("queue", args=[one.role.lower()])
         label = str(Role(one.role).label) if several else "Queue"
         here = request.path == href or (request.path == "/queue/" and not several)
-        here = here or one.role == of_case
+        here = here or one.role == of_case or (request.path.startswith("/many/") and not several)
         entries.append(Entry(href, label, "queue", here, counted[one].count))
     return entries
 
@@ -136,6 +139,7 @@ def _entries(
             entries += [replace(first, go=one.go), *others]
             continue
         here = request.path == one.href or (one.href != "/" and request.path.startswith(one.href))
+        here = here or bool(re.match(_BELOW.get(one.name, "$"), request.path))
         status = _flow(late, is_paused=is_paused) if one.name == "connections" else None
         entries.append(Entry(one.href, one.label, one.icon, here, None, status, one.go))
     return entries

@@ -114,6 +114,27 @@ def test_every_page_keeps_the_rules(
     assert "default-src 'self'" in policy
 
 
+@pytest.mark.parametrize(
+    ("path", "entry"),
+    [
+        ("/customers/{customer}/", "Orders"),
+        ("/cases/", "Connections"),
+        ("/steps/?show=stopped", "Connections"),
+        ("/many/", "Queue"),
+    ],
+)
+def test_a_page_without_an_entry_is_found_under_the_one_its_crumb_names(
+    path: str, entry: str, at: datetime, scayle: Connection, as_: Callable[[str], Client]
+) -> None:
+    order = factories.order("100482913", at)
+    path = path.format(customer=order.customer_id)
+
+    html = as_("omar").get(path).content.decode()
+
+    nav = html.split('aria-label="Main"')[1].split("</nav>")[0]
+    assert re.findall(r'aria-current="page">.*?</svg>([^<]+)', nav) == [entry]
+
+
 def test_sign_in_names_what_is_wrong_and_keeps_the_name(client: Client, db: None) -> None:
     factories.person("fiona", "FINANCE")
 
