@@ -38,5 +38,7 @@ def test_pictures_of_every_screen(house: House, name: str) -> None:
             for look, ((width, height), scheme) in LOOKS.items():
                 desk.page.set_viewport_size({"width": width, "height": height})
                 desk.page.emulate_media(color_scheme=scheme)
+                # The field with the focus may have scrolled the page away under its side bar.
+                desk.page.evaluate("window.scrollTo(0, 0)")
                 picture = FOLDER / f"{called}-{look}.png"
                 desk.page.screenshot(path=picture, full_page=True)
