@@ -44,11 +44,12 @@ from returns.models import Inspection, Return
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One row behind a figure, as the list shows it."""
+    """One row behind a figure, as the list shows it. ``number`` names it, where it has one."""
 
     title: str
     sub: str
     href: str
+    number: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,23 +109,27 @@ def _of_order(order_id: int | None, fallback: str = "") -> str:
 
 
 def _order(one: Order) -> Line:
-    return Line(one.number, f"{one.connection.name}, {one.country}", _of_order(one.pk))
+    sub = f"{one.connection.name}, {one.country}"
+    return Line("", sub, _of_order(one.pk), number=one.number)
 
 
 def _parcel(one: Shipment) -> Line:
-    name = one.tracking or one.external_id
     return Line(
-        f"Parcel {name}", f"{one.carrier} · order {one.order.number}", _of_order(one.order_id)
+        "Parcel",
+        f"{one.carrier} · order {one.order.number}",
+        _of_order(one.order_id),
+        number=one.tracking or one.external_id,
     )
 
 
 def _cancelled(one: OrderItem) -> Line:
-    return Line(f"{one.sku.code}", f"order {one.order.number}", _of_order(one.order_id))
+    sub = f"order {one.order.number}"
+    return Line("", sub, _of_order(one.order_id), number=one.sku.code)
 
 
 def _return(one: Return) -> Line:
     about = f"order {one.order_number}" if one.order_number else "order not known"
-    return Line(f"Return {one.external_id}", about, reverse("return", args=[one.pk]))
+    return Line("Return", about, reverse("return", args=[one.pk]), number=one.external_id)
 
 
 def _verdict(one: Inspection) -> Line:
@@ -135,7 +140,8 @@ def _verdict(one: Inspection) -> Line:
 
 
 def _refund(one: Refund) -> Line:
-    return Line(f"Refund {one.key}", str(one.get_executor_display()), _of_order(one.order_id))
+    payer = str(one.get_executor_display())
+    return Line("Refund", payer, _of_order(one.order_id), number=one.key)
 
 
 def _movement(one: StockMovement) -> Line:

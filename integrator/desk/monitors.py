@@ -33,7 +33,7 @@ TITLES = {
     "owed": "Still owed",
     "stalled": "Stalled",
     "overdue": "Promises overdue",
-    "found": "Found by sweeps",
+    "found": "Found by ourselves",
     "differ": "Differences",
 }
 LEDES = {
@@ -58,6 +58,7 @@ class Row:
     order_id: int | None
     case_id: int | None = None
     return_id: int | None = None
+    number: str = ""
 
 
 @require_safe
@@ -168,7 +169,8 @@ def _return(one: Return, owners: dict[int, Case], request: DeskRequest) -> Row:
     if case is not None:
         who = str(Role(case.owner).label)
     return Row(
-        title=f"Return {one.external_id}",
+        title="Return",
+        number=one.external_id,
         sub=f"missing: {', '.join(missing(one))}",
         symbol="idle" if case is None else "bad" if case.due_at <= request.at else "wait",
         state=str(one.get_status_display()),
@@ -194,7 +196,8 @@ def _step(job: Job, request: DeskRequest) -> Row:
 
 def _find(message: Message, known: Directory) -> Row:
     return Row(
-        title=f"{catalogue.kind_says(message.resource_kind).capitalize()} {message.resource_id}",
+        title=catalogue.kind_says(message.resource_kind).capitalize(),
+        number=message.resource_id,
         sub=f"{known.name(message.connection_id)} did not tell us",
         symbol="wait",
         state="missed by callback",

@@ -164,7 +164,8 @@ def test_what_is_understood_is_counted_by_what_was_met(stage: Stage) -> None:
     shown = page(stage, "omar", "tab=location")
     assert "Location, ReturnGO 66.6 %" in shown
     assert "WH-1 → Warehouse Hamburg hamburg 2" in shown
-    assert "WH-HAM → Warehouse Hamburg hamburg not counted" in shown  # we write it, and never hear it
+    # We write it, and never hear it.
+    assert "WH-HAM → Warehouse Hamburg hamburg not counted" in shown
 
 
 def test_a_second_name_for_a_place_is_pointed_out_where_only_one_may_be(stage: Stage) -> None:

@@ -61,7 +61,7 @@ def test_paying_by_hand_counts_what_was_promised(stage: Stage) -> None:
 
     assert opened(stage, case, "paid_by_hand").count("your reference") == 1  # said once
     assert said[what][0] == refunded(case)
-    assert said["In the books"] == ("Refunds owed (clearing)", "Paid out by the payer")
+    assert said["In the books"] == ("Refunds owed (clearing)", "Paid out to customers")
     stage.decide(
         case, "paid_by_hand", by=stage.fiona, second=stage.conrad, data={"reference": "B-7"}
     )
