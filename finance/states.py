@@ -54,7 +54,7 @@ class Account(TextChoices):
     GOODWILL = "GOODWILL", "Goodwill (a cost of ours)"
     DIFFERENCES = "DIFFERENCES", "Differences that were accepted"
     REFUNDS_OWED = "REFUNDS_OWED", "Refunds owed (clearing)"
-    PAYER = "PAYER", "Paid out by the payer"
+    PAYER = "PAYER", "Paid out to customers"
 
 
 class Subject(TextChoices):

@@ -48,7 +48,7 @@ class OrderKind(TextChoices):
     """What an order is for us."""
 
     SALE = "SALE", "Sale"
-    EXCHANGE = "EXCHANGE", "Exchange"  # we created it: goods for goods, never offered as a sale
+    EXCHANGE = "EXCHANGE", "Replacement"  # we created it: goods for goods, never offered as a sale
 
 
 class ShareBasis(TextChoices):

@@ -56,7 +56,7 @@ VERBS: Mapping[str, frozenset[str]] = {
 
 # The same verbs in the words of the business, for the page and the manual.
 SAYS: Mapping[str, str] = {
-    "queue.see": "See the own team's queue; admins and the auditor see every team's",
+    "queue.see": "See their own team's queue; admins and the auditor see every team's",
     "case.see": "Open every case",
     "order.see": "See orders, returns and what is still owed",
     "connection.see": "See how far each platform is behind",
@@ -65,13 +65,13 @@ SAYS: Mapping[str, str] = {
     "figures.see": "See the figures of the business, and take them along as a file",
     "audit.see": "See and copy what everybody decided and changed",
     "personal.see": "See names and addresses of customers",
-    "case.work": "Take, snooze, comment and hand over cases of the own team",
-    "case.solve": "Close cases of the own team",
+    "case.work": "Take, snooze, comment and hand over cases of their own team",
+    "case.solve": "Close cases of their own team",
     "job.retry": "Try a step again that has stopped",
     "job.cancel": "Stop a step for good",
     "record.read_again": "Have an order or a return read again from its platform",
     "connection.note": "Write a note on an incident of a connection",
-    "team_view.keep": "Keep, change and delete views that everybody of the own team has",
+    "team_view.keep": "Keep, change and delete views that everybody of their own team has",
     "mapping.change": "Say what a platform's word means, and agree to another meaning",
     "disposition.record": "Decide what becomes of returned goods",
     "return.match": "Say to which order a return belongs, or let a held unit pass",

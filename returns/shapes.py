@@ -28,7 +28,7 @@ class Resolution(TextChoices):
 
     REFUND = "REFUND", "Refund to the payment method"
     STORE_CREDIT = "STORE_CREDIT", "Store credit"
-    EXCHANGE = "EXCHANGE", "Exchange"
+    EXCHANGE = "EXCHANGE", "Replacement"
     UNKNOWN = "UNKNOWN", "Unknown"  # a word we do not know: held, never read as a refund
 
 

@@ -61,7 +61,7 @@ def said_of(case: Case) -> Said:
 
 def kind_says(kind: str) -> str:
     """What a platform calls a kind of record, in the words used here: rma → return."""
-    return "return" if kind == "rma" else kind.replace("_", " ")
+    return {"rma": "return", "exchange": "replacement"}.get(kind, kind.replace("_", " "))
 
 
 def flow_says(name: str) -> str:

@@ -38,6 +38,8 @@ FACT_WORDS = {
     "crashes": "Times stopped",
     "paid": "Paid",
     "back": "Went back so far",
+    "exchange": "Replacement",
+    "exchange_order": "Replacement order",
     "items": "Units and fees",
     "what": "About",
     "other_rmas": "The other return",
@@ -356,7 +358,7 @@ _PROOF_WORDS = {
 }
 # What a count counts, for one and for more.
 _PROOF_COUNTS = {
-    "changes": ("change sent", "changes sent"),
+    "changes": ("change of the returned units", "changes of the returned units"),
     "steps": ("unit changed", "units changed"),
     "returns": ("return looked at again", "returns looked at again"),
     "mails": ("e-mail sent", "e-mails sent"),

@@ -63,7 +63,7 @@ ONE_PIECE = Flow(
 )
 EQUAL_PARTS = Flow(
     name="equal_parts",
-    says="Split the bundle's price in equal parts",
+    says="Split the set's price in equal parts",
     aim=each(aim_case),
     record=record_equal_parts,
     priority=15,

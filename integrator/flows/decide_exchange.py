@@ -96,7 +96,7 @@ def record_difference_paid(work: Work, _: None) -> Evidence:
         is_derived=False,
         reference=reference,
         trace=trace,
-        reason="The difference of an exchange was paid by hand",
+        reason="The difference of a replacement was paid by hand",
     )
     move(
         exchange,

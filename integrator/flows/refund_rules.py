@@ -262,7 +262,7 @@ def _not_expressible(one: Ready, whole: set[int]) -> str:
     unit = one.item.order_item
     assert unit is not None
     if (unit.is_bundle or unit.parent_id) and (unit.parent_id or unit.pk) not in whole:
-        return "only a part of the bundle came back"
+        return "only a part of the set came back"
     return ""
 
 

@@ -160,7 +160,7 @@ def test_money_and_states_in_a_persons_name_say_whether_a_step_carried_them_out(
     booked, moved = otto.rows(money="1")
 
     assert "fiona made an entry in the books Order DE-70001 carried out by a step" in booked
-    assert "Refunds owed (clearing) → Paid out by the payer EUR 5.00" in booked
+    assert "Refunds owed (clearing) → Paid out to customers EUR 5.00" in booked
     assert "fiona changed the refund Order DE-70001" in moved
     assert "Sent → Refused" in moved and "Nobody paid" in moved
     assert otto.rows(money="1", hand="1") == [moved]

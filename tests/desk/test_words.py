@@ -204,8 +204,8 @@ def test_limits_are_named_by_what_they_count(scope: str, said: str) -> None:
 
 def test_a_proof_is_written_in_words() -> None:
     assert evidence.proof_words({"nothing": "no unit is here"}) == "nothing to do: no unit is here"
-    assert evidence.proof_words({"at": "hamburg", "to": "SELLABLE"}) == "at hamburg, to sellable"
-    assert evidence.proof_words({"batch": 1, "changes": 2}) == "2 changes sent"
+    assert evidence.proof_words({"at": "Hamburg", "to": "SELLABLE"}) == "at Hamburg, to sellable"
+    assert evidence.proof_words({"batch": 1, "changes": 2}) == "2 changes of the returned units"
     assert evidence.proof_words({"steps": 1, "return": "R1"}) == "1 unit changed, return R1"
     assert evidence.proof_words({"returns": 0}) == "no returns looked at again"
     assert evidence.proof_words({"missed": 0}) == "none missed by callback"
