@@ -317,8 +317,7 @@ ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_RATE_LIMITS = {"login_failed": "20/m/ip,5/5m/key"}
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "Integrator"
-# RFC 6238, section 5.2: one step more, for who types a code in its last seconds.
-MFA_TOTP_TOLERANCE = 1
+MFA_TOTP_TOLERANCE = 1  # a code typed in its last seconds counts: RFC 6238, section 5.2
 # Roles that open no page before a second factor is set up; checks.py looks at the names.
 MFA_ROLES = [word.upper() for word in _words("MFA_ROLES")]
 
@@ -392,7 +391,6 @@ LOG_LEVEL = (env.str("LOG_LEVEL", default="") or "INFO").upper()
 if LOG_LEVEL not in ("DEBUG", "INFO", "WARNING", "ERROR"):
     _faults.append(f"LOG_LEVEL is {LOG_LEVEL!r}; write DEBUG, INFO, WARNING or ERROR.")
     LOG_LEVEL = "INFO"
-
 configure_structlog()
 LOGGING = logging_settings(level=LOG_LEVEL, readable=DEMO)
 

@@ -79,10 +79,7 @@ RETURN_MOVES: Moves = {
 class Disposition(TextChoices):
     """What was decided for a unit: by an inspection, or by a person here."""
 
-    RESTOCK = (
-        "RESTOCK",
-        "May be sold again",
-    )  # fit for sale: the only one that raises what is sellable
+    RESTOCK = "RESTOCK", "May be sold again"  # the only one that raises what is sellable
     QUARANTINE = "QUARANTINE", "Not for sale"  # it is here, and is not sold
     NOT_RETURNED = "NOT_RETURNED", "Not in the parcel"  # it never came
     SENT_BACK = "SENT_BACK", "Back to the customer"  # it came and leaves again: a person said so

@@ -4,25 +4,51 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('finance', '0008_entries_by_person'),
+        ("finance", "0008_entries_by_person"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='ledgerentry',
-            name='from_account',
-            field=models.CharField(choices=[('SALES_RETURNS', 'Sales returns'), ('GOODWILL', 'Goodwill (a cost of ours)'), ('DIFFERENCES', 'Differences that were accepted'), ('REFUNDS_OWED', 'Refunds owed (clearing)'), ('PAYER', 'Paid out to customers')], max_length=20),
+            model_name="ledgerentry",
+            name="from_account",
+            field=models.CharField(
+                choices=[
+                    ("SALES_RETURNS", "Sales returns"),
+                    ("GOODWILL", "Goodwill (a cost of ours)"),
+                    ("DIFFERENCES", "Differences that were accepted"),
+                    ("REFUNDS_OWED", "Refunds owed (clearing)"),
+                    ("PAYER", "Paid out to customers"),
+                ],
+                max_length=20,
+            ),
         ),
         migrations.AlterField(
-            model_name='ledgerentry',
-            name='to_account',
-            field=models.CharField(choices=[('SALES_RETURNS', 'Sales returns'), ('GOODWILL', 'Goodwill (a cost of ours)'), ('DIFFERENCES', 'Differences that were accepted'), ('REFUNDS_OWED', 'Refunds owed (clearing)'), ('PAYER', 'Paid out to customers')], max_length=20),
+            model_name="ledgerentry",
+            name="to_account",
+            field=models.CharField(
+                choices=[
+                    ("SALES_RETURNS", "Sales returns"),
+                    ("GOODWILL", "Goodwill (a cost of ours)"),
+                    ("DIFFERENCES", "Differences that were accepted"),
+                    ("REFUNDS_OWED", "Refunds owed (clearing)"),
+                    ("PAYER", "Paid out to customers"),
+                ],
+                max_length=20,
+            ),
         ),
         migrations.AlterField(
-            model_name='refund',
-            name='way',
-            field=models.CharField(choices=[('REFUND', 'Refund to the payment method'), ('STORE_CREDIT', 'Store credit'), ('EXCHANGE', 'Replacement'), ('UNKNOWN', 'Unknown')], default='REFUND', max_length=12),
+            model_name="refund",
+            name="way",
+            field=models.CharField(
+                choices=[
+                    ("REFUND", "Refund to the payment method"),
+                    ("STORE_CREDIT", "Store credit"),
+                    ("EXCHANGE", "Replacement"),
+                    ("UNKNOWN", "Unknown"),
+                ],
+                default="REFUND",
+                max_length=12,
+            ),
         ),
     ]

@@ -1,14 +1,14 @@
 """How an order stood at a moment, from the facts up to then. Reads only; never a guess.
 
 Statuses are replayed from their Transitions, places from the stock movements, balances from the
-entries in the books, exceptions from what was done about them, steps from when they began and
+entries in the books, cases from what was done about them, steps from when they began and
 ended. One statement per table, however much happened.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
@@ -18,6 +18,7 @@ from django.db.models import Q
 from finance.models import LedgerEntry, Refund
 from fulfilment.models import Order, StockMovement
 from fulfilment.states import Bucket
+from integrator.desk.steps import asked_in
 from integrator.models import Case, CaseEvent, Job, Transition
 from returns.cases import RETURN_ORDER_UNKNOWN
 from returns.models import Exchange, Inspection, ReturnItem
@@ -88,14 +89,15 @@ def standing(order: Order, at: datetime) -> Standing:
     units = _units(order, items, changes, known, moved, verdicts, at)
     facts: tuple[Iterable[Any], ...] = (changes, moves, entries, events)
     moments = {one.at for some in facts for one in some}
+    cases = _open_cases(one for one in events if one.at <= at)
     return Standing(
         at=at,
         status=known.get(("order", order.pk, "status"), ""),
         units=units,
         refunds=_with(Refund.objects.filter(order=order).order_by("id"), "refund", known),
         exchanges=_with(Exchange.objects.filter(order=order).order_by("id"), "exchange", known),
-        cases=_open_cases(one for one in events if one.at <= at),
-        steps=[one for one in jobs if _is_owed(one, at)],
+        cases=cases,
+        steps=[one for one in jobs if _is_owed(one, at, {case.pk for case in cases})],
         buckets=_buckets(moved),
         balances=_balances(one for one in entries if one.at <= at),
         earlier=max((one for one in moments if one < at), default=None),
@@ -195,8 +197,10 @@ def _open_cases(events: Iterable[CaseEvent]) -> list[Case]:
     return sorted(found.values(), key=lambda case: (case.due_at, case.pk))
 
 
-def _is_owed(job: Job, at: datetime) -> bool:
-    return job.created_at <= at and (job.finished_at is None or job.finished_at > at)
+def _is_owed(job: Job, at: datetime, open_cases: Collection[int]) -> bool:
+    """Begun and not ended; or ended by putting the work before a person, who had not answered."""
+    is_open = job.finished_at is None or job.finished_at > at or asked_in(job, open_cases) > 0
+    return job.created_at <= at and is_open
 
 
 def _buckets(moved: Iterable[StockMovement]) -> dict[str, int]:

@@ -28,7 +28,7 @@ def switched(row: Row, change: Change, known: Known) -> Entry:
         "switched the connection",
         **_about(row.data["record_id"], known),
         changes=(change,),
-        why=quoted(row, row.data["reason"]),
+        **quoted(row, row.data["reason"]),
     )
 
 
@@ -48,7 +48,7 @@ def window(row: Row, known: Known) -> Entry:
         _DID.get(data["new"], "changed maintenance"),
         **_about(of["connection_id"], known),
         sub=when,
-        why=quoted(row, why),
+        **quoted(row, why),
     )
 
 
@@ -60,7 +60,7 @@ def noted(row: Row, known: Known) -> Entry:
         about=known.connections.name(data["connection_id"]),
         href=_history(data),
         sub=f"that began {_moment(data['began'], known)}",
-        why=quoted(row, data["text"]),
+        **quoted(row, data["text"]),
     )
 
 

@@ -48,6 +48,7 @@ class Entry:
     changes: tuple[Change, ...] = ()
     amount: tuple[int, str] | None = None
     why: str = ""
+    is_quote: bool = False  # ``why`` are a person's own words: in marks on the page
     two: bool = False
 
 

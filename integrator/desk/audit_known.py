@@ -29,9 +29,9 @@ class Known:
     customers: dict[int, str]
 
 
-def quoted(row: Row, text: str) -> str:
+def quoted(row: Row, text: str) -> dict[str, Any]:
     """What a person wrote, as their words; what our own steps say stands without marks."""
-    return f"“{text}”" if text and row.actor.startswith(PERSON) else text
+    return {"why": text, "is_quote": bool(text) and row.actor.startswith(PERSON)}
 
 
 def entry_of(row: Row, says: str, **more: Any) -> Entry:

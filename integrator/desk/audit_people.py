@@ -76,7 +76,7 @@ def reviewed(row: Row, known: Known) -> Entry:
         about=data["person"],
         href=reverse("review", args=[data["review_id"]]),
         sub=f"{label}, at the review of roles",
-        why=quoted(row, data["reason"]),
+        **quoted(row, data["reason"]),
     )
 
 
@@ -87,7 +87,7 @@ def signed_in(row: Row, known: Known) -> Entry:
         _SIGN_INS[SignInEvent.What(data["what"])],
         about=data["person"],
         href=reverse("person", args=[data["person_id"]]),
-        why=quoted(row, data["reason"]),
+        **quoted(row, data["reason"]),
     )
 
 

@@ -79,7 +79,7 @@ def _case(row: Row, known: Known) -> Entry:
         said = "wrote a note"
     why = quoted(row, data["note"] or "")
     if data["has_note"] and not known.personal:
-        why = "A note, only for those who may see customer data"
+        why = {"why": "A note, only for those who may see customer data"}
     decided = data["kind"] == CaseEvent.Kind.DECIDED
     return entry_of(
         row,
@@ -87,7 +87,7 @@ def _case(row: Row, known: Known) -> Entry:
         **_about_case(data["case_id"], case, known),
         changes=_decided(case, data["action"], data["data"]) if decided else (),
         amount=_money(case) if decided else None,
-        why=why,
+        **why,
         two="approval_id" in data["data"],
     )
 

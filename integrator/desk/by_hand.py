@@ -24,7 +24,7 @@ from integrator.desk.periods import Period, UnableToReadPeriod
 from integrator.engine import by_hand as counting
 from integrator.engine import choices
 from integrator.engine.by_hand import Tally
-from integrator.engine.case_kinds import say
+from integrator.engine.case_words import say
 from integrator.models import CaseEvent, PolicyVersion
 
 # What the week is looked at by: the title of each table and the head of its first column.

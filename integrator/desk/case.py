@@ -18,6 +18,7 @@ from django.views.decorators.http import require_safe
 from fulfilment.models import Order
 from integrator import policy
 from integrator.desk import (
+    case_asked,
     case_forms,
     catalogue,
     directory,
@@ -37,8 +38,6 @@ from integrator.engine import decisions
 from integrator.engine.case_kinds import Action, CaseKind
 from integrator.flows import queue_members
 from integrator.models import (
-    Approval,
-    ApprovalState,
     Case,
     CaseEvent,
     CaseState,
@@ -59,24 +58,6 @@ class Button:
     locked: str
 
 
-CHANGED_SINCE = "The amount has changed since. It has to be asked anew."
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A decision that waits for a second person."""
-
-    approval: Approval
-    key: str
-    label: str
-    says: str
-    content: list[tuple[str, str]]
-    may_agree: bool
-    may_refuse: bool
-    is_own: bool
-    why_not: str
-
-
 def find(case_id: int) -> Case | None:
     return whole().filter(pk=case_id).first()
 
@@ -84,12 +65,8 @@ def find(case_id: int) -> Case | None:
 def whole() -> QuerySet[Case]:
     """Cases with what their page and their line of a queue show of other records."""
     return Case.objects.select_related("connection", "assignee", "job").annotate(
-        is_asked=Exists(_asked_of(OuterRef("pk")))
+        is_asked=Exists(case_asked.waiting_of(OuterRef("pk")))
     )
-
-
-def _asked_of(case_id: Any) -> QuerySet[Approval]:
-    return Approval.objects.filter(record_kind="case", record_id=case_id, state=ApprovalState.ASKED)
 
 
 @require_safe
@@ -146,7 +123,7 @@ def detail_of(
         "handed": handed.of(case, events, at=request.at),
         "presence": presence.here(request, case, kind),
         "is_mine": case.assignee_id == request.user.pk,
-        "asked": _asked(request, case, kind, events),
+        "asked": case_asked.of(request, case, kind, events),
         "steps": steps,
         "tries": evidence.tries_of(case.job),
         "evidence": shown,
@@ -314,48 +291,6 @@ def _buttons(
             )
         )
     return buttons
-
-
-def _asked(
-    request: DeskRequest, case: Case, kind: CaseKind, events: list[CaseEvent]
-) -> list[Asked]:
-    if not getattr(case, "is_asked", True):
-        return []
-    waiting = _asked_of(case.pk).select_related("asked_by")
-    notes = {event.pk: event.note.text for event in events if event.note is not None}
-    actions = {action.key: action for action in kind.actions}
-    found = []
-    for approval in waiting.order_by("id"):
-        action = actions.get(str(approval.content.get("action", "")))
-        if action is None:
-            continue
-        refused = who_agrees(request, kind, approval)
-        void = "" if decisions.is_about(approval, case) else CHANGED_SINCE
-        found.append(
-            Asked(
-                approval=approval,
-                key=action.key,
-                label=action.label,
-                says=action.says,
-                content=case_forms.in_words(action, approval.content, notes),
-                may_agree=not refused and not void,
-                may_refuse=not refused,
-                is_own=approval.asked_by_id == request.user.pk,
-                why_not=void or refused,
-            )
-        )
-    return found
-
-
-def who_agrees(request: DeskRequest, kind: CaseKind, approval: Approval) -> str:
-    """Why this person may not agree; empty when they may. The asker never may (R: two people)."""
-    if approval.asked_by_id == request.user.pk:
-        return "You asked, so somebody else must agree."
-    able = frozenset({kind.owner, *kind.ladder}) & policy.VERBS["approval.decide"]
-    if request.roles & able:
-        return ""
-    names = [str(Role(role).label) for role in Role.values if role in able]
-    return f"Only {' or '.join(names)} can agree to this." if names else "Nobody may agree to this."
 
 
 def _trust(

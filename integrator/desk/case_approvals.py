@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_POST
 
 from integrator.desk import case as case_page
-from integrator.desk import case_forms, catalogue
+from integrator.desk import case_asked, case_forms, catalogue
 from integrator.desk.auth import DeskRequest, needs, trace_of
 from integrator.engine import decisions
 from integrator.engine.approvals import UnableToApprove
@@ -28,7 +28,7 @@ def agree(request: DeskRequest, case_id: int, approval_id: int) -> HttpResponse:
         case = case_page.lock(case_id)
         approval = _of(case, approval_id)
         kind = catalogue.kind_of(case)
-        refusal = case_page.who_agrees(request, kind, approval)
+        refusal = case_asked.who_agrees(request, kind, approval)
         if refusal:
             raise PermissionDenied(refusal)
         action = case_forms.action_of(kind, str(approval.content.get("action", "")))

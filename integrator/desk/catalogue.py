@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from integrator.engine.case_kinds import CaseKind, Said, say
+from integrator.engine.case_kinds import CaseKind
+from integrator.engine.case_words import Said, say
 from integrator.engine.flow import Flow, flows_of
 from integrator.flows import CASE_KINDS, ROUTES
 from integrator.models import Case

@@ -37,9 +37,7 @@ from integrator.engine.case_kinds import (
     Action,
     CaseKind,
     Field,
-    Said,
     by_code,
-    say,
 )
 from integrator.engine.states import Raced, Trace, move
 from integrator.models import Case, CaseEvent, CaseState, Note
@@ -297,14 +295,6 @@ def note(case: Case, *, text: str, trace: Trace, by: Any) -> CaseEvent:
     return happened(case, CaseEvent.Kind.NOTED, trace, note=text, by=by)
 
 
-def questioned(
-    case: Case, what: str, action: Action, *, trace: Trace, by: Any, text: str = ""
-) -> CaseEvent:
-    """Somebody asked a second person, refused what was asked, or took it back, in their words."""
-    data = {"question": what, "about": action.key}
-    return happened(case, CaseEvent.Kind.NOTED, trace, data=data, note=text, by=by)
-
-
 def escalate(kinds: Mapping[str, CaseKind], *, trace: Trace, limit: int = 200) -> int:
     """Wake what is due to wake, and lift overdue cases up their ladder. Returns how many changed.
 
@@ -389,7 +379,6 @@ __all__ = [
     "Case",
     "CaseKind",
     "Field",
-    "Said",
     "assign",
     "by_code",
     "close_by_fact",
@@ -398,7 +387,6 @@ __all__ = [
     "happened",
     "note",
     "open_case",
-    "say",
     "snooze",
     "solve",
     "wake",

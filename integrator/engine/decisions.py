@@ -85,9 +85,7 @@ def ask(case: Case, action: Action, *, data: Mapping[str, Any], trace: Trace, by
     ):
         if {**question, "facts": case.facts}.items() <= waiting.content.items():
             raise UnableToDecide("This was asked already: it waits for the second person")
-    event = cases.questioned(
-        case, "asked", action, text=str(data.get("note", "")), trace=trace, by=by
-    )
+    event = _questioned(case, "asked", action, text=str(data.get("note", "")), trace=trace, by=by)
     return approvals.ask(
         verb=action.verb,
         record_kind="case",
@@ -155,7 +153,7 @@ def refuse(case: Case, action: Action, approval: Approval, *, trace: Trace, by: 
     if approval.state != ApprovalState.ASKED:
         raise UnableToDecide("Somebody has answered this already")
     approvals.decide(approval, grant=False, by=by, trace=trace)
-    cases.questioned(case, "refused", action, trace=trace, by=by)
+    _questioned(case, "refused", action, trace=trace, by=by)
 
 
 def take_back(case: Case, action: Action, approval: Approval, *, trace: Trace, by: Any) -> None:
@@ -164,7 +162,7 @@ def take_back(case: Case, action: Action, approval: Approval, *, trace: Trace, b
     UnableToApprove when somebody else asked it, or somebody has answered.
     """
     approvals.take_back(approval, by=by, trace=trace)
-    cases.questioned(case, "took back", action, trace=trace, by=by)
+    _questioned(case, "took back", action, trace=trace, by=by)
 
 
 def is_about(approval: Approval, case: Case) -> bool:
@@ -187,6 +185,14 @@ def close(case: Case, *, resolution: str, note: str, trace: Trace, by: Any) -> N
         note=note,
         by=by,
     )
+
+
+def _questioned(
+    case: Case, what: str, action: Action, *, trace: Trace, by: Any, text: str = ""
+) -> CaseEvent:
+    """Somebody asked a second person, refused what was asked, or took it back, in their words."""
+    data = {"question": what, "about": action.key}
+    return cases.happened(case, CaseEvent.Kind.NOTED, trace, data=data, note=text, by=by)
 
 
 def _record(

@@ -11,8 +11,8 @@ from django.core.mail import EmailMessage
 from django.db.models import Q
 from django.utils import timezone
 
-from integrator.engine import cases
 from integrator.engine.case_facts import fact_text, moment_fact
+from integrator.engine.case_words import say
 from integrator.engine.errors import Transient
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, Nothing, each
 from integrator.engine.money import money_text
@@ -76,7 +76,7 @@ def send(subject: str, text: str, *, to: Sequence[str] = (), hidden: Sequence[st
 def _written(case: Case) -> tuple[str, str]:
     """The mail's title and text; moments as the clock on the reader's wall shows them."""
     kind = CASE_KINDS[case.kind]
-    said = cases.say(kind, case.facts)
+    said = say(kind, case.facts)
     money = money_text(case.money_minor, case.currency) if case.currency else "none"
     due = fact_text(moment_fact(case.due_at))
     lines = [

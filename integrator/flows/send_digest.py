@@ -13,7 +13,8 @@ from django.db import connection as database
 from django.db import transaction
 from django.utils import timezone
 
-from integrator.engine import cases, choices
+from integrator.engine import choices
+from integrator.engine.case_words import say
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, each, only_reads
 from integrator.engine.money import money_text
 from integrator.engine.states import Trace, born, move
@@ -155,7 +156,7 @@ def written(role: Role, summary: Summary, *, since: datetime, at: datetime) -> t
     if summary.oldest:
         lines += ["", "The oldest:"]
     for case in summary.oldest:
-        said = cases.say(CASE_KINDS[case.kind], case.facts)
+        said = say(CASE_KINDS[case.kind], case.facts)
         late = ", overdue" if case.due_at <= at else ""
         lines.append(f"- {said.title} (since {_when(case.opened_at)}{late})")
         lines.append(f"  {house}/cases/{case.pk}/")

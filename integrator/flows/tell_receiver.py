@@ -16,8 +16,9 @@ from typing import Any
 from django.conf import settings
 
 from fulfilment.models import Order
-from integrator.engine import cases, http, secrets
+from integrator.engine import http, secrets
 from integrator.engine.alert_cases import ALERT_NOT_TAKEN
+from integrator.engine.case_words import say
 from integrator.engine.errors import Misconfigured, PlatformError, Transient
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, Nothing, only_reads
 from integrator.engine.states import Trace
@@ -124,7 +125,7 @@ def _message(event: CaseEvent) -> dict[str, Any]:
     """What a receiver is told: the words of the case, its figures, and where to act on it."""
     case: Case = event.case
     kind = CASE_KINDS[case.kind]
-    said = cases.say(kind, case.facts)
+    said = say(kind, case.facts)
     is_lifted = event.kind == CaseEvent.Kind.ESCALATED
     number = Order.objects.filter(pk=case.order_id or 0).values_list("number", flat=True).first()
     return {

@@ -16,6 +16,7 @@ from django.utils import timezone
 from integrator.engine import cases
 from integrator.engine import clock as now_clock
 from integrator.engine.case_facts import moment_fact
+from integrator.engine.case_words import say
 from integrator.engine.cases import About, CaseKind
 from integrator.engine.states import Trace, UnableToMove
 from integrator.models import Case, CaseEvent, CaseState, Note, Transition
@@ -350,9 +351,9 @@ def test_a_note_is_kept_with_its_author(trace: Now, omar: User) -> None:
 
 
 def test_sentences_are_filled_and_never_break() -> None:
-    said = cases.say(cases.JOB_LATE, {"step": "Pay", "due": "12:00"})
+    said = say(cases.JOB_LATE, {"step": "Pay", "due": "12:00"})
 
-    assert said.title == "Pay is late"
+    assert said.title == "“Pay” is late"
     assert said.happened.endswith("(unknown)")
 
 
@@ -361,7 +362,7 @@ def test_a_moment_among_the_facts_is_told_by_the_readers_clock() -> None:
     facts = {"step": "Read it", "due": moment_fact(at), "error": "2026-07-01"}
 
     with timezone.override(ZoneInfo("Europe/Berlin")):
-        said = cases.say(cases.JOB_LATE, facts)
+        said = say(cases.JOB_LATE, facts)
 
     assert "should have been done by 2 Jul 01:30" in said.happened
     assert said.happened.endswith("2026-07-01")  # what is no moment of ours stays as it is

@@ -83,7 +83,7 @@ def test_the_workbench_counts_what_waits_and_calls_meanings_as_people_do(stage: 
     assert "Wait for a second person Shop becomes Customer keeps the item omar asked" in shown
     assert "Without a meaning most records first Location WH-9 1 record" in shown
     assert "planned from 12:" in shown
-    assert "Planned starts WH-9 becomes Warehouse Hamburg (hamburg) 12:" in shown
+    assert "Planned starts WH-9 becomes Warehouse Hamburg hamburg 12:" in shown
     assert "Waiting 2" in page(stage, "omar", "tab=all")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from integrator.engine.cases import say
+from integrator.engine.case_words import say
 from integrator.engine.flow import LOCAL, Flow
 from integrator.flows import CASE_KINDS, ROUTES, SCHEDULE, tasks, view_alerts
 from integrator.flows.truth import MATRIX
