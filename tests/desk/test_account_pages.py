@@ -235,6 +235,22 @@ def test_a_password_is_changed_by_who_knows_the_one_before(fiona: User, as_: As)
     assert client.get("/orders/").status_code == 200
 
 
+def test_who_has_no_password_yet_sets_one(fiona: User, as_: As) -> None:
+    """An account that the retailer's own sign-in brought has none."""
+    fiona.set_unusable_password()
+    fiona.save()
+    client = as_("fiona")
+
+    page = client.get(reverse("account_change_password"), follow=True)
+    assert "Set a password" in keeps_the_rules(page)
+    short = client.post(reverse("account_set_password"), {"password1": "a", "password2": "a"})
+    assert "id_password1_error" in keeps_the_rules(short)
+    client.post(reverse("account_set_password"), {"password1": FRESH, "password2": FRESH})
+
+    fiona.refresh_from_db()
+    assert fiona.check_password(FRESH)
+
+
 def test_a_new_address_counts_when_its_link_is_opened(
     fiona: User, as_: As, mailoutbox: list[EmailMessage]
 ) -> None:
