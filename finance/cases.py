@@ -15,7 +15,7 @@ from integrator.engine.cases import (
 PAID_BY_HAND = Action(
     key="paid_by_hand",
     label="I paid it by hand",
-    says="Record the refund with your reference as proof. A second person must agree.",
+    says="Record the refund with the reference as proof. A second person must agree.",
     verb="refund.decide",
     fields=(
         Field("reference", "Reference of the payment"),
@@ -28,7 +28,7 @@ PAID_BY_HAND = Action(
 IT_WAS_PAID = Action(
     key="it_happened",
     label="It was sent",
-    says="Count the refund as sent, with your reference. A second person must agree.",
+    says="Count the refund as sent, with the reference. A second person must agree.",
     verb="refund.decide",
     fields=(
         Field("reference", "Reference you saw in the platform"),
@@ -281,7 +281,7 @@ GOODWILL = CaseKind(
         Action(
             key="goodwill_paid",
             label="I paid it",
-            says="Record the goodwill with your reference.",
+            says="Record the goodwill with the reference.",
             verb="refund.decide",
             fields=_GOODWILL_FIELDS,
         ),
@@ -308,7 +308,7 @@ GOODWILL_OVER_LIMIT = CaseKind(
         Action(
             key="goodwill_paid",
             label="I paid it",
-            says="Record the goodwill with your reference. A second person must agree.",
+            says="Record the goodwill with the reference. A second person must agree.",
             verb="refund.decide",
             fields=_GOODWILL_FIELDS,
             approval=True,

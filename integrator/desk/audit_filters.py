@@ -112,7 +112,7 @@ def _day(
         day = date.min
     if day.year in _YEARS:
         return day
-    errors.append((name, f"{says}: write a day like 2026-11-26"))
+    errors.append((name, f"{says}: choose a day, or write one like 2026-11-26"))
     return None
 
 

@@ -56,7 +56,6 @@ LABELS = {
     Verdict.NEW: "New",
     Verdict.SAME: "As it is",
 }
-CHANGES = ("word changes its meaning", "words change their meaning")
 
 
 @require_safe
@@ -203,7 +202,7 @@ def _chosen(request: DeskRequest, counts: dict[Verdict, int]) -> Verdict:
 
 def _chip(verdict: Verdict, count: int) -> str:
     if verdict == Verdict.CHANGED:
-        return words.plural(count, *CHANGES)
+        return words.plural(count, *mapping_rows.CHANGES)
     return f"{count:,} {LABELS[verdict].lower()}"
 
 
@@ -266,7 +265,8 @@ def confirm(request: DeskRequest, file_id: int) -> HttpResponse:
             ),
             (
                 done.asked,
-                f"{words.plural(done.asked, *CHANGES)} once a second person has agreed",
+                words.plural(done.asked, *mapping_rows.CHANGES)
+                + " once a second person has agreed",
             ),
             (done.planned, f"{words.plural(done.planned, 'word')} planned for later"),
             (

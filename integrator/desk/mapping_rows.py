@@ -34,6 +34,7 @@ from returns.shapes import Method, Resolution
 LATELY = timedelta(days=30)
 SHOWN_MAX = 200
 LONGEST = 200  # characters of a word
+CHANGES = ("word changes its meaning", "words change their meaning")
 # Where the words of a kind are met: the rows, when each was learnt, and the field with the word.
 _MET: Map[MappingKind, tuple[Any, str, str, str]] = {
     MappingKind.LOCATION: (
@@ -192,8 +193,8 @@ def questions(plans: Sequence[MappingPlan], names: Meanings, *, at: datetime) ->
             says = f"{plan.theirs} becomes {names.name(plan)} from {starts}"
             href = Word(plan.connection_id, MappingKind(plan.kind), plan.theirs).href
         else:
-            count = words.plural(one.content["changes"], "other meaning")
-            says = f"{count} in {one.content['file']}"
+            count = words.plural(one.content["changes"], *CHANGES)
+            says = f"{count} by {one.content['file']}"
             href = reverse("mapping_file", args=[one.record_id])
         found.append(Question(says, one.asked_by.get_username(), one.asked_at, href))
     return found

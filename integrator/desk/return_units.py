@@ -213,6 +213,6 @@ def _how(row: Mapping[str, Any], currency: str) -> str:
     ]
     paid = words.number_of(int(row["paid_minor"]), currency)
     if not less:
-        return f"{paid} was paid for it"
+        return f"the customer had paid {paid} for it"
     steps = " \N{MINUS SIGN} ".join([f"{paid} paid", *less])
     return f"{steps} = {words.number_of(int(row['result_minor']), currency)}"

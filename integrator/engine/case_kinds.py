@@ -180,7 +180,7 @@ JOB_IN_DOUBT = CaseKind(
         Action(
             key="it_happened",
             label="It happened",
-            says="Count the step as done, with your reference as proof.",
+            says="Count the step as done, with the reference as proof.",
             verb="doubt.decide",
             fields=(
                 Field("reference", "Reference you saw in the platform"),

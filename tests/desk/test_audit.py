@@ -239,9 +239,9 @@ def test_days_are_those_of_the_readers_clock(otto: Reader) -> None:
         ("kind", "nonsense", "choose one from the list"),
         ("record", "C-999999", "or connection: we know none called"),
         ("record", "C-99999999999999999999", "we know none called"),
-        ("from", "tomorrow", "write a day like"),
-        ("to", "9999-12-31", "write a day like"),
-        ("from", "0001-01-01", "write a day like"),
+        ("from", "tomorrow", "choose a day, or write one like"),
+        ("to", "9999-12-31", "choose a day, or write one like"),
+        ("from", "0001-01-01", "choose a day, or write one like"),
     ],
 )
 def test_a_filter_that_cannot_be_read_lists_nothing_and_says_so(

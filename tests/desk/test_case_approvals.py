@@ -284,3 +284,6 @@ def test_a_form_says_that_the_same_is_asked_already(
     frank = as_("frank")
     assert said in told(frank, doubt, "?do=it_happened")
     assert said not in told(frank, doubt, "?do=it_did_not_happen")
+    assert "check what was asked below, then agree or refuse. Do nothing twice." in told(
+        frank, doubt
+    )

@@ -154,7 +154,7 @@ def test_another_meaning_waits_for_a_second_person_and_new_words_do_not(stage: S
     presses(stage, "omar", "confirm", file)
     assert meanings("WH-1", "WH-7") == {"WH-1": "hamburg", "WH-7": "hamburg"}
     listed = text_of(browser(stage, "ada").get(reverse("mappings")).content)
-    assert "Wait for a second person 1 other meaning in words.csv omar asked" in listed
+    assert "Wait for a second person 1 word changes its meaning by words.csv omar asked" in listed
 
     assert "You asked: somebody else must agree." in page(stage, file)
     assert "cannot be the one" in presses(stage, "omar", "answer", file, answer="agree")

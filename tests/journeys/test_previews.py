@@ -59,7 +59,7 @@ def test_paying_by_hand_counts_what_was_promised(stage: Stage) -> None:
 
     said = promised(stage, case, "paid_by_hand")
 
-    assert opened(stage, case, "paid_by_hand").count("your reference") == 1  # said once
+    assert opened(stage, case, "paid_by_hand").count("the reference as proof") == 1  # said once
     assert said[what][0] == refunded(case)
     assert said["In the books"] == ("Refunds owed (clearing)", "Paid out to customers")
     stage.decide(
