@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from integrator.desk import evidence, words
+from integrator.desk import evidence, texts, words
 from integrator.engine.money import money_text
 from integrator.templatetags import desk
 
@@ -154,11 +154,11 @@ def test_an_amount_has_the_decimals_its_platform_gave_it_everywhere(
     ],
 )
 def test_a_number_is_never_cut_at_the_end_of_a_line(text: str, shown: str) -> None:
-    assert desk.whole_ids(text) == shown
+    assert texts.whole_ids(text) == shown
 
 
 def test_in_a_value_a_number_has_the_face_of_ids_and_an_amount_has_not() -> None:
-    shown = desk.mono_ids("DE-70002: EUR 89.25")
+    shown = texts.mono_ids("DE-70002: EUR 89.25")
 
     assert shown == '<span class="id">DE-70002</span>: <span class="nw">EUR 89.25</span>'
 
@@ -179,13 +179,13 @@ def test_how_often_is_said_in_words(count: int, said: str) -> None:
     ],
 )
 def test_a_platform_s_own_word_is_read_in_plain_words(theirs: str, shown: str) -> None:
-    assert desk.their_word(theirs) == shown
+    assert texts.their_word(theirs) == shown
 
 
 def test_an_amount_in_a_text_stands_as_everywhere() -> None:
     amount = '<span class="amt"><span class="cur">EUR</span> 1,089.25</span>'
-    assert desk.amounts("EUR 1,089.25 & more") == f"{amount} &amp; more"
-    assert desk.amounts("about DE-70002") == 'about <span class="id">DE-70002</span>'
+    assert texts.amounts("EUR 1,089.25 & more") == f"{amount} &amp; more"
+    assert texts.amounts("about DE-70002") == 'about <span class="id">DE-70002</span>'
 
 
 @pytest.mark.parametrize(

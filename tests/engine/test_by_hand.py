@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 
 from integrator.engine import by_hand, cases, choices, decisions
 from integrator.engine.by_hand import MANY_BY_HAND, Tally
+from integrator.engine.case_words import say
 from integrator.flows import CASE_KINDS
 from integrator.models import Case, CaseEvent, CaseState, JobState, Retailer
 from tests.desk import factories
@@ -137,7 +138,7 @@ def test_operations_are_told_once_when_a_type_passes_its_limit(fiona: User, shop
     assert by_hand.watch(CASE_KINDS, at=MONDAY + timedelta(days=1)) == 1
 
     (case,) = alarms()
-    said = cases.say(MANY_BY_HAND, case.facts)
+    said = say(MANY_BY_HAND, case.facts)
     assert said.title == "“I fixed it in the platform”: 4 times by hand in the week of 16 November"
     assert "whole week before it was 2 times" in said.happened
     assert (case.owner, case.money_minor, case.currency) == ("OPERATIONS", 4000, "EUR")
