@@ -11,7 +11,7 @@ from typing import Any
 from django.urls import reverse
 
 from fulfilment.models import Customer
-from integrator.desk import buyer
+from integrator.desk import buyer, words
 from integrator.desk.audit_entry import Change, Entry
 from integrator.desk.audit_known import Known, entry_of, quoted
 from integrator.desk.audit_rows import Row
@@ -46,7 +46,7 @@ def role(row: Row, content: dict[str, Any], did: str, **more: Any) -> Entry:
     role = str(content.get("role", ""))
     label = str(Role(role).label) if role in Role.values else role
     gives, last = bool(content.get("gives")), content.get("last_day")
-    got = f"{label} until {_day(str(last))}" if last else label
+    got = f"{label} until {words.date_text(date.fromisoformat(str(last)))}" if last else label
     asked = f"“{content.get('reason', '')}”"
     why = f"{more.pop('why')}: {asked}" if "why" in more else asked
     return entry_of(
@@ -59,11 +59,6 @@ def role(row: Row, content: dict[str, Any], did: str, **more: Any) -> Entry:
         why=why,
         **more,
     )
-
-
-def _day(text: str) -> str:
-    day = date.fromisoformat(text)
-    return f"{day.day} {day:%b %Y}"
 
 
 def reviewed(row: Row, known: Known) -> Entry:

@@ -68,9 +68,9 @@ def _summary(request: DeskRequest, review: AccessReview) -> Summary:
     if review.done_at is not None:
         return Summary(review, "ok", "done", number, href)
     left = access_reviews.open_items(review).count()
-    symbol, state = "wait", f"{left} open, until {_day(review.last_day)}"
+    symbol, state = "wait", f"{left} open, until {words.date_text(review.last_day)}"
     if _today(request) > review.last_day:
-        symbol, state = "bad", f"{left} open, overdue since {_day(review.last_day)}"
+        symbol, state = "bad", f"{left} open, overdue since {words.date_text(review.last_day)}"
     return Summary(review, symbol, state, number, href)
 
 
@@ -202,7 +202,3 @@ def _role(item: ReviewItem) -> str:
 
 def _today(request: DeskRequest) -> date:
     return timezone.localtime(request.at).date()
-
-
-def _day(day: date) -> str:
-    return f"{day.day} {day:%b %Y}"

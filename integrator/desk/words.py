@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation, Overflow
 
 from babel.numbers import format_decimal
@@ -78,6 +78,11 @@ def clock_time(moment: datetime) -> str:
 def day_of(moment: datetime) -> str:
     local = timezone.localtime(moment)
     return f"{local:%A} {local.day} {local:%B %Y}"
+
+
+def date_text(day: date) -> str:
+    """30 Nov 2025: a day that is no moment."""
+    return f"{day.day} {day:%b %Y}"
 
 
 def moment_text(moment: datetime, *, at: datetime) -> str:

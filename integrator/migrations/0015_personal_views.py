@@ -29,7 +29,7 @@ class Migration(migrations.Migration):
                             ("RETURN", "a return"),
                             ("CUSTOMER", "their own page"),
                             ("SEARCH", "a search by e-mail"),
-                            ("CASE", "notes on a case"),
+                            ("CASE", "notes on an exception"),
                             ("AUDIT", "notes on the audit page"),
                             ("AUDIT_COPY", "notes in a copy of the audit list"),
                         ],

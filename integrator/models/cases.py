@@ -1,6 +1,4 @@
-"""What a person must look at, and everything that was said and done about
-it.
-"""
+"""What a person must look at, and everything that was said and done about it."""
 
 from __future__ import annotations
 

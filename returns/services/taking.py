@@ -26,7 +26,7 @@ from returns.services.header import return_end_as_shown, return_header
 from returns.services.reporting import about_unit, close, facts_of
 from returns.services.wishes import exchanges_take
 from returns.shapes import PlatformStatus, Resolution, ReturnSeen, ReturnUnitSeen
-from returns.states import EXCHANGE_WANTED, Custody
+from returns.states import EXCHANGE_WANTED, Custody, Money
 
 _UNIT_CHECKS = (
     kinds.UNIT_NOT_BOUGHT,
@@ -246,7 +246,8 @@ def _holders(item: ReturnItem, record: Return) -> dict[str, object]:
     fits = Q(order_item__sku__code=sku) | Q(order_item__parent__sku__code=sku)
     fits |= Q(order_item__components__sku__code=sku)
     units = ReturnItem.objects.filter(fits, return_record__order=record.order, blocked_by="")
-    free = Q(custody=Custody.CLOSED, money__in=("NONE", "REFUSED"))  # unless it lies on a shelf
+    # Closed and unpaid it is free again, unless it lies on a shelf.
+    free = Q(custody=Custody.CLOSED, money__in=(Money.NONE, Money.REFUSED))
     ids = set((units.exclude(free) or units).values_list("return_record__external_id", flat=True))
     others = sorted(ids - {record.external_id})
     if not others:
