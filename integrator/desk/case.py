@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -100,6 +101,8 @@ def detail_of(
     )
     opened_form = form or case_forms.asked_for(request, case, kind)
     said = catalogue.said_of(case)
+    asked = case_asked.of(request, case, kind, events)
+    waiting = {one.key for one in asked if one.is_current}
     steps = steps_of(request, case)
     group = _group(case, kind)
     shown = evidence.of(case, kind, known, at=request.at)
@@ -115,7 +118,7 @@ def detail_of(
         "group": group,
         "members": group.count,
         "others": group.count - 1,
-        "buttons": _buttons(request, case, kind, opened_form),
+        "buttons": _buttons(request, case, kind, opened_form, waiting),
         "form": opened_form,
         "preview": preview(opened_form, case, kind),
         "may_work": may(request, "case.work"),
@@ -123,7 +126,7 @@ def detail_of(
         "handed": handed.of(case, events, at=request.at),
         "presence": presence.here(request, case, kind),
         "is_mine": case.assignee_id == request.user.pk,
-        "asked": case_asked.of(request, case, kind, events),
+        "asked": asked,
         "steps": steps,
         "tries": evidence.tries_of(case.job),
         "evidence": shown,
@@ -269,7 +272,11 @@ def _group(case: Case, kind: CaseKind) -> Group:
 
 
 def _buttons(
-    request: DeskRequest, case: Case, kind: CaseKind, opened: case_forms.Filled | None
+    request: DeskRequest,
+    case: Case,
+    kind: CaseKind,
+    opened: case_forms.Filled | None,
+    waiting: Collection[str],
 ) -> list[Button]:
     if case.state == CaseState.SOLVED:
         return []
@@ -278,6 +285,8 @@ def _buttons(
     for number, action in enumerate(kind.actions, start=1):
         if policy.may_act(kind, action, request.roles):
             locked = decisions.why_not(action, case.job, deciding=deciding)
+            if not locked and action.key in waiting:
+                locked = decisions.WAITS_FOR_SECOND
         else:
             locked = policy.why_not(kind, action)
         buttons.append(

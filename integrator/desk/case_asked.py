@@ -30,6 +30,7 @@ class Asked:
     may_agree: bool
     may_refuse: bool
     is_own: bool
+    is_current: bool
     why_not: str
 
 
@@ -60,6 +61,7 @@ def of(request: DeskRequest, case: Case, kind: CaseKind, events: list[CaseEvent]
                 may_agree=not refused and not void,
                 may_refuse=not refused,
                 is_own=approval.asked_by_id == request.user.pk,
+                is_current=decisions.is_current(approval, case),
                 why_not=void or refused,
             )
         )

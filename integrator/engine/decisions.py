@@ -20,6 +20,7 @@ from integrator.models.states import JOB_AT_WORK, JOB_OPEN
 
 HOLD_SECONDS = 30  # in which a person may change their mind before anything leaves the house
 CLOSED_BY_HAND = "Closed by a person"  # by none of the buttons of its kind
+WAITS_FOR_SECOND = "This waits for a second person: it is answered or taken back first."
 # What somebody must have seen before they may decide: a later one of these means "look again".
 DECISIVE = (
     CaseEvent.Kind.DECIDED,
@@ -73,26 +74,28 @@ def ask(case: Case, action: Action, *, data: Mapping[str, Any], trace: Trace, by
     """Ask for the second person, bound to what is decided and what is at stake at this moment.
 
     The note stays a note of the case, so that it can be erased. UnableToDecide while its step is
-    tried again: it may be doing just now what two people would decide. Also when exactly this was
-    asked and nobody has answered: a second press is no second question.
+    tried again: it may be doing just now what two people would decide. Also while the same action
+    waits for an answer: agreed to twice, with two references, it would be carried out for neither.
     """
     assert action.approval, f"{action.key} is decided by one person"
     _refuse_if_not_now(case, action)
     asked = {key: value for key, value in data.items() if key != "note"}
-    question = {"case": case.pk, "action": action.key, "data": asked, **_at_stake(case)}
-    for waiting in Approval.objects.filter(
+    waiting = Approval.objects.filter(
         record_kind="case", record_id=case.pk, state=ApprovalState.ASKED
-    ):
-        if {**question, "facts": case.facts}.items() <= waiting.content.items():
-            raise UnableToDecide("This was asked already: it waits for the second person")
+    )
+    if any(one.content.get("action") == action.key and is_current(one, case) for one in waiting):
+        raise UnableToDecide(WAITS_FOR_SECOND)
     event = _questioned(case, "asked", action, text=str(data.get("note", "")), trace=trace, by=by)
     return approvals.ask(
         verb=action.verb,
         record_kind="case",
         record_id=case.pk,
         content={
-            **question,
+            "case": case.pk,
+            "action": action.key,
+            "data": asked,
             "facts": case.facts,
+            **_at_stake(case),
             "note_event": event.pk,
         },
         by=by,
@@ -168,6 +171,11 @@ def take_back(case: Case, action: Action, approval: Approval, *, trace: Trace, b
 def is_about(approval: Approval, case: Case) -> bool:
     """Whether the case is still about the money that was at stake when this was asked."""
     return all(approval.content.get(name) == value for name, value in _at_stake(case).items())
+
+
+def is_current(approval: Approval, case: Case) -> bool:
+    """Whether its answer would decide the case as it is now: the same money, the same facts."""
+    return is_about(approval, case) and approval.content.get("facts") == case.facts
 
 
 def close(case: Case, *, resolution: str, note: str, trace: Trace, by: Any) -> None:

@@ -9,6 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from integrator.engine import decisions
 from integrator.models import Approval, ApprovalState, Case
 from tests.desk import factories
 from tests.desk.case_page import decided, text_of, version
@@ -162,7 +163,9 @@ def test_the_words_of_a_question_stay_in_a_note_that_can_be_erased(
 def test_a_question_for_a_second_person_is_asked_once(
     at: datetime, as_: Callable[[str], Client]
 ) -> None:
-    """Two presses, or two tabs, are one question; another amount or reference is another one."""
+    """Two presses, or two tabs, are one question. With another reference it is still the same
+    payment: who asked takes the first back.
+    """
     order = factories.order("DE-70001", at)
     case = factories.case("REFUND_BY_HAND", at, order_id=order.pk, money_minor=8925, currency="EUR")
     client, address = as_("fiona"), f"/cases/{case.pk}/act/paid_by_hand/"
@@ -171,10 +174,31 @@ def test_a_question_for_a_second_person_is_asked_once(
         for reference in ("BANK-1", "BANK-1", "BANK-2")
     ]
 
-    assert [one.status_code for one in answers] == [302, 409, 302]
-    assert "This was asked already" in answers[1].content.decode()
-    asked = Approval.objects.filter(record_id=case.pk).order_by("id")
-    assert [one.content["data"]["reference"] for one in asked] == ["BANK-1", "BANK-2"]
+    assert [one.status_code for one in answers] == [302, 409, 409]
+    assert all(decisions.WAITS_FOR_SECOND in one.content.decode() for one in answers[1:])
+    first = Approval.objects.get(record_id=case.pk)
+    assert first.content["data"]["reference"] == "BANK-1"
+
+    client.post(f"/cases/{case.pk}/approvals/{first.pk}/take-back/")
+    ask_paid = {"reference": "BANK-2", "note": "from the bank", "version": version(client, case)}
+    assert client.post(address, ask_paid).status_code == 302
+    waiting = Approval.objects.get(record_id=case.pk, state=ApprovalState.ASKED)
+    assert waiting.content["data"]["reference"] == "BANK-2"
+
+
+def test_what_was_asked_about_another_amount_does_not_keep_it_from_being_asked_anew(
+    at: datetime, as_: Callable[[str], Client]
+) -> None:
+    about = {"money_minor": 5000, "currency": "EUR"}
+    case = factories.case("REFUND_IN_DOUBT", at, **about)
+    fiona = as_("fiona")
+    ask(fiona, case)
+    factories.case("REFUND_IN_DOUBT", at, **{**about, "money_minor": 50000})  # seen again
+
+    ask(fiona, case)
+
+    amounts = Approval.objects.order_by("id").values_list("content__money_minor", flat=True)
+    assert list(amounts) == [5000, 50000]
 
 
 def told(client: Client, case: Case, form: str = "") -> str:
@@ -275,15 +299,16 @@ def test_who_agrees_sees_the_amount_and_when_it_has_changed(
     assert 'value="refuse"' in page
 
 
-def test_a_form_says_that_the_same_is_asked_already(
+def test_the_button_of_what_waits_for_a_second_person_is_locked_and_says_so(
     doubt: Case, as_: Callable[[str], Client]
 ) -> None:
     ask(as_("fiona"), doubt)
 
-    said = "and it waits for a second person. What you ask now is asked besides."
     frank = as_("frank")
-    assert said in told(frank, doubt, "?do=it_happened")
-    assert said not in told(frank, doubt, "?do=it_did_not_happen")
+    page = frank.get(f"/cases/{doubt.pk}/").content.decode()
+    assert "?do=it_happened" not in page
+    assert "?do=it_did_not_happen" in page
+    assert decisions.WAITS_FOR_SECOND in text_of(page)
     assert "check what was asked below, then agree or refuse. Do nothing twice." in told(
         frank, doubt
     )

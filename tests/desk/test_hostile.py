@@ -135,11 +135,11 @@ def at_hand(arguments: Arguments, people: dict[str, User], at: datetime) -> Argu
     connections.pause(other_shop, trace=trace, reason="an update")
     incident = Transition.objects.filter(record_kind=Connection.RECORD_KIND).latest("id")
     doubt = factories.case("REFUND_IN_DOUBT", at)
-    button = CASE_KINDS[doubt.kind].actions[0]
+    button, other_button = (one for one in CASE_KINDS[doubt.kind].actions[:2] if one.approval)
     by = factories.trace(at, "user:frank")
     second = decisions.ask(doubt, button, data={}, trace=by, by=people["frank"])
     by = factories.trace(at, "user:fiona")
-    own = decisions.ask(doubt, button, data={"reference": "x"}, trace=by, by=people["fiona"])
+    own = decisions.ask(doubt, other_button, data={}, trace=by, by=people["fiona"])
     window = maintenance.announce(
         shop,
         starts_at=at + timedelta(days=2),
