@@ -110,6 +110,14 @@ def role_refuse(approval: Approval, *, trace: Trace, by: User) -> None:
         RoleChange.objects.filter(pk=change.pk).update(ended_at=trace.at)
 
 
+def role_take_back(approval: Approval, *, trace: Trace, by: User) -> None:
+    """Whoever asked takes the question back before anybody has answered it."""
+    with transaction.atomic():
+        change = _of(approval)
+        approvals.take_back(approval, by=by, trace=trace)
+        RoleChange.objects.filter(pk=change.pk).update(ended_at=trace.at)
+
+
 def refuse_own(change: RoleChange, by: User) -> None:
     if change.person_id == by.pk:
         raise UnableToChangeRole("It is about you: somebody else must answer")

@@ -186,7 +186,6 @@ def page(request: DeskRequest, file_id: int) -> HttpResponse:
         "is_first_page": not after,
         "first_page": _rows_href(file, shown),
         "hold_seconds": HOLD_SECONDS,
-        "asked": asked,
         **_second(request, file, asked),
     }
     return render(request, "desk/mapping_file.html", context)
@@ -221,6 +220,7 @@ def _second(request: DeskRequest, file: MappingFile, asked: Approval | None) -> 
     why_not = "You asked: somebody else must agree." if is_mine else ""
     return {
         "may_decide": decides,
+        "may_take_back": asked is not None and asked.asked_by_id == request.user.pk,
         "why_not": why_not or "Only operations or an integration admin can agree.",
     }
 
@@ -312,14 +312,19 @@ def cancel(request: DeskRequest, file_id: int) -> HttpResponse:
 @require_POST
 @needs("mapping.change")
 def answer(request: DeskRequest, file_id: int) -> HttpResponse:
-    """The second person's word on all words of one file that change their meaning."""
+    """The second person's word on all words of one file that change their meaning; or who asked
+    takes the question back.
+    """
     file = _get(request, file_id)
     asked = _asked(file)
-    trace = trace_of(request)
+    trace, given = trace_of(request), request.POST.get("answer", "")
     try:
         if asked is None:
             raise UnableToApprove("This has been decided already.")
-        if request.POST.get("answer") == "agree":
+        if given == "take_back":
+            mapping_files.take_back(file, asked, trace=trace, by=request.user)
+            messages.success(request, "Taken back: those words stay as they were")
+        elif given == "agree":
             released = mapping_files.agree(file, asked, trace=trace, by=request.user)
             held = f", and {words.plural(released, 'step')} go on" if released else ""
             messages.success(request, f"You agreed: the new meanings hold from now on{held}")

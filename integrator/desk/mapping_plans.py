@@ -42,6 +42,7 @@ class Planned:
     who: str
     is_asked: bool
     is_over: bool
+    is_own: bool
     may_decide: bool
     may_withdraw: bool
     why_not: str
@@ -130,6 +131,7 @@ def shown(
                 who=history.who(one.made_by),
                 is_asked=is_asked,
                 is_over=is_over,
+                is_own=mine,
                 may_decide=is_asked and holds and not mine,
                 may_withdraw=one.state == MappingPlanState.PLANNED and (holds or mine),
                 why_not="You asked: somebody else must agree."
@@ -156,7 +158,9 @@ def word_of(plan: MappingPlan) -> Word:
 @require_POST
 @needs("mapping.change")
 def answer(request: DeskRequest, plan_id: int) -> HttpResponse:
-    """The second person's word on another meaning from a later moment on."""
+    """The second person's word on another meaning from a later moment on; or who asked takes the
+    question back.
+    """
     plan = get_object_or_404(MappingPlan, pk=plan_id)
     asked = Approval.objects.select_related("asked_by").filter(
         record_kind=MappingPlan.RECORD_KIND, record_id=plan.pk, state=ApprovalState.ASKED
@@ -164,12 +168,16 @@ def answer(request: DeskRequest, plan_id: int) -> HttpResponse:
     try:
         if (approval := asked.first()) is None:
             raise UnableToApprove("This has been decided already.")
-        if request.POST.get("answer") == "agree":
-            mapping_plans.agree(plan, approval, trace=trace_of(request), by=request.user)
+        trace, given = trace_of(request), request.POST.get("answer", "")
+        if given == "take_back":
+            mapping_plans.take_back(plan, approval, trace=trace, by=request.user)
+            messages.success(request, "Taken back: it stays as it was")
+        elif given == "agree":
+            mapping_plans.agree(plan, approval, trace=trace, by=request.user)
             starts = words.start_text(plan.starts_at, at=request.at)
             messages.success(request, f"You agreed: it starts {starts}")
         else:
-            mapping_plans.refuse(plan, approval, trace=trace_of(request), by=request.user)
+            mapping_plans.refuse(plan, approval, trace=trace, by=request.user)
             messages.success(request, "You refused: it stays as it was")
     except (UnableToApprove, UnableToPlan) as why:
         messages.warning(request, str(why))

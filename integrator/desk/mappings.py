@@ -26,7 +26,7 @@ from integrator.desk.auth import DeskRequest, may, needs, trace_of
 from integrator.desk.directory import Known
 from integrator.desk.mapping_plans import agreed
 from integrator.desk.mapping_rows import LONGEST, Meanings, Waiting, Word
-from integrator.engine import approvals, decisions, mappings
+from integrator.engine import approvals, decisions, mapping_files, mappings
 from integrator.engine import mapping_plans as plans
 from integrator.engine.decisions import UnableToDecide
 from integrator.engine.mapping_plans import UnableToPlan
@@ -51,6 +51,7 @@ class Asked:
 
     approval: Approval
     to: str
+    is_own: bool
     may_decide: bool
     why_not: str
 
@@ -220,6 +221,12 @@ def _detail(
         "may_change": _may_change(request, waits),
         "why_not": _why_not(waits),
         "asked": _asked(request, current, labels),
+        "files": [
+            (file, labels.get(ours, ours))
+            for file, ours in mapping_files.asked_about(
+                word.connection_id, word.kind.value, word.theirs
+            )
+        ],
         "errors": errors,
     }
 
@@ -280,7 +287,7 @@ def _asked(request: DeskRequest, current: Mapping | None, labels: dict[str, str]
         why_not = "You asked: somebody else must agree." if mine else _why_not(None)
         to = str(one.content["to"])
         decides = may(request, mappings.CHANGE) and not mine
-        rows.append(Asked(one, labels.get(to, to), decides, "" if decides else why_not))
+        rows.append(Asked(one, labels.get(to, to), mine, decides, "" if decides else why_not))
     return rows
 
 
@@ -374,7 +381,7 @@ def _write(
 @require_POST
 @needs("mapping.change")
 def agree(request: DeskRequest, approval_id: int) -> HttpResponse:
-    """The second person's word on a change of meaning."""
+    """The second person's word on a change of meaning; or who asked takes the question back."""
     approval = get_object_or_404(
         Approval.objects.select_related("asked_by"),
         pk=approval_id,
@@ -382,9 +389,13 @@ def agree(request: DeskRequest, approval_id: int) -> HttpResponse:
         verb=mappings.CHANGE,
     )
     rule = get_object_or_404(Mapping, pk=approval.record_id)
-    trace = trace_of(request)
+    trace, given = trace_of(request), request.POST.get("answer", "")
     try:
-        if request.POST.get("answer") == "agree":
+        if given == "take_back":
+            with transaction.atomic():
+                approvals.take_back(approval, by=request.user, trace=trace)
+            messages.success(request, "Taken back: it stays as it was")
+        elif given == "agree":
             _, released = mappings.agree_to_change(approval, trace=trace, by=request.user)
             held = f", and {words.plural(released, 'step')} go on" if released else ""
             messages.success(request, f"You agreed: the new meaning holds from now on{held}")

@@ -42,6 +42,7 @@ class Asked:
     gives: bool
     reason: str
     last_day: date | None
+    is_own: bool
     why_not: str
 
 
@@ -133,7 +134,8 @@ def asked_rows(request: DeskRequest, *, person: User | None = None) -> list[Aske
 
 
 def _asked(request: DeskRequest, approval: Approval, change: RoleChange) -> Asked:
-    if approval.asked_by_id == request.user.pk:
+    is_own = approval.asked_by_id == request.user.pk
+    if is_own:
         why_not = "You asked: somebody else must agree."
     elif change.person_id == request.user.pk:
         why_not = "It is about you: somebody else must answer."
@@ -143,7 +145,9 @@ def _asked(request: DeskRequest, approval: Approval, change: RoleChange) -> Aske
         why_not = ""
     label = str(Role(change.role).label) if change.role in Role.values else change.role
     name = change.person.get_full_name() or change.person.get_username()
-    return Asked(approval, name, label, change.gives, change.reason, change.last_day, why_not)
+    return Asked(
+        approval, name, label, change.gives, change.reason, change.last_day, is_own, why_not
+    )
 
 
 @require_POST
@@ -192,14 +196,17 @@ def _day(text: str) -> date | None:
 @require_POST
 @needs("people.agree")
 def answer(request: DeskRequest, approval_id: int) -> HttpResponse:
-    """The second person's word."""
+    """The second person's word, or who asked takes the question back."""
     approval = get_object_or_404(
         Approval, pk=approval_id, record_kind=RoleChange.RECORD_KIND, verb=staff.CHANGE
     )
     user_id = get_object_or_404(RoleChange, pk=approval.record_id).person_id
-    trace = trace_of(request)
+    trace, given = trace_of(request), request.POST.get("answer", "")
     try:
-        if request.POST.get("answer") == "agree":
+        if given == "take_back":
+            staff.role_take_back(approval, trace=trace, by=request.user)
+            messages.success(request, "Taken back: nobody is asked any more")
+        elif given == "agree":
             today = timezone.localtime(request.at).date()
             staff.role_agree(approval, today=today, trace=trace, by=request.user)
             messages.success(request, "You agreed: it holds from their next click on")

@@ -115,6 +115,19 @@ def lines_of(file: MappingFile, *verdicts: Verdict) -> list[Line]:
     return [Line(**row) for row in file.rows if not verdicts or row["verdict"] in verdicts]
 
 
+def asked_about(connection_id: int, kind: str, theirs: str) -> list[tuple[MappingFile, str]]:
+    """Files that wait for a second person and would give this word another meaning; which one."""
+    row = {"connection_id": connection_id, "kind": kind, "theirs": theirs}
+    row |= {"verdict": Verdict.CHANGED.value}
+    found = MappingFile.objects.filter(state=MappingFileState.ASKED, rows__contains=[row])
+    return [
+        (file, line.ours)
+        for file in found.select_related("person").order_by("id")
+        for line in lines_of(file, Verdict.CHANGED)
+        if line.said.key == (connection_id, kind, theirs)
+    ]
+
+
 def hold(file: MappingFile) -> MappingFile:
     """The file as it is now; it and the words it is about are nobody else's until the end.
 
@@ -242,6 +255,14 @@ def refuse(file: MappingFile, approval: Approval, *, trace: Trace, by: Any) -> N
         file = hold(file)
         approvals.decide(approval, grant=False, by=by, trace=trace)
         move(file, "state", MappingFileState.REFUSED, reason="A second person refused", trace=trace)
+
+
+def take_back(file: MappingFile, approval: Approval, *, trace: Trace, by: Any) -> None:
+    """Whoever asked takes the question back: as if it had been refused."""
+    with transaction.atomic():
+        file = hold(file)
+        approvals.take_back(approval, by=by, trace=trace)
+        move(file, "state", MappingFileState.WITHDRAWN, reason="Taken back", trace=trace)
 
 
 def cancel(file: MappingFile) -> bool:

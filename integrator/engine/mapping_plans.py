@@ -107,8 +107,21 @@ def refuse(made: MappingPlan, approval: Approval, *, trace: Trace, by: Any) -> N
         move(made, "state", MappingPlanState.REFUSED, reason="A second person refused", trace=trace)
 
 
+def take_back(made: MappingPlan, approval: Approval, *, trace: Trace, by: Any) -> None:
+    """Whoever asked takes the question back before anybody has answered it."""
+    with transaction.atomic():
+        made = _locked(made.pk)
+        approvals.take_back(approval, by=by, trace=trace)
+        move(made, "state", MappingPlanState.WITHDRAWN, reason="Taken back", trace=trace)
+
+
 def withdraw(made: MappingPlan, *, trace: Trace) -> None:
-    """Take it back before its moment: what holds until then goes on to hold. One person may."""
+    """Take it back before its moment: what holds until then goes on to hold. One person may.
+
+    What still waits for a second person is a question, which only who asked it takes back.
+    """
+    if made.state == MappingPlanState.ASKED:
+        raise UnableToPlan("It waits for a second person: who asked can take it back")
     try:
         move(made, "state", MappingPlanState.WITHDRAWN, reason="Taken back", trace=trace)
     except (Raced, UnableToMove):

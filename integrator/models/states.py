@@ -226,14 +226,20 @@ class MappingFileState(TextChoices):
     ASKED = "ASKED", "Waits for a second person"  # its new words hold; other meanings do not yet
     DONE = "DONE", "Saved"  # all of it that could be taken holds
     REFUSED = "REFUSED", "Refused"  # the second person said no: other meanings stay as they were
+    WITHDRAWN = "WITHDRAWN", "Taken back"  # by who asked, before anybody answered: the same
 
 
 MAPPING_FILE_MOVES: Moves = {
     BORN: (MappingFileState.PREPARED,),
     MappingFileState.PREPARED: (MappingFileState.ASKED, MappingFileState.DONE),
-    MappingFileState.ASKED: (MappingFileState.DONE, MappingFileState.REFUSED),
+    MappingFileState.ASKED: (
+        MappingFileState.DONE,
+        MappingFileState.REFUSED,
+        MappingFileState.WITHDRAWN,
+    ),
     MappingFileState.DONE: (),
     MappingFileState.REFUSED: (),
+    MappingFileState.WITHDRAWN: (),
 }
 
 
@@ -249,7 +255,11 @@ class MappingPlanState(TextChoices):
 
 MAPPING_PLAN_MOVES: Moves = {
     BORN: (MappingPlanState.ASKED, MappingPlanState.PLANNED),
-    MappingPlanState.ASKED: (MappingPlanState.PLANNED, MappingPlanState.REFUSED),
+    MappingPlanState.ASKED: (
+        MappingPlanState.PLANNED,
+        MappingPlanState.REFUSED,
+        MappingPlanState.WITHDRAWN,
+    ),
     MappingPlanState.PLANNED: (MappingPlanState.DUE, MappingPlanState.WITHDRAWN),
     MappingPlanState.DUE: (MappingPlanState.STARTED, MappingPlanState.OVERTAKEN),
     MappingPlanState.STARTED: (),

@@ -130,6 +130,21 @@ def test_a_refusal_leaves_it_as_it_was_and_can_be_asked_again(people: People, as
     assert roles(people["nobody"]) == {"CX"}
 
 
+def test_who_asked_takes_it_back_and_nobody_else_can(people: People, as_: As) -> None:
+    asks(as_("ada"), people["nobody"], "CX")
+    assert "Take it back" in said(as_("ada").get("/people/"))
+    assert "Take it back" not in said(as_("clara").get("/people/"))
+
+    assert "Only who asked can take it back" in said(answers(as_("clara"), "take_back"))
+    assert Approval.objects.get().state == "ASKED"
+    assert "nobody is asked any more" in said(answers(as_("ada"), "take_back"))
+    assert "not asked any more" in said(answers(as_("clara")))
+
+    assert Approval.objects.get().state == "WITHDRAWN"
+    assert roles(people["nobody"]) == set()
+    assert asks(as_("ada"), people["nobody"], "CX").status_code == 302
+
+
 @pytest.mark.parametrize("pair", sorted(tuple(sorted(pair)) for pair in policy.TOXIC))
 def test_roles_that_clash_are_refused_in_a_sentence(
     pair: tuple[str, str], people: People, as_: As

@@ -184,6 +184,25 @@ def test_a_refusal_leaves_other_meanings_as_they_were(stage: Stage) -> None:
     assert meanings("WH-1") == {"WH-1": "hamburg"}
 
 
+def test_who_brought_it_takes_the_other_meanings_back_and_new_words_hold(stage: Stage) -> None:
+    second_warehouse(stage)
+    file = brings(stage, [place("WH-1", "berlin"), place("WH-7")])
+    presses(stage, "omar", "confirm", file)
+    word = f"{stage.connection('returngo').pk}:LOCATION:WH-1"
+    told = text_of(browser(stage, "ada").get(reverse("mappings"), {"word": word}).content)
+    assert "It is also in words.csv" in told
+    assert "it becomes Warehouse Berlin" in told
+
+    assert "Only who asked" in presses(stage, "ada", "answer", file, answer="take_back")
+    presses(stage, "omar", "answer", file, answer="take_back")
+    assert "decided already" in presses(stage, "ada", "answer", file, answer="agree")
+
+    assert "omar took it back" in page(stage, file, name="ada")
+    assert meanings("WH-1", "WH-7") == {"WH-1": "hamburg", "WH-7": "hamburg"}
+    told = text_of(browser(stage, "ada").get(reverse("mappings"), {"word": word}).content)
+    assert "words.csv" not in told
+
+
 @pytest.mark.parametrize(
     "rows",
     [

@@ -112,6 +112,22 @@ def test_a_refusal_leaves_it_as_it_was_and_no_word_is_answered_twice(stage: Stag
     assert meanings("WH-1") == [("hamburg", True)]
 
 
+def test_who_asked_takes_it_back(stage: Stage) -> None:
+    second_warehouse(stage)
+    saves(stage, "omar", "WH-1", "berlin")
+    asked = Approval.objects.get(record_kind="mapping")
+    assert "Take it back" in page(stage, "omar", f"word={key(stage, 'WH-1')}")
+    stage.posts(stage.ada, "mapping_agree", asked.pk, answer="take_back")
+    asked.refresh_from_db()
+    assert asked.state == "ASKED"
+
+    stage.posts(stage.omar, "mapping_agree", asked.pk, answer="take_back")
+    stage.posts(stage.ada, "mapping_agree", asked.pk, answer="agree")
+
+    assert meanings("WH-1") == [("hamburg", True)]
+    assert "Waits for a second person" not in page(stage, "ada", f"word={key(stage, 'WH-1')}")
+
+
 def test_what_was_changed_meanwhile_is_not_changed_by_an_older_question(stage: Stage) -> None:
     second_warehouse(stage)
     place = Location.objects.get(code="hamburg")

@@ -194,6 +194,24 @@ def test_a_refusal_and_an_answer_that_comes_too_late_plan_nothing(stage: Stage) 
     assert meanings("WH-1") == [("hamburg", True)]
 
 
+def test_who_asked_takes_the_question_back_and_nobody_else_withdraws_it(stage: Stage) -> None:
+    second_warehouse(stage)
+    plans(stage, "omar", "WH-1", "berlin", 1)
+    made = newest()
+    stage.posts(stage.ada, "mapping_plan_withdraw", made.pk)  # it is a question, not yet a plan
+    stage.posts(stage.ada, "mapping_plan_answer", made.pk, answer="take_back")
+    assert newest().state == "ASKED"
+
+    stage.posts(stage.omar, "mapping_plan_answer", made.pk, answer="take_back")
+    assert agrees(stage, "ada") == "WITHDRAWN"
+    stage.passes(hours=2, step=60)
+
+    assert meanings("WH-1") == [("hamburg", True)]
+    assert Approval.objects.get(record_kind="mapping_plan").state == "WITHDRAWN"
+    plans(stage, "omar", "WH-1", "berlin", 1)  # and may be asked anew
+    assert newest().state == "ASKED"
+
+
 def test_what_one_person_planned_replaces_no_meaning_the_word_got_meanwhile(stage: Stage) -> None:
     second_warehouse(stage)
     comes_from(stage, "WH-9")
