@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db.models import Q
@@ -28,6 +28,7 @@ class Step:
     sub: str
     leaves_in: str
     with_case: int = 0  # it ended by asking a person, who has not answered yet
+    again: int = 0  # how often the same was done before
 
     @property
     def is_open(self) -> bool:
@@ -54,9 +55,16 @@ def belongs(job: Job, case: Case) -> bool:
 
 
 def promises(steps: Sequence[Step]) -> tuple[list[Step], list[Step]]:
-    """Those that are open and those that are kept. A look that found nothing to do is neither."""
+    """Those that are open and those that are done, the newest first. A look that found nothing to
+    do is neither. The same done more than once is one line, with the proof of the last time.
+    """
     real = [one for one in steps if not had_nothing(one.job)]
-    return [one for one in real if one.is_open], [one for one in real if not one.is_open]
+    done: dict[tuple[str, str], Step] = {}
+    for one in sorted((one for one in real if not one.is_open), key=lambda one: -one.job.pk):
+        key = one.says, one.state
+        first = done.get(key)
+        done[key] = replace(first, again=first.again + 1) if first is not None else one
+    return [one for one in real if one.is_open], list(done.values())
 
 
 _ENDED = (JobState.DONE, JobState.CANCELLED)

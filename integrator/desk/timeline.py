@@ -40,6 +40,13 @@ _STATUS_WORDS = {
     "exchange.difference": ("The replacement's price difference:", DifferenceStatus),
     "refund": ("Refund:", RefundStatus),
 }
+MISSED = "missed"  # what a sweep found and no callback had told
+# Why we looked by ourselves, by the kind of the message that asked for it; else a routine look.
+_LOOKED_WHY = {
+    "order-known": "its order moved on",
+    "refund-without-proof": "its refund had no proof yet",
+    "listed": "what it showed may change who is paid",
+}
 _HOUSEKEEPING = frozenset({"case", "approval", "connection", "job", "batch", "batch_item"})
 
 
@@ -61,6 +68,7 @@ class Event:
     repeats: list[datetime] = field(default_factory=list)
     rank: int = 0
     is_note: bool = False
+    is_look: bool = False  # we looked by ourselves: no platform said anything
     tell: str = ""  # what the customer may be told of it
 
     @property
@@ -147,13 +155,14 @@ def _folded(events: list[Event]) -> list[Event]:
 
 def _heard(message: Message, known: directory.Directory) -> Event:
     name = known.name(message.connection_id)
-    is_missed = message.origin == Message.Origin.SWEEP
-    small = "Missed by callback; our own look found it." if is_missed else ""
+    if message.origin == Message.Origin.PERSON:
+        return _asked(message, name)
+    if message.origin == Message.Origin.SWEEP:
+        return _looked(message, name, known)
+    small = ""
     if message.verdict == Message.Verdict.QUARANTINED:
         small = "Known before with other content: kept aside, nothing was changed."
     occurred = message.occurred_at or message.received_at
-    if message.origin == Message.Origin.PERSON:
-        return _asked(message, name)
     return Event(
         happened=min(occurred, message.received_at),
         learnt=message.received_at,
@@ -164,7 +173,27 @@ def _heard(message: Message, known: directory.Directory) -> Event:
         if not message.event_id
         else "",
         small=small,
-        missed=is_missed,
+    )
+
+
+def _looked(message: Message, name: str, known: directory.Directory) -> Event:
+    """A sweep found what no callback had told, or something made us read the record once more."""
+    missed = message.kind == MISSED
+    about = f"{catalogue.kind_says(message.resource_kind)} {message.resource_id}"
+    why = _LOOKED_WHY.get(message.kind, "a routine look")
+    return Event(
+        happened=message.received_at,
+        learnt=message.received_at,
+        tile=known.tile(message.connection_id),
+        says=f"Our own look found news at {name} ({about})"
+        if missed
+        else f"We read it again from {name} ({about})",
+        themes=_themes(message.kind),
+        key=f"l:{message.connection_id}:{message.kind}:{message.resource_id}",
+        small="No callback had told us." if missed else f"{why[:1].upper()}{why[1:]}.",
+        missed=missed,
+        goes_out=not missed,
+        is_look=True,
     )
 
 

@@ -43,7 +43,7 @@ def record(work: Work, _: None) -> Evidence:
     held = here.filter(order=order).exclude(items__blocked_by="").distinct()
     waiting = [*orphans, *held]
     count = nudge_returns(waiting, work=work, origin=Message.Origin.SWEEP, kind="order-known")
-    return {"returns": count}
+    return {"returns": count} if count else {"nothing": "no return waited for it"}
 
 
 FLOW = Flow(

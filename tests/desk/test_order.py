@@ -194,9 +194,12 @@ def test_one_time_line_tells_when_it_happened_when_we_learnt_it_and_who_said_so(
         "RMA_STATUS_UPDATED",
         at - timedelta(hours=5),
         order_id=order.pk,
-        origin="SWEEP",
         learnt_after=timedelta(hours=2, minutes=14),
     )
+    for kind, hours in (("missed", 4), ("read-again", 3), ("read-again", 2)):
+        factories.message(
+            returngo, kind, at - timedelta(hours=hours), order_id=order.pk, origin="SWEEP"
+        )
     factories.job(
         "restock",
         at,
@@ -210,8 +213,11 @@ def test_one_time_line_tells_when_it_happened_when_we_learnt_it_and_who_said_so(
     text = words(as_("carla").get(f"/orders/{order.pk}/").content.decode())
 
     assert "2 h 14 min later" in text
-    assert "Missed by callback; our own look found it." in text
     assert "ReturnGO told us: return status updated" in text
+    assert "Our own look found news at ReturnGO" in text
+    assert "No callback had told us." in text
+    assert "We read it again from ReturnGO" in text
+    assert "A routine look. and 1 more time" in text
     assert "Proof: level 9" in text
     assert "1 missed by callback" in text
 

@@ -273,7 +273,7 @@ def test_its_time_line_and_promises_are_its_own_and_no_other_return_s(
     assert "Refund: sent" in page
     assert "The unit is received" in page
     assert f"C-{case.pk}" not in page
-    assert "1 kept, 0 open" in section(html, "pr-h")
+    assert "0 open, 1 done" in section(html, "pr-h")
     narrowed = words(opened(mine, query="?show=money"))
     assert "Refund: sent" in narrowed
     assert "The unit is received" not in narrowed
