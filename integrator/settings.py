@@ -317,6 +317,8 @@ ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_RATE_LIMITS = {"login_failed": "20/m/ip,5/5m/key"}
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "Integrator"
+# Accounts are made by an administrator: nobody can hold one with an address that is not theirs.
+MFA_ALLOW_UNVERIFIED_EMAIL = True
 MFA_TOTP_TOLERANCE = 1  # a code typed in its last seconds counts: RFC 6238, section 5.2
 # Roles that open no page before a second factor is set up; checks.py looks at the names.
 MFA_ROLES = [word.upper() for word in _words("MFA_ROLES")]

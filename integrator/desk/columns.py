@@ -136,7 +136,7 @@ CASES = Table(
         Column("case", "Case", stays=True),
         Column("owner", "Owner"),
         Column("opened", "Opened", "nw"),
-        Column("state", "State"),
+        Column("state", "Due"),
     ),
 )
 STEPS = Table(

@@ -172,7 +172,7 @@ def _return(one: Return, owners: dict[int, Case], request: DeskRequest) -> Row:
         title="Return",
         number=one.external_id,
         sub=f"missing: {', '.join(missing(one))}",
-        symbol="idle" if case is None else "bad" if case.due_at <= request.at else "wait",
+        symbol="bad" if case is not None and case.due_at <= request.at else "wait",
         state=str(one.get_status_display()),
         since=since,
         who=who,

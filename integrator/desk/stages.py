@@ -153,11 +153,7 @@ def _replacement(known: Directory) -> Stage:
 def _look(status: ReturnStatus) -> tuple[str, str]:
     if status in (ReturnStatus.AUTHORISED, ReturnStatus.IN_TRANSIT, ReturnStatus.RECEIVED):
         return "On the way back", f"{reverse('inbound_units')}?stage={status.value}"
-    if status == ReturnStatus.COMPLETED:
-        return "Returns completed", reverse("figure", args=["returns-completed"])
-    if status == ReturnStatus.CLOSED:
-        return "Returns asked for", reverse("figure", args=["returns-asked"])
-    return "Still owed", reverse("monitors")
+    return f"Returns: {str(status.label).lower()}", f"{reverse('returns')}?stage={status.value}"
 
 
 def _of(known: Directory, platforms: frozenset[str]) -> list[System]:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from django.db.models import Sum
+
 from finance.models import Refund
 from finance.services import refund_recorded, refund_reserve_whole
-from finance.states import Subject
+from finance.states import REFUND_PROVED, Subject
 from fulfilment.models import Order
 from integrator.engine import cases
 from integrator.engine.flow import Evidence, Flow, each
+from integrator.engine.money import money_text
+from integrator.engine.shapes import Call, Change
 from integrator.engine.work import Work
 from integrator.flows.decide_job import aim_case, the_case
+from integrator.flows.refund_preview import Kept
 from integrator.flows.refund_rules import payer_of
 from integrator.models import Case, CaseEvent, CaseState
 
@@ -48,10 +53,27 @@ def record(work: Work, _: None) -> Evidence:
     return {"refund": refund.pk, "reference": reference}
 
 
+def plan(case: Case, _: Kept) -> list[Call]:
+    """The gift on top of what was given for this order before; the button's own words say it."""
+    if not case.money_minor:
+        return []
+    gifts = Refund.objects.filter(
+        order=case.record_id, subject=Subject.GOODWILL, status__in=REFUND_PROVED
+    )
+    before = gifts.aggregate(sum=Sum("executed_minor", default=0))["sum"]
+    change = Change(
+        "Goodwill of this order",
+        money_text(before, case.currency),
+        money_text(before + case.money_minor, case.currency),
+    )
+    return [Call("", "", "", "", case.money_minor, case.currency, (change,))]
+
+
 FLOW = Flow(
     name="goodwill_paid",
     says="Record the goodwill that was paid",
     aim=each(aim_case),
     record=record,
+    plan=plan,
     priority=15,
 )

@@ -58,9 +58,9 @@ def kind_name(kind: str) -> str:
 def calls_name(scope: str) -> str:
     """The calls a limit counts: ordersRead → orders, reading."""
     if not scope:
-        return "every call"
+        return "all calls"
     if scope == limits.DAY:
-        return "every call of the day"
+        return "all calls of a day"
     parts = re.fullmatch(r"(.+)(Read|Write)", scope)
     if parts is None:
         return fee_name(scope)

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from finance.models import Refund
 from finance.states import RefundStatus
 from fulfilment.models import Order, StockMovement
 from integrator.engine import cases
 from integrator.engine.states import move
 from integrator.models import Case, Connection, Job, JobState
 from returns.models import Inspection, Return
-from returns.states import Custody, ReturnStatus
+from returns.states import Custody, Money, ReturnStatus
 from tests.desk import factories
 from tests.desk.test_order import UNITS, rails, words
 
@@ -49,8 +50,57 @@ def test_money_is_refunded_once_that_is_proved_and_not_when_it_is_set_aside(
     page = words(client.get(f"/orders/{order.pk}/").content.decode())
 
     assert f"EUR 179.90 {proved} {decided}".strip() in listed
-    assert f"Refunded {proved} {decided or 'proved by the payer'}" in page
+    assert f"Refunded {proved} {decided or 'derived, not yet confirmed'}" in page
     assert ("decided, not proved" in listed) is bool(decided)
+
+
+@pytest.mark.parametrize(
+    ("derived", "says"), [(True, "derived, not yet confirmed"), (False, "proved by the payer")]
+)
+def test_what_the_payer_has_not_confirmed_is_not_said_to_be_proved_by_them(
+    order: Order, at: datetime, as_: Callable[[str], Client], derived: bool, says: str
+) -> None:
+    rma = factories.return_of(order, "RMA1", at)
+    refund = factories.refund_of(rma, at, status=RefundStatus.RECORDED)
+    Refund.objects.filter(pk=refund.pk).update(executed_is_derived=derived)
+
+    page = words(as_("fiona").get(f"/orders/{order.pk}/").content.decode())
+
+    assert f"Refunded EUR 129.95 {says}" in page
+
+
+def test_a_refused_refund_is_named_in_the_list_and_on_the_page(
+    order: Order, at: datetime, as_: Callable[[str], Client]
+) -> None:
+    rma = factories.return_of(order, "RMA1", at)
+    for state in (Money.AUTHORISED, Money.REFUSED):
+        rma.items.update(money=state)
+    client = as_("fiona")
+
+    assert "a refund was refused" in words(client.get("/orders/").content.decode())
+    page = words(client.get(f"/orders/{order.pk}/").content.decode())
+    assert "Refunded EUR 0.00 a refund was refused" in page
+
+
+def test_the_same_done_more_than_once_is_one_line_with_a_count(
+    order: Order, at: datetime, scayle: Connection, as_: Callable[[str], Client]
+) -> None:
+    for level in (4, 5, 6):
+        factories.job(
+            "restock",
+            at,
+            record=("return_item", 1),
+            order_id=order.pk,
+            to=scayle,
+            state=JobState.DONE,
+            evidence={"level": level},
+        )
+
+    page = words(as_("fiona").get(f"/orders/{order.pk}/").content.decode())
+
+    assert "0 open, 1 done" in page
+    assert "3 times proof: level 6" in page
+    assert "proof: level 5" not in page
 
 
 def test_a_look_that_found_nothing_to_do_is_no_promise_kept_and_told_nobody(
@@ -65,10 +115,10 @@ def test_a_look_that_found_nothing_to_do_is_no_promise_kept_and_told_nobody(
     line = html[html.index('id="timeline"') :]
     assert f"Nothing to do: {why}." in line and "Proof" not in line
     assert 'class="hop' not in line
-    assert "0 kept, 0 open" in words(html)
+    assert "0 open, 0 done" in words(html)
 
 
-@pytest.mark.parametrize(("solved", "says"), [(False, "0 kept, 1 open"), (True, "1 kept, 0 open")])
+@pytest.mark.parametrize(("solved", "says"), [(False, "1 open, 0 done"), (True, "0 open, 1 done")])
 def test_a_step_that_asked_a_person_is_open_until_they_answer(
     order: Order, at: datetime, as_: Callable[[str], Client], solved: bool, says: str
 ) -> None:

@@ -194,8 +194,8 @@ def test_an_amount_in_a_text_stands_as_everywhere() -> None:
         ("ordersRead", "orders, reading"),
         ("globalWrite", "everything, writing"),
         ("returnItemsWrite", "return items, writing"),
-        ("day", "every call of the day"),
-        ("", "every call"),
+        ("day", "all calls of a day"),
+        ("", "all calls"),
     ],
 )
 def test_limits_are_named_by_what_they_count(scope: str, said: str) -> None:

@@ -11,6 +11,7 @@ from django.test import Client as Browser
 from fulfilment.models import Order
 from fulfilment.services import unit_places
 from fulfilment.states import Bucket
+from integrator.engine.money import money_text
 from integrator.flows import CASE_KINDS
 from integrator.models import Case
 from tests.journeys.causes import CAUSES
@@ -118,6 +119,16 @@ def test_giving_up_says_that_nobody_of_us_pays_the_unit(stage: Stage) -> None:
 
     assert said[f"Money of {unit.sku_code}"][1] == unit.get_money_display()
     assert said["The step"][1] == "Cancelled"
+
+
+def test_goodwill_says_how_much_and_what_was_given_before(stage: Stage) -> None:
+    CAUSES["GOODWILL"](stage)
+    case = stage.case("GOODWILL")
+    before = f"{case.currency} 0.00"
+
+    said = promised(stage, case, "goodwill_paid")
+
+    assert said["Goodwill of this order"] == (before, money_text(case.money_minor, case.currency))
 
 
 def test_each_button_of_cases_of_each_sort_can_be_opened_before_it_is_pressed(stage: Stage) -> None:
