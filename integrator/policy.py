@@ -62,7 +62,7 @@ SAYS: Mapping[str, str] = {
     "connection.see": "See how far each platform is behind",
     "mapping.see": "See what the platforms' words mean",
     "people.see": "See who may do what",
-    "figures.see": "See the figures of the business, and take them along as a file",
+    "figures.see": "See the figures of the business, and download them as a file",
     "audit.see": "See and copy what everybody decided and changed",
     "personal.see": "See names and addresses of customers",
     "case.work": "Take, snooze, comment and hand over cases of their own team",

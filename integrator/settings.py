@@ -302,23 +302,21 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
-LOGIN_URL = "account_login"
+LOGIN_URL = LOGOUT_REDIRECT_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
-LOGOUT_REDIRECT_URL = "account_login"
 
-# Accounts are made by an administrator; nobody signs up.
+# Accounts are made by an administrator, so nobody holds one with a stranger's address.
 ACCOUNT_ADAPTER = "integrator.login.ClosedAccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
+MFA_ALLOW_UNVERIFIED_EMAIL = True
 # People enter their own address, and it counts when they open the link that was sent there.
 ACCOUNT_CHANGE_EMAIL = True
 ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_RATE_LIMITS = {"login_failed": "20/m/ip,5/5m/key"}
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "Integrator"
-# Accounts are made by an administrator: nobody can hold one with an address that is not theirs.
-MFA_ALLOW_UNVERIFIED_EMAIL = True
 MFA_TOTP_TOLERANCE = 1  # a code typed in its last seconds counts: RFC 6238, section 5.2
 # Roles that open no page before a second factor is set up; checks.py looks at the names.
 MFA_ROLES = [word.upper() for word in _words("MFA_ROLES")]

@@ -53,7 +53,7 @@ RETURN_ORDER_UNKNOWN = CaseKind(
     severity=2,
     due_hours=4,
     title="Return {rma} belongs to no order we know",
-    happened="{platform} runs return {rma} for order {order}, which the shop never told us of.",
+    happened="{platform} has return {rma} for order {order}, which the shop never told us about.",
     means="No money and no stock moves for this return.",
     todo="Find the right order and name it, or have the return cancelled in {platform}.",
     otherwise="The customer gets nothing back.",
@@ -95,7 +95,7 @@ UNIT_RETURNED_TWICE = CaseKind(
     severity=3,
     due_hours=2,
     title="Return {rma}: more of {sku} than were bought",
-    happened="Every {sku} of order {order} already comes back, in {other}.",
+    happened="Every {sku} of order {order} is already coming back, in {other}.",
     means="Paying again would pay the same unit twice. It is held.",
     todo="Compare what was bought with what comes back. "
     "Correct or cancel the wrong return in {platform}.",

@@ -84,10 +84,13 @@ def _judged(movements: QuerySet[StockMovement]) -> Any:
 
 
 def units_judged(units: QuerySet[ReturnItem]) -> QuerySet[Any]:
-    """Each with its last verdict as ``disposition``, and what its page shows of other records."""
+    """Each with its last verdict as ``disposition``, when that was given as ``checked_at``, and
+    what its page shows of other records.
+    """
     last = Inspection.objects.filter(return_item=OuterRef("pk")).order_by("-version")
     return units.select_related("return_record", "sku", "order_item").annotate(
-        disposition=Subquery(last.values("disposition")[:1])
+        disposition=Subquery(last.values("disposition")[:1]),
+        checked_at=Subquery(last.values("inspected_at")[:1]),
     )
 
 

@@ -95,7 +95,7 @@ def _show(request: DeskRequest, filters: Filters, *, status: int = 200) -> HttpR
         "table": screens.shown(request, columns.AUDIT),
         "typed": filters.typed,
         "errors": filters.errors,
-        "wrong": dict(filters.errors),
+        "wrong": filters.wrong,
         "record_label": audit_filters.RECORD,
         "kinds": KINDS.items(),
         "switches": [

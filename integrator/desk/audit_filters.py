@@ -48,6 +48,15 @@ class Filters:
         return {name: self.typed[name] for name in NAMES if self.typed.get(name)}
 
     @property
+    def wrong(self) -> dict[str, str]:
+        """What is wrong with each field, to stand beside it: without its label."""
+        found = {}
+        for name, text in self.errors:
+            about = text.partition(": ")[2]
+            found[name] = about[:1].upper() + about[1:]
+        return found
+
+    @property
     def said(self) -> dict[str, str]:
         """The same in words."""
         named = {
@@ -112,7 +121,7 @@ def _day(
         day = date.min
     if day.year in _YEARS:
         return day
-    errors.append((name, f"{says}: choose a day, or write one like 2026-11-26"))
+    errors.append((name, f"{says}: choose a day"))
     return None
 
 

@@ -37,7 +37,7 @@ class View:
 
 
 VIEWS = (
-    View("Everything", "What people decided and changed.", {}),
+    View("Decided or changed", "What people decided and changed.", {}),
     View(
         "Overrides",
         "Done by hand that should have gone by itself, and cases closed by hand.",

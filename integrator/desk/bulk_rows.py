@@ -14,7 +14,16 @@ from django.urls import reverse
 from integrator.desk import catalogue, words
 from integrator.engine import bulks
 from integrator.flows import many_rules
-from integrator.models import Bulk, BulkItem, BulkItemState, BulkState, Case, Job, JobState
+from integrator.models import (
+    Bulk,
+    BulkItem,
+    BulkItemState,
+    BulkState,
+    Case,
+    CaseState,
+    Job,
+    JobState,
+)
 from integrator.models.states import JOB_OPEN
 
 PAGE = 50
@@ -231,7 +240,7 @@ FILE_HEADS = ("Case", "Title", "Result", "Why", "Now", "Money at risk", "Currenc
 
 
 def _items(bulk: Bulk, result: str, why: str) -> QuerySet[Any]:
-    rows = bulk.items.select_related("case").annotate(has_stopped=bulks.has_stopped())
+    rows = bulk.items.select_related("case__assignee").annotate(has_stopped=bulks.has_stopped())
     if result in ("to-do", "stopped"):
         rows = rows.filter(state=BulkItemState.READY, has_stopped=result == "stopped")
     elif result in RESULTS:
@@ -250,5 +259,13 @@ def _line(bulk: Bulk, item: Any) -> Line:
         why=_WHY_STOPPED if has_stopped else item.why,
         money_minor=item.money_minor,
         currency=item.currency,
-        now=str(item.case.get_state_display()).lower(),
+        now=_now(item.case),
     )
+
+
+def _now(case: Case) -> str:
+    """How a case stands, and with whom while it is not solved."""
+    state = str(case.get_state_display()).lower()
+    if case.assignee is None or case.state == CaseState.SOLVED:
+        return state
+    return f"{state}, with {case.assignee.first_name or case.assignee.get_username()}"

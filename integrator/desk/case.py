@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import string
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Sum
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Subquery, Sum
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -66,7 +66,8 @@ def find(case_id: int) -> Case | None:
 def whole() -> QuerySet[Case]:
     """Cases with what their page and their line of a queue show of other records."""
     return Case.objects.select_related("connection", "assignee", "job").annotate(
-        is_asked=Exists(case_asked.waiting_of(OuterRef("pk")))
+        is_asked=Exists(case_asked.waiting_of(OuterRef("pk"))),
+        order_number=Subquery(Order.objects.filter(pk=OuterRef("order_id")).values("number")[:1]),
     )
 
 
@@ -99,10 +100,11 @@ def detail_of(
     events = list(
         CaseEvent.objects.filter(case=case).select_related("note__author").order_by("-id")[:200]
     )
-    opened_form = form or case_forms.asked_for(request, case, kind)
     said = catalogue.said_of(case)
     asked = case_asked.of(request, case, kind, events)
-    waiting = {one.key for one in asked if one.is_current}
+    locked = _locked(request, case, kind, {one.key for one in asked if one.is_current})
+    opened_form = form or case_forms.asked_for(request, case, kind, locked)
+    given = handed.of(case, events, at=request.at)
     steps = steps_of(request, case)
     group = _group(case, kind)
     shown = evidence.of(case, kind, known, at=request.at)
@@ -118,12 +120,14 @@ def detail_of(
         "group": group,
         "members": group.count,
         "others": group.count - 1,
-        "buttons": _buttons(request, case, kind, opened_form, waiting),
+        "buttons": _buttons(request, case, kind, opened_form, locked),
         "form": opened_form,
         "preview": preview(opened_form, case, kind),
         "may_work": may(request, "case.work"),
         "may_close": policy.may_act(kind, policy.SOLVE, request.roles),
-        "handed": handed.of(case, events, at=request.at),
+        "close_locked": locked["solve"],
+        "handed": given,
+        "todo": _todo(request, kind, said.todo, asked, given),
         "presence": presence.here(request, case, kind),
         "is_mine": case.assignee_id == request.user.pk,
         "asked": asked,
@@ -276,30 +280,63 @@ def _buttons(
     case: Case,
     kind: CaseKind,
     opened: case_forms.Filled | None,
-    waiting: Collection[str],
+    locked: Mapping[str, str],
 ) -> list[Button]:
+    """Those that can be pressed first; each keeps the number by which it is called."""
     if case.state == CaseState.SOLVED:
         return []
-    buttons = []
-    deciding = case.job_id is not None and bool(decisions.being_decided([case.job_id]))
-    for number, action in enumerate(kind.actions, start=1):
-        if policy.may_act(kind, action, request.roles):
-            locked = decisions.why_not(action, case.job, deciding=deciding)
-            if not locked and action.key in waiting:
-                locked = decisions.WAITS_FOR_SECOND
-        else:
-            locked = policy.why_not(kind, action)
-        buttons.append(
-            Button(
-                action=action,
-                label=action.label_on(case.facts),
-                number=number,
-                href=case_forms.opening(request, case, action.key),
-                is_open=opened is not None and opened.key == action.key,
-                locked=locked,
-            )
+    buttons = [
+        Button(
+            action=action,
+            label=action.label_on(case.facts),
+            number=number,
+            href=case_forms.opening(request, case, action.key),
+            is_open=opened is not None and opened.key == action.key,
+            locked=locked[action.key],
         )
-    return buttons
+        for number, action in enumerate(kind.actions, start=1)
+    ]
+    return sorted(buttons, key=lambda one: one.locked)
+
+
+def _locked(
+    request: DeskRequest, case: Case, kind: CaseKind, waiting: Collection[str]
+) -> dict[str, str]:
+    """Why each button cannot be pressed by who reads, by its name; empty where it can.
+
+    ``waiting``: the actions about which a second person has been asked.
+    """
+    deciding = case.job_id is not None and bool(decisions.being_decided([case.job_id]))
+    locked = {"solve": decisions.why_not_close(case.job)}
+    for action in kind.actions:
+        if not policy.may_act(kind, action, request.roles):
+            locked[action.key] = policy.why_not(kind, action)
+        elif why := decisions.why_not(action, case.job, deciding=deciding):
+            locked[action.key] = why
+        else:
+            locked[action.key] = decisions.WAITS_FOR_SECOND if action.key in waiting else ""
+    return locked
+
+
+def _todo(
+    request: DeskRequest,
+    kind: CaseKind,
+    todo: str,
+    asked: Collection[case_asked.Asked],
+    given: handed.Handed | None,
+) -> str:
+    """What to do next, said to who reads: who asked waits, who was asked answers."""
+    if any(one.may_refuse for one in asked):
+        return "Check what was asked below, then agree or refuse."
+    if any(one.is_own for one in asked):
+        return "Wait until somebody else has answered, or take it back."
+    if asked:
+        return "A second person has been asked. Wait for their answer: do nothing twice."
+    decides = any(policy.may_act(kind, one, request.roles) for one in kind.actions)
+    if given is not None and not given.is_back and not decides:
+        team = history.team(kind.owner)
+        return f"Answer the question of {team}, then hand it back. {team} decides."
+    return todo
 
 
 def _trust(

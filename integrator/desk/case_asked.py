@@ -15,6 +15,7 @@ from integrator.engine.case_kinds import CaseKind
 from integrator.models import Approval, ApprovalState, Case, CaseEvent
 from integrator.roles import Role
 
+SECOND = "A second person must agree."  # as the button says it before anybody is asked
 CHANGED_SINCE = "The amount has changed since. It has to be asked anew."
 
 
@@ -56,7 +57,7 @@ def of(request: DeskRequest, case: Case, kind: CaseKind, events: list[CaseEvent]
                 approval=approval,
                 key=action.key,
                 label=action.label,
-                says=action.says,
+                says=action.says.removesuffix(SECOND).rstrip(),
                 content=case_forms.in_words(action, approval.content, notes),
                 may_agree=not refused and not void,
                 may_refuse=not refused,

@@ -46,14 +46,15 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """A form that is open on the page. ``conflict`` says what somebody else did meanwhile; ``news``
-    is all of it, where it is more than one thing.
+    """A form that is open on the page. ``conflict`` says why nothing was done: ``is_late`` where
+    somebody else did something first, and ``news`` is all of it where it is more than one thing.
     """
 
     key: str
     inputs: tuple[Input, ...] = ()
     conflict: str = ""
     news: tuple[Told, ...] = ()
+    is_late: bool = False
     for_all: bool = False
 
     @property
@@ -135,7 +136,7 @@ def hand_over_inputs(case: Case) -> tuple[Input, ...]:
 def skip_inputs() -> tuple[Input, ...]:
     choices = tuple((one.value, str(one.label)) for one in Skip)
     return (
-        Input("why", "Why you go on", "choice", True, "", "", choices),
+        Input("why", "Why you skip it", "choice", True, "", "", choices),
         Input("note", "In your words", "note", False, "", ""),
     )
 
@@ -151,13 +152,17 @@ def with_typed(blank: tuple[Input, ...], typed: tuple[Input, ...]) -> tuple[Inpu
     )
 
 
-def asked_for(request: DeskRequest, case: Case, kind: CaseKind) -> Filled | None:
-    """The form that the URL opens. A locked action has none."""
+def asked_for(
+    request: DeskRequest, case: Case, kind: CaseKind, locked: Mapping[str, str]
+) -> Filled | None:
+    """The form that the URL opens. What is ``locked``, by name and with its reason, has none."""
     key = request.GET.get("do", "")
+    if locked.get(key):
+        return None
     if key in OWN_FORMS and policy.may(request.user, "case.work", roles=request.roles):
         return Filled(key=key)
     action = action_of(kind, key)
-    if action is None or not policy.may_act(kind, action, request.roles):
+    if action is None:
         return None
     return Filled(key=key, inputs=_empty(action, case))
 

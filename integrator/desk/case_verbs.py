@@ -206,7 +206,7 @@ def _for_all(request: DeskRequest, case: Case, do: str, label: str, **filled: An
 def _taken(case: Case) -> Filled:
     name = case.assignee.get_username() if case.assignee is not None else ""
     told = f"{name} took it a moment ago." if name else "It was given back a moment ago."
-    return Filled("assign", conflict=told)
+    return Filled("assign", conflict=told, is_late=True)
 
 
 def _wrong(chosen: str) -> str:

@@ -7,6 +7,7 @@ changed, and with what they had typed.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -58,18 +59,24 @@ def checked(
             said = write(locked)
             say(request, locked, said)
     except Conflict as changed:
-        return _again(request, case, form, str(changed), changed.news)
+        return _again(request, case, form, str(changed), changed.news, is_late=True)
     except (UnableToDecide, UnableToHandOver, UnableToUndo) as why:
         return _again(request, case, form, str(why))
     except (Raced, UnableToMove):
-        return _again(request, case, form, "Somebody was faster.")
+        return _again(request, case, form, "It was changed at the same moment.", is_late=True)
     return case_page.back(request, case)
 
 
 def _again(
-    request: DeskRequest, case: Case, form: Filled, said: str, news: tuple[Told, ...] = ()
+    request: DeskRequest,
+    case: Case,
+    form: Filled,
+    said: str,
+    news: tuple[Told, ...] = (),
+    *,
+    is_late: bool = False,
 ) -> HttpResponse:
-    told = Filled(form.key, form.inputs, conflict=said, news=news, for_all=form.for_all)
+    told = replace(form, conflict=said, news=news, is_late=is_late)
     return case_page.show(request, case_page.get(case.pk), form=told, status=409)
 
 

@@ -171,6 +171,29 @@ def unseen_per_day(connection: Connection, shown: Period, *, at: datetime) -> di
     return found
 
 
+def seen(connection: Connection, found: Sequence[Incident], *, after: timedelta) -> set[int]:
+    """Which incidents a look was finished in, or so soon after them. One statement."""
+    over = [(one.id, one.since, one.until + after) for one in found if one.until is not None]
+    if not over:
+        return set()
+    ids, starts, ends = (list(column) for column in zip(*over, strict=True))
+    with database.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT DISTINCT i.id
+              FROM integrator_job j
+              JOIN unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[])
+                   AS i (id, began, ended)
+                ON j.finished_at >= i.began AND j.finished_at < i.ended
+             WHERE j.record_kind = 'connection' AND j.record_id = %s
+               AND j.flow LIKE 'sweep%%' AND j.state = 'DONE'
+               AND j.evidence ->> 'unreadable' IS NOT NULL -- it looked, and did not stand aside
+               AND j.finished_at >= %s AND j.finished_at < %s""",
+            [ids, starts, ends, connection.pk, min(starts), max(ends)],
+        )
+        return {row[0] for row in cursor.fetchall()}
+
+
 _LONGEST_WAIT_DAYS = 7  # then a step is set aside for a person (engine.router)
 
 

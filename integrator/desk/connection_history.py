@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -45,13 +45,17 @@ class Part:
     symbol: str
     says: str
     since: datetime
+    when: str
     lasted: str
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One incident as it is read."""
+    """One incident as it is read. ``is_caught_up``: looks have told what it missed, if anything.
+
+    ``is_unseen``: no look of that time is kept, so nobody can say.
+    """
 
     id: int
     symbol: str
@@ -62,9 +66,11 @@ class Row:
     is_new: bool
     parts: list[Part]
     ended: str
+    ended_when: str
     waited: int | None
     missed: int
     is_caught_up: bool
+    is_unseen: bool
     notes: list[tuple[str, datetime, str]]
     form: Filled | None
 
@@ -163,6 +169,7 @@ def _rows(
 ) -> list[Row]:
     waited = connection_days.waited(one, listed)
     missed = _missed(one, listed, at=at)
+    seen = connection_days.seen(one, listed, after=CAUGHT_UP)
     notes: dict[int, list[IncidentNote]] = {}
     ids = [incident.id for incident in listed]
     for note in IncidentNote.objects.filter(fact__in=ids).order_by("id") if ids else ():
@@ -172,6 +179,7 @@ def _rows(
             incident,
             waited,
             missed,
+            seen,
             notes.get(incident.id, []),
             form if about == incident.id else None,
             at=at,
@@ -184,6 +192,7 @@ def _row(
     one: Incident,
     waited: Mapping[int, int],
     missed: Mapping[int, int],
+    seen: Set[int],
     notes: list[IncidentNote],
     form: Filled | None,
     *,
@@ -192,6 +201,8 @@ def _row(
     _, symbol, says = KINDS[connection_days.worst(one.phases)]
     why, who = one.ended_by
     length = (one.until or at) - one.since
+    is_past = one.until is not None and one.until + CAUGHT_UP <= at
+    is_told = one.id in seen or missed.get(one.id, 0) > 0
     return Row(
         id=one.id,
         symbol=symbol,
@@ -202,9 +213,11 @@ def _row(
         is_new=one.until is None and length < words.MINUTE,
         parts=[_part(phase, at=at) for phase in one.phases],
         ended=_by(who, why) if why else "",
+        ended_when=_on(one.until, at=at) if one.until is not None else "",
         waited=waited.get(one.id),
         missed=missed.get(one.id, 0),
-        is_caught_up=one.until is not None and one.until + CAUGHT_UP <= at,
+        is_caught_up=is_past and is_told,
+        is_unseen=is_past and not is_told,
         notes=[(history.who(one.actor), one.at, one.text) for one in notes],
         form=form,
     )
@@ -217,7 +230,16 @@ def _part(phase: Phase, *, at: datetime) -> Part:
         says = f"Paused by {history.who(phase.actor)}"
     lasted = words.lasted((phase.until or at) - phase.since)
     why = phase.reason.removeprefix(f"{PLANNED}: ")
-    return Part(symbol, says, phase.since, lasted, why)
+    return Part(symbol, says, phase.since, _on(phase.since, at=at), lasted, why)
+
+
+def _on(moment: datetime, *, at: datetime) -> str:
+    """At 10:30 today, on Sun 15 Feb at 10:30 before."""
+    local = timezone.localtime(moment)
+    if local.date() == timezone.localtime(at).date():
+        return f"at {local:%H:%M}"
+    year = f" {local.year}" if local.year != timezone.localtime(at).year else ""
+    return f"on {local:%a} {local.day} {local:%b}{year} at {local:%H:%M}"
 
 
 def _by(actor: str, why: str) -> str:

@@ -264,7 +264,7 @@ def _calls(
     if not is_read:
         return "none", "until a worker runs"
     if connection.state != ConnectionState.DEGRADED:
-        return "as they come", ""
+        return "at once", ""
     failed = words.plural(connection.failures, "call") + " in a row got no answer"
     if connection.open_until is None or connection.open_until <= at:
         return "one at a time", f"{failed}; the next goes now"
@@ -328,7 +328,7 @@ _OWN_QUEUES = {
 def silence(newest: datetime | None, *, at: datetime) -> str:
     """That no worker is alive, by its newest sign of life, in words; empty while one is."""
     if newest is None:
-        return "No worker has ever run"
+        return "No worker is known to have run"
     if at - newest <= BEAT_STALE_AFTER:
         return ""
     return f"No worker has given a sign of life for {words.span(at - newest)}"

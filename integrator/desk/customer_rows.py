@@ -129,7 +129,7 @@ def _orders_made(rows: QuerySet[Order]) -> Iterator[Row]:
             what="Order" if kind == OrderKind.SALE else "Order of a replacement",
             number=one.number,
             href=reverse("order", args=[one.pk]),
-            sub=f"money: {one.get_billing_display().lower()}",
+            sub=f"the shop says: {one.get_billing_display().lower()}",
             symbol=STATUS_SYMBOLS[OrderStatus(one.status)],
             state=one.get_status_display(),
             amount=(one.paid_minor, one.currency),

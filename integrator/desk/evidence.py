@@ -8,16 +8,21 @@ from datetime import datetime
 from typing import Any
 
 from finance.models import Refund
-from finance.states import RefundStatus
+from finance.states import Executor, RefundStatus
 from fulfilment.models import Order
 from fulfilment.shapes import Billing
-from fulfilment.states import Bucket
 from integrator.desk import catalogue, directory, words
 from integrator.engine.case_facts import fact_text
 from integrator.engine.case_kinds import CaseKind
 from integrator.models import Attempt, Case, Job
-from returns.models import Return, ReturnItem
+from returns.models import Exchange, Return, ReturnItem
 
+# In whose column the payment of a refund stands.
+_PAYERS = {
+    Executor.SCAYLE: "shop",
+    Executor.RETURNS_PLATFORM: "returns",
+    Executor.MANUAL: "ours",
+}
 # Names of facts as people read them. A fact that is not listed is shown by its own name.
 FACT_WORDS = {
     "at": "Compared",
@@ -25,7 +30,7 @@ FACT_WORDS = {
     "sku": "SKU",
     "order": "Order",
     "amount": "Amount",
-    "error": "What was said",
+    "error": "Reason",
     "step": "Step",
     "due": "Due",
     "theirs": "Their value",
@@ -189,6 +194,13 @@ def _records(case: Case) -> tuple[ReturnItem | None, Return | None, Refund | Non
             rma = unit.return_record if unit else None
         case "return":
             rma = Return.objects.select_related("order").filter(pk=case.record_id).first()
+        case "exchange":
+            exchange = (
+                Exchange.objects.select_related("return_record__order")
+                .filter(pk=case.record_id)
+                .first()
+            )
+            rma = exchange.return_record if exchange else None
         case "refund":
             refund = (
                 Refund.objects.select_related("order", "return_record")
@@ -223,7 +235,7 @@ def _order_lines(order: Order | None) -> list[Line]:
         ),
         Line("State of the order", "", [Cell("ours", order.get_status_display())]),
         Line("Paid", "", [Cell("shop", amount=money, owns=True), Cell("ours", amount=money)]),
-        Line("Refunded", "set aside or in doubt counts too", [Cell("ours", amount=refunded)]),
+        Line("Refunded or set aside", "in doubt counts too", [Cell("ours", amount=refunded)]),
     ]
 
 
@@ -259,7 +271,7 @@ def _unit_lines(unit: ReturnItem) -> list[Line]:
     return [
         Line("Unit", unit.sku_code, [Cell("ours", unit.get_custody_display())]),
         Line(
-            "Its value",
+            "Value of the unit",
             "the shop's price counts",
             [
                 Cell("shop", amount=paid, owns=True),
@@ -274,7 +286,7 @@ def _unit_lines(unit: ReturnItem) -> list[Line]:
                 Cell("ours", unit.get_resolution_display()),
             ],
         ),
-        Line("Its money", "", [Cell("ours", unit.get_money_display())]),
+        Line("Money for the unit", "", [Cell("ours", unit.get_money_display())]),
     ]
 
 
@@ -286,7 +298,7 @@ def _refund_lines(refund: Refund | None, rma: Return | None) -> list[Line]:
         executed = (refund.executed_minor, refund.currency)
     claimed = (refund.claimed_minor, refund.currency)
     calculated = (refund.calculated_minor, refund.currency)
-    derived = "derived, not yet confirmed" if executed and refund.executed_is_derived else ""
+    derived = "the amount is worked out by us" if refund.executed_is_derived else ""
     return [
         Line(
             "Refund, claimed",
@@ -294,7 +306,11 @@ def _refund_lines(refund: Refund | None, rma: Return | None) -> list[Line]:
             [Cell("returns", amount=claimed, differs=claimed != calculated)] if rma else [],
         ),
         Line("Refund, calculated", "our policy", [Cell("ours", amount=calculated)]),
-        Line("Refund, paid", derived, [Cell("shop", amount=executed, owns=True)]),
+        Line(
+            "Refund, paid",
+            derived if executed else "not yet",
+            [Cell(_PAYERS[Executor(refund.executor)], amount=executed, owns=True)],
+        ),
         Line("State of the refund", "", [Cell("ours", RefundStatus(refund.status).label)]),
     ]
 
@@ -345,55 +361,3 @@ def tries_of(job: Job | None) -> list[Try]:
     if job is None:
         return []
     return [Try(one, list(one.calls)) for one in job.tries.order_by("-id")[:10]]
-
-
-# Names of evidence that do not speak for themselves.
-_PROOF_WORDS = {
-    "nothing": "nothing to do:",
-    "rma": "return",
-    "refund": "refund:",
-    "case": "case C-",
-    "key": "replacement",
-    "exchange": "replacement",
-}
-# What a count counts, for one and for more.
-_PROOF_COUNTS = {
-    "changes": ("change of the returned units", "changes of the returned units"),
-    "steps": ("unit changed", "units changed"),
-    "returns": ("return looked at again", "returns looked at again"),
-    "mails": ("e-mail sent", "e-mails sent"),
-    "seen": ("record compared", "records compared"),
-    "compared": ("record compared", "records compared"),
-    "missed": ("missed by callback", "missed by callback"),
-    "released": ("step goes on", "steps go on"),
-    "hurried": ("step goes on now", "steps go on now"),
-    "bodies": ("message emptied", "messages emptied"),
-    "orders": ("order", "orders"),
-    "notes": ("note emptied", "notes emptied"),
-}
-_PROOF_NONE = {"missed": "none"}
-# Our own row numbers, which no screen shows anywhere else.
-_ROW_NUMBERS = ("batch", "mapping", "refund", "run", "verdict")
-_BUCKETS = {one.value: str(one.label).lower() for one in Bucket}
-
-
-def proof_words(evidence: Mapping[str, Any]) -> str:
-    """What counts as proof, in one line."""
-    told = [
-        _proof_word(name, value)
-        for name, value in evidence.items()
-        if isinstance(value, str | int)
-        and not isinstance(value, bool)
-        and value != ""
-        # An amount in cents is nothing to read; the refund itself shows it.
-        and not name.endswith("_minor")
-        and not (name in _ROW_NUMBERS and isinstance(value, int))
-    ]
-    return ", ".join(told[:2])
-
-
-def _proof_word(name: str, value: str | int) -> str:
-    if name in _PROOF_COUNTS and isinstance(value, int):
-        return f"{value or _PROOF_NONE.get(name, 'no')} {_PROOF_COUNTS[name][value != 1]}"
-    said = _PROOF_WORDS.get(name, name.replace("_", " "))
-    return f"{said}{'' if said.endswith('-') else ' '}{_BUCKETS.get(str(value), value)}"

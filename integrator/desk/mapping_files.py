@@ -52,9 +52,9 @@ WAITING, ALL = "waiting", "all"
 LABELS = {
     Verdict.WRONG: "Cannot be taken",
     Verdict.CHANGED: "Changes its meaning",
-    Verdict.LATER: "Later",
+    Verdict.LATER: "Start later",
     Verdict.NEW: "New",
-    Verdict.SAME: "As it is",
+    Verdict.SAME: "Unchanged",
 }
 
 
@@ -202,6 +202,8 @@ def _chosen(request: DeskRequest, counts: dict[Verdict, int]) -> Verdict:
 def _chip(verdict: Verdict, count: int) -> str:
     if verdict == Verdict.CHANGED:
         return words.plural(count, *mapping_rows.CHANGES)
+    if verdict == Verdict.LATER:
+        return words.plural(count, "starts later", "start later")
     return f"{count:,} {LABELS[verdict].lower()}"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from collections.abc import Mapping as Map
 from dataclasses import replace
 
 from django.utils import timezone
@@ -49,14 +50,15 @@ def judged(line: Line, rule: Mapping | None, plans: Sequence[MappingPlan]) -> Li
     return replace(line, verdict=Verdict.LATER, before=before, two=rule is not None or bool(plans))
 
 
-def among_others(lines: Sequence[Line]) -> list[Line]:
+def among_others(lines: Sequence[Line], unclear: Map[_Key, Line]) -> list[Line]:
     """The rows, those that start later beside the other rows about their word.
 
     The first meaning of a word comes about by itself: a later one must wait for it. Of several
     later ones all but the earliest change what the one before said, and that takes two people. One
-    that says what holds already says something where another row changes that first.
+    that says what holds already says something where another row changes that first. And where rows
+    contradict each other (``unclear``, the earliest of each word), nobody knows what comes before.
     """
-    lines = _wakened(lines)
+    lines = _wakened(lines, unclear)
     first = {one.said.key: one for one in lines if one.verdict == Verdict.NEW}
     earliest: dict[_Key, str] = {}
     for one in lines:
@@ -68,7 +70,11 @@ def among_others(lines: Sequence[Line]) -> list[Line]:
         if line.verdict == Verdict.LATER:
             taken += 1
             key = line.said.key
-            if key in first:
+            if key in unclear and unclear[key].starts < line.starts:
+                line = wrong(
+                    line, f"another row contradicts row {unclear[key].row}: mend that first"
+                )
+            elif key in first:
                 why = f"row {first[key].row} gives it its first meaning: bring this once that holds"
                 line = wrong(line, why)
             elif taken > MOST:
@@ -79,8 +85,9 @@ def among_others(lines: Sequence[Line]) -> list[Line]:
     return found
 
 
-def _wakened(lines: Sequence[Line]) -> list[Line]:
+def _wakened(lines: Sequence[Line], unclear: Map[_Key, Line]) -> list[Line]:
     changed = {one.said.key for one in lines if one.verdict in (Verdict.CHANGED, Verdict.LATER)}
+    changed |= unclear.keys()
     return [
         replace(one, verdict=Verdict.LATER, two=True, why="")
         if one.verdict == Verdict.SAME and one.why == _HOLDS and one.said.key in changed

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
+from functools import partial
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -31,6 +32,8 @@ from integrator.models import (
     MappingPlan,
     MappingPlanState,
 )
+
+STOPS = "stops and waits"  # what comes with a word that has no meaning
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +62,12 @@ def moment_of(text: str, *, at: datetime, zoned: bool = False) -> tuple[datetime
     try:
         moment = periods.moment(text, zoned=zoned)
     except UnableToReadPeriod as why:
-        return None, f"From when: {why}, or leave it empty for now"
+        return None, f"From when: {why}, or leave it empty to start at once"
     if not at < moment <= at + mapping_plans.LATEST:
-        return None, "From when: choose a moment to come, within two years, or leave it empty"
+        return None, (
+            "From when: choose a moment to come, within two years, or leave it empty to start at "
+            "once"
+        )
     return moment, ""
 
 
@@ -102,6 +108,51 @@ def before(plans: Sequence[MappingPlan], current: Mapping | None, moment: dateti
         if is_agreed and one.starts_at < moment and not never(one, current):
             stands = one.ours
     return stands
+
+
+def courses(
+    plans: Sequence[MappingPlan],
+    current: Mapping | None,
+    ours: str,
+    starts: datetime | None,
+    *,
+    labels: dict[str, str],
+    at: datetime,
+) -> dict[str, str]:
+    """What the word means until a moment, from then on as it is planned, and with ``ours`` then."""
+    told, since = partial(_course, labels=labels, at=at), starts or at
+    earlier = [one for one in plans if one.starts_at < since]
+    others = [one for one in plans if one.starts_at != since]
+    return {
+        "until_then": told(earlier, before(plans, current, None), since=at),
+        "today": told(plans, before(plans, current, starts), since=since),
+        "with_it": told(others, ours, since=since),
+    }
+
+
+def _course(
+    plans: Sequence[MappingPlan],
+    ours: str,
+    *,
+    since: datetime,
+    labels: dict[str, str],
+    at: datetime,
+) -> str:
+    """A meaning that stands ``since`` a moment, and what agreed plans make of it from then on.
+
+    What a plan changes at that very moment is what stands. Said at ``at``, in words.
+    """
+    says = labels.get(ours, ours) or STOPS
+    for one in plans:
+        is_held = one.alone and ours not in ("", one.ours)
+        is_agreed = one.state != MappingPlanState.ASKED
+        if one.starts_at < since or not is_agreed or is_held or one.ours == ours:
+            continue
+        ours, label = one.ours, labels.get(one.ours, one.ours)
+        is_then = one.starts_at == since
+        until = words.start_text(one.starts_at, at=at)
+        says = label if is_then else f"{says} until {until}, then {label}"
+    return says
 
 
 def never(plan: MappingPlan, current: Mapping | None) -> str:

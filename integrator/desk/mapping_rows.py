@@ -128,12 +128,13 @@ class Covered:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Other meanings that wait for a second person: of one word, or those of a file."""
+    """Other meanings that wait for a second person: of one ``word``, or those of a file."""
 
     says: str
     who: str
     since: datetime
     href: str
+    word: Word | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,15 +152,19 @@ class Meanings:
     """What codes are called, by kind and connection. Their names are read once for a page."""
 
     def __init__(self) -> None:
-        self._labels: dict[tuple[str, int], dict[str, str]] = {}
+        self._choices: dict[tuple[str, int], Sequence[tuple[str, str]]] = {}
+
+    def choices(self, kind: str, connection_id: int) -> Sequence[tuple[str, str]]:
+        """What a word of this kind may mean, with its name; see ``choices``."""
+        key = (kind, connection_id)
+        if key not in self._choices:
+            found = choices(MappingKind(kind), connection=connection_id) if kind else ()
+            self._choices[key] = found
+        return self._choices[key]
 
     def of(self, kind: str, connection_id: int, code: str) -> Meaning:
-        key = (kind, connection_id)
-        if key not in self._labels:
-            known = choices(MappingKind(kind), connection=connection_id) if kind else []
-            self._labels[key] = dict(known)
         # The name of a place ends with its code in brackets.
-        label = self._labels[key].get(code, "")
+        label = dict(self.choices(kind, connection_id)).get(code, "")
         return Meaning(code, label.removesuffix(f" ({code})"))
 
     def name(self, of: Mapping | MappingPlan, ours: str = "") -> Meaning:
@@ -178,25 +183,26 @@ def questions(plans: Sequence[MappingPlan], names: Meanings, *, at: datetime) ->
     rules = Mapping.objects.in_bulk(numbers) if numbers else {}
     later = {one.pk: one for one in plans}
     found = []
+    word: Word | None
     for one in asked:
         if one.record_kind == Mapping.RECORD_KIND:
             rule = rules[one.record_id]
             if rule.ended_at is not None:
                 continue  # it was changed meanwhile: nobody can agree any more
-            says = f"{rule.theirs} becomes {names.name(rule, one.content['to'])}"
-            href = Word(rule.connection_id, MappingKind(rule.kind), rule.theirs).href
+            says = f"“{rule.theirs}” will mean “{names.name(rule, one.content['to'])}”"
+            word = Word(rule.connection_id, MappingKind(rule.kind), rule.theirs)
         elif one.record_kind == MappingPlan.RECORD_KIND:
             plan = later.get(one.record_id)
             if plan is None:
                 continue  # far beyond what this page shows
             starts = words.start_text(plan.starts_at, at=at)
-            says = f"{plan.theirs} becomes {names.name(plan)} from {starts}"
-            href = Word(plan.connection_id, MappingKind(plan.kind), plan.theirs).href
+            says = f"“{plan.theirs}” will mean “{names.name(plan)}” from {starts}"
+            word = Word(plan.connection_id, MappingKind(plan.kind), plan.theirs)
         else:
             count = words.plural(one.content["changes"], *CHANGES)
-            says = f"{count} by {one.content['file']}"
-            href = reverse("mapping_file", args=[one.record_id])
-        found.append(Question(says, one.asked_by.get_username(), one.asked_at, href))
+            says, word = f"{count} by {one.content['file']}", None
+        href = word.href if word else reverse("mapping_file", args=[one.record_id])
+        found.append(Question(says, one.asked_by.get_username(), one.asked_at, href, word))
     return found
 
 

@@ -102,15 +102,11 @@ def judge(rows: Sequence[Cells], *, roles: frozenset[str], at: datetime) -> list
     connections = {one.name.casefold(): one for one in found} | {one.slug: one for one in found}
     read = [_read(one, connections, at) for one in rows]
     known = _known(read, connections, roles=roles, at=at)
-    first: dict[tuple[object, ...], Line] = {}
-    lines = []
-    for line, cells in zip(read, rows, strict=True):
-        if line.verdict != Verdict.WRONG:
-            line = _judged(line, cells, known)
-        if line.verdict != Verdict.WRONG and line.ours:
-            line = _once(line, first.setdefault((*line.said.key, line.starts), line))
-        lines.append(line)
-    return mapping_later.among_others(lines)
+    lines = [
+        _judged(line, cells, known) if line.verdict != Verdict.WRONG else line
+        for line, cells in zip(read, rows, strict=True)
+    ]
+    return mapping_later.among_others(*_each_once(lines))
 
 
 def _read(cells: Cells, connections: Map[str, Connection], at: datetime) -> Line:
@@ -285,15 +281,39 @@ def _also(line: Line, known: _Known) -> str:
     return f"{line.ours} is also {names} there: with two names, posting its stock stops and asks"
 
 
-def _once(line: Line, first: Line) -> Line:
-    """Only the first row about a word counts; one that says something else is wrong."""
+def _each_once(lines: Sequence[Line]) -> tuple[list[Line], dict[tuple[int, str, str], Line]]:
+    """Of rows that say the same only the first counts; none of those that contradict each other.
+
+    Also the earliest row of each word that another one contradicts.
+    """
+    about: dict[tuple[object, ...], dict[str, Line]] = {}
+    for line in lines:
+        if line.verdict != Verdict.WRONG and line.ours:
+            about.setdefault((*line.said.key, line.starts), {}).setdefault(line.ours, line)
+    found, unclear = [], dict[tuple[int, str, str], Line]()
+    for line in lines:
+        if line.verdict != Verdict.WRONG and line.ours:
+            firsts = about[*line.said.key, line.starts]
+            if len(firsts) > 1:
+                unclear[line.said.key] = min(
+                    unclear.get(line.said.key, line), line, key=lambda one: one.starts
+                )
+            line = _beside(line, firsts)
+        found.append(line)
+    return found, unclear
+
+
+def _beside(line: Line, firsts: Map[str, Line]) -> Line:
+    """A row beside the first row of each meaning that the file gives its word."""
+    other = next((one for ours, one in firsts.items() if ours != line.ours), None)
+    if other is not None:
+        says = f"row {other.row} says {other.ours}, this row says {line.ours}"
+        return _wrong(line, f"{MEANING}: {says}: leave one of them")
+    first = firsts[line.ours]
     if first is line:
         return line
-    if first.ours == line.ours:
-        return replace(
-            line, verdict=Verdict.SAME, why=f"said in row {first.row} already", rule=first.rule
-        )
-    return _wrong(line, f"{MEANING}: row {first.row} says {first.ours}. Leave one of them")
+    why = f"said in row {first.row} already"
+    return replace(line, verdict=Verdict.SAME, why=why, rule=first.rule)
 
 
 def _wrong(line: Line, why: str) -> Line:

@@ -38,7 +38,7 @@ SIMILAR_MAX = 10
 RECENT_MAX = 20
 # The kinds a platform's own contract explains too, by the name they have there. It goes first.
 _IN_CONTRACT = {MappingKind.RESOLUTION: "resolution", MappingKind.METHOD: "method"}
-_HELD_GOODS = "What depends on it would be held back, and nothing booked to another place."
+_HELD_GOODS = "Nothing would be booked to another place."
 _HELD_MONEY = "Its money would be held: a guess could pay twice or not at all."
 # The case that opens for a word nobody explained. Of the other kinds no step asks for a meaning.
 _STOPS_AS = {
@@ -64,7 +64,7 @@ class Tried:
     happens: list[str]
     blanks: str
     records: int
-    planned: list[MappingPlan]
+    planned: list[tuple[MappingPlan, str]]
     href: str
 
 
@@ -151,7 +151,11 @@ def _tried(word: Word, connection: Known, *, at: datetime) -> Tried:
         happens=_happens(word, connection, ours) if ours else _waits(word, connection),
         blanks=_blanks(word.theirs),
         records=sum(one.records for one in waits),
-        planned=[] if by else [one for one in open_plans(word) if one.state != ASKED],
+        planned=[
+            (one, labels.get(one.ours, one.ours))
+            for one in ([] if by else open_plans(word))
+            if one.state != ASKED
+        ],
         href=word.href if rule is not None or waits else "",
     )
 
@@ -178,7 +182,7 @@ def _waits(word: Word, connection: Known) -> list[str]:
     code, held = _STOPS_AS[word.kind]
     kind = CASE_KINDS[code]
     return [
-        f"A unit that comes so would wait, and so would all that follow it. {held}",
+        f"A unit with this word would wait, and so would what depends on it. {held}",
         f"It would be a case for {Role(kind.owner).label}, to be answered within "
         f"{kind.due_hours} hours. Then everything that waits for the word goes on, oldest first.",
     ]

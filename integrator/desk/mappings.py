@@ -6,7 +6,6 @@ A first meaning is one person's word; another meaning for a word that has one ta
 from __future__ import annotations
 
 from collections.abc import Mapping as Map
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -24,6 +23,7 @@ from integrator import policy
 from integrator.desk import catalogue, directory, mapping_plans, mapping_rows, words
 from integrator.desk.auth import DeskRequest, may, needs, trace_of
 from integrator.desk.directory import Known
+from integrator.desk.mapping_asked import asked_of
 from integrator.desk.mapping_plans import agreed
 from integrator.desk.mapping_rows import LONGEST, Meanings, Waiting, Word
 from integrator.engine import approvals, decisions, mapping_files, mappings
@@ -33,7 +33,6 @@ from integrator.engine.mapping_plans import UnableToPlan
 from integrator.engine.mappings import UnableToChange, cause_of
 from integrator.models import (
     Approval,
-    ApprovalState,
     Case,
     Connection,
     Mapping,
@@ -43,17 +42,6 @@ from integrator.models import (
 )
 
 WAITING, ALL = "waiting", "all"
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A change that waits for its second person."""
-
-    approval: Approval
-    to: str
-    is_own: bool
-    may_decide: bool
-    why_not: str
 
 
 @require_safe
@@ -119,6 +107,7 @@ def _show(
             _waits(word, waits),
             mapping_plans.of_word(word, later),
             met,
+            names,
             chosen=chosen,
             starts=starts,
             errors=errors or {},
@@ -178,6 +167,7 @@ def _detail(
     waits: Waiting | None,
     later: list[MappingPlan],
     met: dict[Word, int],
+    names: Meanings,
     *,
     chosen: str | None,
     starts: datetime | None,
@@ -187,7 +177,7 @@ def _detail(
     current = next((one for one in versions if one.ended_at is None), None)
     if waits is None and not versions and not later:
         raise Http404
-    offered = mapping_rows.choices(word.kind, connection=word.connection_id)
+    offered = names.choices(word.kind, word.connection_id)
     labels = dict(offered)
     likely, reasons = mapping_rows.suggested(word, offered) if current is None else ("", [])
     value = chosen if chosen is not None else (current.ours if current is not None else likely)
@@ -214,13 +204,14 @@ def _detail(
         "is_sooner": _is_sooner(value, starts, current, later),
         "differs": bool(value) and before != value,
         "before_label": labels.get(before, before),
+        **mapping_plans.courses(later, current, value, starts, labels=labels, at=request.at),
         "plans": mapping_plans.shown(request, later, current, labels),
         "starts": starts,
         "typed_from": _typed_from(request),
         "others": _others(word, value, connection),
         "may_change": _may_change(request, waits),
         "why_not": _why_not(waits),
-        "asked": _asked(request, current, labels),
+        "asked": asked_of(request, current, labels, why_not=_why_not(None)),
         "files": [
             (file, labels.get(ours, ours))
             for file, ours in mapping_files.asked_about(
@@ -273,22 +264,6 @@ def _why_not(waits: Waiting | None) -> str:
 
 def _answers(waits: Waiting) -> list[Any]:
     return [one for one in catalogue.kind_of(waits.case).actions if one.key == "save_mapping"]
-
-
-def _asked(request: DeskRequest, current: Mapping | None, labels: dict[str, str]) -> list[Asked]:
-    if current is None:
-        return []
-    found = Approval.objects.filter(
-        record_kind=Mapping.RECORD_KIND, record_id=current.pk, state=ApprovalState.ASKED
-    ).select_related("asked_by")
-    rows = []
-    for one in found.order_by("id"):
-        mine = one.asked_by_id == request.user.pk
-        why_not = "You asked: somebody else must agree." if mine else _why_not(None)
-        to = str(one.content["to"])
-        decides = may(request, mappings.CHANGE) and not mine
-        rows.append(Asked(one, labels.get(to, to), mine, decides, "" if decides else why_not))
-    return rows
 
 
 # --- Writing --------------------------------------------------------------------------------------
@@ -351,7 +326,8 @@ def _plan(
     if made.state == MappingPlanState.ASKED:
         return "A second person has been asked"
     means = Meanings().name(made)
-    return f"Planned: “{word.theirs}” means {means} from {words.start_text(starts, at=request.at)}"
+    when = words.start_text(starts, at=request.at)
+    return f"Planned: “{word.theirs}” will mean “{means}” from {when}"
 
 
 def _write(
@@ -371,9 +347,9 @@ def _write(
         saved = mappings.save(
             connection=connection, kind=word.kind, theirs=word.theirs, ours=ours, trace=trace
         )
-        return f"Saved: “{word.theirs}” means {Meanings().name(saved)}"
+        return f"Saved: “{word.theirs}” means “{Meanings().name(saved)}”"
     if current.ours == ours:
-        return f"“{word.theirs}” means {Meanings().name(current)} already"
+        return f"“{word.theirs}” means “{Meanings().name(current)}” already"
     mappings.ask_to_change(current, ours=ours, trace=trace, by=request.user)
     return "A second person has been asked"
 

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 
 from finance.cases import SYSTEMS_DIFFER
 from finance.owed import missing, returns_owed, returns_stalled
-from integrator.desk import catalogue, columns, directory, screens, words
+from integrator.desk import catalogue, columns, directory, return_says, screens, words
 from integrator.desk.auth import DeskRequest, needs
 from integrator.desk.directory import Directory
 from integrator.desk.lists import WAITING, number
@@ -172,7 +172,9 @@ def _return(one: Return, owners: dict[int, Case], request: DeskRequest) -> Row:
         title="Return",
         number=one.external_id,
         sub=f"missing: {', '.join(missing(one))}",
-        symbol="bad" if case is not None and case.due_at <= request.at else "wait",
+        symbol=return_says.SYMBOLS.get(ReturnStatus(one.status), "wait")
+        if case is None or case.due_at > request.at
+        else "bad",
         state=str(one.get_status_display()),
         since=since,
         who=who,

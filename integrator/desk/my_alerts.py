@@ -5,6 +5,8 @@ Nobody sees or changes another's choice.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.contrib import messages
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse, HttpResponseRedirect
@@ -14,7 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from integrator.desk.auth import DeskRequest, needs
 from integrator.engine import choices
-from integrator.flows import queue_members, view_alerts
+from integrator.flows import alert, queue_members, tell_view, view_alerts
 from integrator.models import AlertChoice, AlertReceiver, Retailer, SavedView
 from integrator.roles import Role
 
@@ -41,6 +43,9 @@ def save(request: DeskRequest) -> HttpResponse:
 def _show(request: DeskRequest, *, error: str = "") -> HttpResponse:
     chosen = AlertChoice.objects.filter(person=request.user).values_list("when", flat=True).first()
     receivers = AlertReceiver.objects.filter(is_on=True, role__in=request.roles)
+    views = list(_views(request))
+    own = tell_view.why_not_told(request.user) if any(one.person_id for one in views) else ""
+    silent = _silent({one.role for one in views if one.person_id is None}, receivers)
     context = {
         "error": error,
         "choices": AlertChoice.When.choices,
@@ -53,7 +58,10 @@ def _show(request: DeskRequest, *, error: str = "") -> HttpResponse:
         ],
         "counts_every": view_alerts.EVERY_MINUTES,
         "views": [
-            (one, str(Role(one.role).label), view_alerts.path_of(one)) for one in _views(request)
+            (one, str(Role(one.role).label), view_alerts.path_of(one), silent.get(one.role, ""))
+            if one.person_id is None
+            else (one, str(Role(one.role).label), view_alerts.path_of(one), own)
+            for one in views
         ],
     }
     return render(request, "desk/my_alerts.html", context, status=422 if error else 200)
@@ -65,6 +73,16 @@ def _views(request: DeskRequest) -> QuerySet[SavedView]:
     teams = Q(person__isnull=True, role__in=request.roles)
     found = SavedView.objects.filter(own | teams, more_than__isnull=False)
     return found.select_related("alert").order_by("role", "name", "id")
+
+
+def _silent(roles: Iterable[str], receivers: Iterable[AlertReceiver]) -> dict[str, str]:
+    """Of these teams, those in which an alert of a view reaches nobody and no system."""
+    systems = {one.role for one in receivers}
+    return {
+        role: "nobody of the team chose “At once”: nobody is told"
+        for role in roles
+        if role not in systems and not alert.readers(role, AlertChoice.When.AT_ONCE)
+    }
 
 
 def _digest_at() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -156,7 +156,7 @@ def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
         "items": order_items.listed(order, items, units),
         "split": {item.parent_id for item in items},
         "returns": _returns(
-            units, times, movements, known, asked if may_read else None, waits, owes, at
+            units, times, movements, known, asked if may_read else None, waits, owes, refunds, at
         ),
         "reading": read_again.of_order(order, asked, known, at=at) if may_read else None,
         "exchanges": exchanges,
@@ -226,6 +226,7 @@ def _returns(
     asked: Mapping[Key, Asked] | None,
     waits: Mapping[int, Case],
     owes: Mapping[int, Job],
+    refunds: Sequence[Refund],
     at: datetime,
 ) -> list[dict[str, Any]]:
     """The returns with their units, each unit with its two rails.
@@ -242,7 +243,13 @@ def _returns(
                 "rma": rma,
                 "tile": known.tile(rma.connection_id),
                 "name": known.name(rma.connection_id),
-                "stage": stages.stage_of(rma, known, case=waits.get(rma.pk), owes=rma.pk in owes),
+                "stage": stages.stage_of(
+                    rma,
+                    known,
+                    case=waits.get(rma.pk),
+                    owes=rma.pk in owes,
+                    refunds=[one for one in refunds if one.return_record_id == rma.pk],
+                ),
                 "reading": None
                 if asked is None
                 else read_again.of_return(rma, asked, known, at=at),

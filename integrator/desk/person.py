@@ -69,6 +69,7 @@ class SigningIn:
 @require_safe
 @needs("people.see")
 def person(request: DeskRequest, user_id: int) -> HttpResponse:
+    """What they hold and may do. ``?do=leave`` shows what happens when they leave, and asks."""
     return _show(request, get_object_or_404(User, pk=user_id))
 
 
@@ -95,6 +96,7 @@ def _show(
         "today": timezone.localtime(request.at).date().isoformat(),
         "may_change": may(request, "people.change"),
         "is_self": is_self,
+        "is_leaving": request.GET.get("do") == "leave",
         "sign_in": _signing_in(user),
         "sees": would_see(held if user.is_active else frozenset()),
         "cases": Case.objects.filter(assignee=user).exclude(state=CaseState.SOLVED).count(),

@@ -173,8 +173,9 @@ def _parts(row: Row, case: Case, wanted: Wanted, *, at: datetime) -> Iterator[tu
         yield "", words.plural(row.members, RECORD_WORDS.get(case.record_kind, "record"))
     else:
         yield "", f"C-{case.pk}"
-    if case.facts.get("order") and row.members == 1:
-        yield "", f"order {case.facts['order']}"
+    order = case.facts.get("order") or case.order_number  # type: ignore[attr-defined]
+    if order and row.members == 1:
+        yield "", f"order {order}"
     if case.seen > 1 and row.members == 1:
         yield "seen", f"seen {case.seen} times"
     if together.with_team(case) != wanted.role:

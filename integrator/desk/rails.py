@@ -27,7 +27,6 @@ MONEY_STEPS: tuple[tuple[Money, str], ...] = (
     (Money.AUTHORISED, "Authorised"),
     (Money.SENT, "Sent"),
     (Money.RECORDED, "Recorded"),
-    (Money.SETTLED, "Settled"),
 )
 
 
@@ -113,7 +112,7 @@ def told_by(
     told = sorted(
         (one.ended_at, max(one.changes, default=0))
         for one in items
-        if one.ended_at is not None and one.state in _SHOWN_THERE
+        if one.ended_at is not None and one.state in SHOWN_THERE
     )
     steps = {
         (one.record_id, one.field, one.new): next(
@@ -125,7 +124,7 @@ def told_by(
     return Told(portal, shop, payer, steps)
 
 
-_SHOWN_THERE = (BatchItemState.POSTED, BatchItemState.UNCHANGED)
+SHOWN_THERE = (BatchItemState.POSTED, BatchItemState.UNCHANGED)
 
 
 def unit_of(
@@ -167,9 +166,7 @@ def _custody(
         place = order.index(known[-1])
     stops = []
     for number, status in enumerate(steps):
-        moment = times.get((item.pk, "custody", status.value))
-        if status == Custody.REQUESTED and moment is None:
-            moment = item.return_record.requested_at
+        moment = _moment(item, status, times)
         when = _when(moment, at)
         if number > place:
             css, sub = "next", "will not come" if closed else "not yet"
@@ -190,6 +187,16 @@ def _custody(
             _end(item, times, movements, checked=place == len(steps) - 1, at=at, told=told),
         ]
     return _mark_here([*stops, _shelf(item, movements, at, told)], blocked=bool(item.blocked_by))
+
+
+def _moment(item: ReturnItem, status: Custody, times: Reached) -> datetime | None:
+    """When a unit came to a step; of a verdict when it was given, not when we learnt of it."""
+    learnt = times.get((item.pk, "custody", status.value))
+    if status == Custody.INSPECTED and learnt is not None:
+        return getattr(item, "checked_at", None) or learnt
+    if status == Custody.REQUESTED and learnt is None:
+        return item.return_record.requested_at
+    return learnt
 
 
 def _end(
@@ -245,11 +252,8 @@ def _no_money(item: ReturnItem) -> list[Stop]:
 
 
 def _money(item: ReturnItem, times: Reached, at: datetime, told: Told | None) -> list[Stop]:
-    order = [status for status, _ in MONEY_STEPS]
     status = Money(item.money)
-    place = order.index(status) if status in order else -1
-    if status in (Money.IN_DOUBT, Money.REFUSED, Money.WAIVED):
-        place = order.index(Money.SENT) - 1
+    place = _money_place(status)
     stops = []
     for number, (step, label) in enumerate(MONEY_STEPS):
         when = times.get((item.pk, "money", step.value))
@@ -271,6 +275,16 @@ def _money(item: ReturnItem, times: Reached, at: datetime, told: Told | None) ->
         else:
             stops.append(Stop(label, "not yet", "next"))
     return _mark_here(stops, blocked=False)
+
+
+def _money_place(status: Money) -> int:
+    """How many steps of the rail are behind, less one."""
+    order = [step for step, _ in MONEY_STEPS]
+    if status in (Money.IN_DOUBT, Money.REFUSED, Money.WAIVED):
+        return order.index(Money.SENT) - 1
+    if status == Money.SETTLED:
+        return order.index(Money.RECORDED)
+    return order.index(status) if status in order else -1
 
 
 def _mark_here(stops: list[Stop], *, blocked: bool) -> list[Stop]:

@@ -89,19 +89,24 @@ def _context(request: DeskRequest, rma: Return) -> dict[str, Any]:
     is_open = {case.pk for case in read.cases}
     owed, kept = promises([step_of(job, request, open_cases=is_open) for job in read.jobs])
     cases = read.cases
-    stage = stages.stage_of(rma, known, case=cases[0] if cases else None, owes=bool(owed))
+    stage = stages.stage_of(
+        rma, known, case=cases[0] if cases else None, owes=bool(owed), refunds=read.refunds
+    )
     verdicts = return_units.verdicts_of(
         read.units, read.inspections, read.transitions, known.name(rma.connection_id)
     )
+    items = list(BatchItem.objects.filter(order_id=rma.order_id)) if rma.order_id else []
     return {
         **_head(request, rma, read, known),
+        "untold": sum(one.state not in rails.SHOWN_THERE for one in items),
+        "shop_name": known.name(rma.order.connection_id) if rma.order is not None else "",
         "pill": _pill(rma, read.refunds, read.cases, owed),
         "stage": stage,
         "turn": _next(rma, stage, read.transitions, read.cases, known),
         "branches": return_units.tree(
             read.units,
             times=rails.reached(read.transitions),
-            told=_told(rma, read.transitions, known),
+            told=_told(rma, read, items, known),
             movements=read.movements,
             verdicts=verdicts,
             refunds=read.refunds,
@@ -278,15 +283,16 @@ def _pill(
     return "idle", "under way"
 
 
-def _told(rma: Return, transitions: Iterable[Transition], known: directory.Directory) -> rails.Told:
+def _told(
+    rma: Return, read: Read, items: Iterable[BatchItem], known: directory.Directory
+) -> rails.Told:
     """Which platforms have each step: the returns platform, the shop of the order, who pays."""
     order = rma.order
-    items = BatchItem.objects.filter(order_id=rma.order_id) if order is not None else ()
     shop = known.connections.get(order.connection_id) if order is not None else None
     is_told = shop is not None and shop.platform in stages.SHOPS
-    payers = stages.payers(known, [])
+    payers = stages.payers(known, [], stages.executor_of(read.refunds))
     return rails.told_by(
-        transitions,
+        read.transitions,
         items,
         portal=known.tile(rma.connection_id),
         shop=shop.tile if shop is not None and is_told else None,

@@ -23,7 +23,7 @@ from integrator.desk.return_about import records_of
 from integrator.models import Case, CaseState, Transition
 from integrator.roles import Role
 from returns.models import Return
-from returns.stages import ENDED, NOBODY, OWNER
+from returns.stages import ENDED, OWNER
 from returns.states import ReturnStatus
 
 # Who answers for a return in which stages: the counts add up to those of all.
@@ -134,7 +134,7 @@ def returns(request: DeskRequest) -> HttpResponse:
 
 
 def _team(team: str) -> str:
-    return str(Role(team).label) if team in Role.values else NOBODY
+    return str(Role(team).label) if team in Role.values else "Ended"
 
 
 def _in_words(asked: Asked, platforms: Mapping[int, str]) -> str:

@@ -38,8 +38,8 @@ SYMBOLS: Mapping[ReturnStatus, str] = {
 _MONEY: tuple[tuple[Money, str, str], ...] = (
     (Money.IN_DOUBT, "doubt", "in doubt"),
     (Money.REFUSED, "wait", "not paid"),
-    (Money.PROPOSED, "wait", "not sent yet"),
-    (Money.AUTHORISED, "wait", "not sent yet"),
+    (Money.PROPOSED, "wait", "decided, not sent"),
+    (Money.AUTHORISED, "wait", "decided, not sent"),
     (Money.SENT, "wait", "sent, not proved yet"),
     (Money.RECORDED, "ok", "paid back"),
     (Money.SETTLED, "ok", "paid back"),
@@ -81,6 +81,13 @@ class Standing:
             if unit.money == Money.NONE and unit.resolution == Resolution.REFUND
         ]
 
+    @property
+    def promised(self) -> list[ReturnItem]:
+        """Those of them that a customer may be told of: the return was agreed, the unit fits."""
+        if self.rma.status == ReturnStatus.REQUESTED:
+            return []
+        return [unit for unit in self.unpaid if not unit.blocked_by]
+
 
 def money_state(units: Iterable[ReturnItem]) -> tuple[str, str]:
     """Symbol and words for the money of some units; the most worrying of several comes first."""
@@ -93,14 +100,14 @@ def money_state(units: Iterable[ReturnItem]) -> tuple[str, str]:
         return "idle", "goods instead"
     if all(unit.custody == Custody.CLOSED for unit in found):
         return "idle", "none was paid"
-    return "idle", "nothing sent yet"
+    return "idle", "nothing decided yet"
 
 
 # --- For who works here ---------------------------------------------------------------------------
 
 
 def headline(now: Standing) -> str:
-    """Where the units are and where the money is: ``Received at Hamburg, … not sent yet.``"""
+    """Where the units and the money are: ``Received at Hamburg, … decided, not sent yet.``"""
     parts = [*_items_say(now), *_money_says(now)]
     return f"{_first_up('; '.join(parts))}."
 
@@ -151,7 +158,7 @@ def _item_says(unit: ReturnItem, now: Standing) -> str:
 def _money_says(now: Standing) -> Iterator[str]:
     for said, statuses in (
         ("refund {} in doubt", (RefundStatus.IN_DOUBT,)),
-        ("refund {} not sent yet", (RefundStatus.AUTHORISED,)),
+        ("refund {} decided, not sent yet", (RefundStatus.AUTHORISED,)),
         ("refund {} sent, not proved yet", (RefundStatus.SENT,)),
         ("{} paid back", REFUND_PROVED),
     ):
@@ -161,7 +168,7 @@ def _money_says(now: Standing) -> Iterator[str]:
         yield f"refund {refused} not paid"
     if now.unpaid:
         claimed = _sum([(unit.claimed_minor, unit.currency) for unit in now.unpaid])
-        yield f"refund {claimed} claimed, not sent yet"
+        yield f"refund {claimed} claimed, nothing decided yet"
     if any(unit.money == Money.WAIVED for unit in now.units):
         yield "money settled in another way"
     if any(_waits_by_hand(unit, Resolution.STORE_CREDIT) for unit in now.open_units):
@@ -234,9 +241,9 @@ def _payment(now: Standing) -> Iterator[str]:
         yield f"We are making sure what became of your refund of {amount}."
     if amount := _refused(now):
         yield f"Your refund of {amount} could not be paid yet; we are looking into it."
-    if now.unpaid and not now.refunds:
+    if now.promised and not now.refunds:
         yield "Your refund was not sent yet."
-    elif now.unpaid:
+    elif now.promised:
         yield "The rest was not sent yet."
     if any(_waits_by_hand(unit, Resolution.STORE_CREDIT) for unit in now.open_units):
         yield "Your store credit was not given yet."

@@ -70,7 +70,7 @@ def _summary(request: DeskRequest, review: AccessReview) -> Summary:
     left = access_reviews.open_items(review).count()
     symbol, state = "wait", f"{left} open, until {words.date_text(review.last_day)}"
     if _today(request) > review.last_day:
-        symbol, state = "bad", f"{left} open, overdue since {words.date_text(review.last_day)}"
+        symbol, state = "bad", f"{left} open, was due {words.date_text(review.last_day)}"
     return Summary(review, symbol, state, number, href)
 
 

@@ -36,7 +36,7 @@ VARIANTS = 12
 OFF_SALE = 10  # the oldest; the list behind the count has all
 # The lists behind the numbers, by what the address says.
 UNITS: Mapping[str, tuple[str, Bucket]] = {
-    "transit": ("On their way back", Bucket.IN_TRANSIT),
+    "transit": ("With a carrier, on the way back", Bucket.IN_TRANSIT),
     "received": ("Received, on no shelf", Bucket.RECEIVED),
     "off-sale": ("Off sale", Bucket.RECEIVED),
     "sellable": ("Put back on sale", Bucket.SELLABLE),

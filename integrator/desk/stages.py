@@ -14,7 +14,8 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from finance.states import Executor
+from finance.models import Refund
+from finance.states import Executor, RefundStatus
 from fulfilment.models import Location
 from integrator.desk import directory, history
 from integrator.desk.auth import DeskRequest, needs
@@ -33,6 +34,8 @@ RETURNS_PLATFORMS = frozenset({"returngo", "reveni"})
 SHOPS = frozenset({"scayle"})
 BY_ITSELF = "we, by ourselves"
 NOTHING = "nothing is left to do"
+# Of any return, not of one: a case about one that has ended is somebody's next step.
+UNLESS_A_CASE = "nothing, unless a case is open"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +66,32 @@ _SAYS = {
     ReturnStatus.IN_TRANSIT: "A carrier has it.",
     ReturnStatus.RECEIVED: "It has arrived. Nobody has checked it, and nobody can buy it.",
     ReturnStatus.INSPECTED: "It was checked. Money, stock and replacement follow.",
-    ReturnStatus.COMPLETED: "The returns portal shows it as done. Still owed lists what is not.",
+    ReturnStatus.COMPLETED: "The returns platform shows it as done. Still owed lists what is not.",
     ReturnStatus.CLOSED: "It was turned down or withdrawn. Nothing comes back.",
 }
 
 
 def stage_of(
-    rma: Return, known: Directory, *, case: Case | None = None, owes: bool = False
+    rma: Return,
+    known: Directory,
+    *,
+    case: Case | None = None,
+    owes: bool = False,
+    refunds: Iterable[Refund] = (),
 ) -> Stage:
     """The stage a return is in now, with the systems of this very return.
 
     What is next is not for the stage alone to say: its most urgent open ``case`` has an owner, and
-    while it still ``owes`` a step it is not at its end.
+    while it still ``owes`` a step it is not at its end. Who pays its ``refunds`` is known.
     """
     own = known.connections.get(rma.connection_id)
-    stage = _stage(ReturnStatus(rma.status), known, [own] if own else [], rma.external_id)
+    stage = _stage(
+        ReturnStatus(rma.status),
+        known,
+        [own] if own else [],
+        rma.external_id,
+        executor=executor_of(refunds),
+    )
     if case is not None:
         team = history.team(case.owner)
         ended = rma.status in ENDED
@@ -85,30 +99,44 @@ def stage_of(
     return replace(stage, next_step=BY_ITSELF) if owes and rma.status in ENDED else stage
 
 
+def executor_of(refunds: Iterable[Refund]) -> str:
+    """Who pays, or has paid, the newest refund that stands; empty where there is none."""
+    standing = [one for one in refunds if one.status != RefundStatus.REFUSED]
+    return max(standing, key=lambda one: one.pk).executor if standing else ""
+
+
 def _stage(
-    status: ReturnStatus, known: Directory, portals: Iterable[Known], number: str = ""
+    status: ReturnStatus,
+    known: Directory,
+    portals: Iterable[Known],
+    number: str = "",
+    *,
+    executor: str = "",
 ) -> Stage:
     """The portal's word counts, but for the money of a checked unit: there it is the payer's."""
     systems = [_system(one, number) for one in portals]
     if status == ReturnStatus.INSPECTED:
-        systems = payers(known, systems)
+        systems = payers(known, systems, executor)
     return Stage(
         label=str(status.label),
         says=_SAYS[status],
-        systems=systems or [_missing("returns portal")],
+        systems=systems or [_missing("returns platform")],
         owner=str(OWNER[status].label) if status in OWNER else NOBODY,
         next_step=NOTHING if status in ENDED else NEXT.get(status, BY_ITSELF),
         look=_look(status),
     )
 
 
-def payers(known: Directory, portals: Sequence[System]) -> list[System]:
-    """Who pays refunds, by the policy in force. There is no default."""
-    if known.executor == Executor.SCAYLE:
+def payers(known: Directory, portals: Sequence[System], executor: str = "") -> list[System]:
+    """Who pays: the ``executor`` of a refund that stands, else by the policy in force. There is no
+    default.
+    """
+    executor = executor or known.executor or ""
+    if executor == Executor.SCAYLE:
         return _of(known, SHOPS) or [_missing("shop")]
-    if known.executor == Executor.RETURNS_PLATFORM:
+    if executor == Executor.RETURNS_PLATFORM:
         return list(portals)
-    if known.executor == Executor.MANUAL:
+    if executor == Executor.MANUAL:
         return [System("Finance, by hand, with a reference")]
     return [System("Nobody was chosen to pay refunds")]
 
@@ -117,6 +145,9 @@ def stage_map(known: Directory, locations: Iterable[Location]) -> list[Stage]:
     """Every stage in the order a return goes through, with what runs beside it."""
     portals = [one for one in known.connections.values() if one.platform in RETURNS_PLATFORMS]
     stages = [_stage(one, known, portals) for one in ReturnStatus]
+    stages = [
+        replace(one, next_step=UNLESS_A_CASE) if one.next_step == NOTHING else one for one in stages
+    ]
     place = list(ReturnStatus).index(ReturnStatus.INSPECTED) + 1
     return [*stages[:place], _on_sale(known, locations), _replacement(known), *stages[place:]]
 

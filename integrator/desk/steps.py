@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q
 
-from integrator.desk import catalogue, evidence, words
+from integrator.desk import catalogue, proofs, words
 from integrator.desk.auth import DeskRequest
 from integrator.models import Case, CaseState, Job, JobState
 
@@ -43,7 +43,7 @@ def steps_of(request: DeskRequest, case: Case) -> list[Step]:
         about |= Q(pk=case.job_id)
     jobs = Job.objects.filter(about).order_by("-id")[:JOBS_SHOWN]
     is_open = {case.pk} if case.state != CaseState.SOLVED else set()
-    return [step_of(job, request, case=case, open_cases=is_open) for job in jobs]
+    return _folded([step_of(job, request, case=case, open_cases=is_open) for job in jobs])
 
 
 def belongs(job: Job, case: Case) -> bool:
@@ -59,12 +59,18 @@ def promises(steps: Sequence[Step]) -> tuple[list[Step], list[Step]]:
     do is neither. The same done more than once is one line, with the proof of the last time.
     """
     real = [one for one in steps if not had_nothing(one.job)]
-    done: dict[tuple[str, str], Step] = {}
-    for one in sorted((one for one in real if not one.is_open), key=lambda one: -one.job.pk):
-        key = one.says, one.state
-        first = done.get(key)
-        done[key] = replace(first, again=first.again + 1) if first is not None else one
-    return [one for one in real if one.is_open], list(done.values())
+    done = sorted((one for one in real if not one.is_open), key=lambda one: -one.job.pk)
+    return [one for one in real if one.is_open], _folded(done)
+
+
+def _folded(steps: Sequence[Step]) -> list[Step]:
+    """Of those that ended in the same way only the first, with how many more there are."""
+    found: dict[tuple[str, str, int], Step] = {}
+    for one in steps:
+        key = one.says, one.state, one.job.pk if one.is_open else 0
+        first = found.get(key)
+        found[key] = replace(first, again=first.again + 1) if first is not None else one
+    return list(found.values())
 
 
 _ENDED = (JobState.DONE, JobState.CANCELLED)
@@ -136,7 +142,7 @@ def _step_sub(job: Job, *, at: datetime) -> str:
     if had_nothing(job):
         return f"{job.evidence[NOTHING]}, {words.moment_text(job.finished_at or at, at=at)}"
     if job.state == JobState.DONE:
-        proof = evidence.proof_words(job.evidence)
+        proof = proofs.in_words(job.evidence)
         when = words.moment_text(job.finished_at or at, at=at)
         return f"proof: {proof}, {when}" if proof else when
     if job.state == JobState.CANCELLED:

@@ -15,7 +15,7 @@ from typing import Any
 from finance.states import RefundStatus
 from fulfilment.models import StockMovement
 from fulfilment.states import Bucket, OrderStatus
-from integrator.desk import catalogue, directory, evidence, history, personal, telling, words
+from integrator.desk import catalogue, directory, history, personal, proofs, telling, words
 from integrator.desk.catalogue import OURS, PERSON, Tile, tile_of
 from integrator.desk.steps import NOTHING, had_nothing
 from integrator.models import CaseEvent, Job, JobState, Message, Transition
@@ -46,6 +46,10 @@ _LOOKED_WHY = {
     "order-known": "its order moved on",
     "refund-without-proof": "its refund had no proof yet",
     "listed": "what it showed may change who is paid",
+}
+_ASKED = {
+    ("return", "REQUESTED"): "The return was asked for",
+    ("return_item", "REQUESTED"): "A return of the unit was asked for",
 }
 _HOUSEKEEPING = frozenset({"case", "approval", "connection", "job", "batch", "batch_item"})
 
@@ -132,8 +136,8 @@ def panel_of(
         "counts": {key: len(narrowed(events, key)) for key in THEMES},
         "themes": THEMES,
         "theme": theme,
-        "repeats": sum(len(one.repeats) for one in events),
-        "missed": sum(one.missed for one in events),
+        "repeats": sum(len(one.repeats) for one in shown),
+        "missed": sum(one.missed for one in shown),
         "lanes": [lanes[lane] for lane in sorted(lanes)],  # the heads of its columns
     }
 
@@ -234,6 +238,8 @@ def step_says(one: Transition) -> str:
     )
     if named is None:
         return f"{one.record_kind.replace('_', ' ').capitalize()}: {one.new.lower()}"
+    if (one.record_kind, one.new) in _ASKED:
+        return _ASKED[one.record_kind, one.new]
     start, enum = named
     label = enum(one.new).label if one.new in enum.values else one.new
     return f"{start} {str(label).lower()}"
@@ -303,7 +309,7 @@ def _owed(job: Job) -> Event:
 def _ended(job: Job) -> str:
     if had_nothing(job):
         return f"Nothing to do: {job.evidence[NOTHING]}."
-    proof = evidence.proof_words(job.evidence)
+    proof = proofs.in_words(job.evidence)
     return f"Done. Proof: {proof}" if proof else "Done."
 
 

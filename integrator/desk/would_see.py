@@ -29,9 +29,20 @@ def would_see(roles: frozenset[str]) -> WouldSee:
         works=[str(Role(one).label) for one in works],
         looks=[str(Role(one).label) for one in looks],
         pages=[one.label for one in palette.pages_of(roles)],
-        rights=[policy.SAYS[verb] for verb, holders in policy.VERBS.items() if roles & holders],
+        rights=[
+            _says(verb, sees_all=bool(looks))
+            for verb, holders in policy.VERBS.items()
+            if roles & holders
+        ],
         buttons=_buttons(roles),
     )
+
+
+def _says(verb: str, *, sees_all: bool) -> str:
+    """A right in words, as this person has it: what others see is not told here."""
+    if verb == "queue.see":
+        return "See the queue of every team" if sees_all else "See the queue of their own team"
+    return policy.SAYS[verb]
 
 
 def _buttons(roles: frozenset[str]) -> list[tuple[str, int]]:

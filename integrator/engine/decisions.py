@@ -20,7 +20,7 @@ from integrator.models.states import JOB_AT_WORK, JOB_OPEN
 
 HOLD_SECONDS = 30  # in which a person may change their mind before anything leaves the house
 CLOSED_BY_HAND = "Closed by a person"  # by none of the buttons of its kind
-WAITS_FOR_SECOND = "This waits for a second person: it is answered or taken back first."
+WAITS_FOR_SECOND = "A second person has been asked. It must be answered or taken back first."
 # What somebody must have seen before they may decide: a later one of these means "look again".
 DECISIVE = (
     CaseEvent.Kind.DECIDED,

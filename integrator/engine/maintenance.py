@@ -167,7 +167,7 @@ def _begin(window: MaintenanceWindow, connection: Connection, trace: Trace) -> N
 
 def _end(window: MaintenanceWindow, connection: Connection, trace: Trace) -> None:
     move(window, "state", MaintenanceState.OVER, reason="Its time is over", trace=trace)
-    connections.resume(connection, trace=trace, reason=f"As planned, after: {window.reason}")
+    connections.resume(connection, trace=trace, reason=f"Ended as planned: {window.reason}")
 
 
 def _overlapping(

@@ -15,12 +15,17 @@ from integrator.models import Case, CaseState
 PER_RECORD = frozenset({"give_up", "not_an_error", "fixed_there", "accept_unit", "solve"})
 FOR_MANY = PER_RECORD | {TRY_AGAIN.key}
 # What can be done about every case, whatever its kind. They are no actions: no flow follows.
-TAKE = Action("take", "Take them", "They are yours from then on.", "case.work")
-GIVE_BACK = Action("give_back", "Give them back", "The whole team sees them as free.", "case.work")
-SNOOZE = Action(
-    "snooze", "Snooze them", "They are hidden and come back by themselves.", "case.work"
+TAKE = Action("take", "Take them", "Each case is yours from then on.", "case.work")
+GIVE_BACK = Action(
+    "give_back", "Give them back", "The whole team sees each case as free.", "case.work"
 )
-SOLVE = Action("solve", "Close them", "Closes each with your reason.", "case.solve")
+SNOOZE = Action(
+    "snooze",
+    "Snooze them",
+    "Each case is hidden until the time or the change you choose.",
+    "case.work",
+)
+SOLVE = Action("solve", "Close them", "Each case is closed with your reason.", "case.solve")
 OWN = {one.key: one for one in (TAKE, GIVE_BACK, SNOOZE, SOLVE)}
 
 

@@ -44,7 +44,6 @@ from integrator.flows.paid_already import (
 from integrator.flows.past_us import tie_paid_units
 from integrator.flows.refund_listed import TOPIC, take_listed, version_of
 from integrator.flows.refund_rules import (
-    PAYABLE,
     Group,
     Ready,
     about,
@@ -54,6 +53,7 @@ from integrator.flows.refund_rules import (
     ready_units,
     shares_by_hand,
     stopped_elsewhere,
+    why_none_ready,
 )
 from integrator.flows.settling import settling
 from integrator.flows.still_owed import wait_for_reading, why_not_owed
@@ -177,7 +177,7 @@ def _begin(work: Work, record: Return) -> Sent | Nothing:
     if tied and not ready:
         return Nothing("it was paid back in the shop before it came")
     if not ready and not _is_about_money(work):
-        return Nothing(_why_none_ready(record, stopped))
+        return Nothing(why_none_ready(record, stopped))
     seen = platforms.returngo(work, record.connection).rma(record.external_id)
     taken = take_listed(work, record, seen)
     ready = ready_units(record, values, seen.deductions, without=stopped)
@@ -204,15 +204,6 @@ def _begin(work: Work, record: Return) -> Sent | Nothing:
 
 def _is_about_money(work: Work) -> bool:
     return Message.objects.filter(pk__in=work.facts, topic=TOPIC).exists()
-
-
-def _why_none_ready(record: Return, stopped: frozenset[int]) -> str:
-    if stopped:
-        return "a person decides about its units"
-    settled = [money not in PAYABLE for money in record.items.values_list("money", flat=True)]
-    if all(settled):
-        return "its money is decided already"
-    return f"no {'other ' if any(settled) else ''}unit has all its evidence yet"
 
 
 def _why_nothing(groups: Sequence[Group], taken: int) -> str:

@@ -21,7 +21,7 @@ from integrator.models import Case
 from returns.models import Return
 
 Kept = Mapping[str, Any]
-LOOK = Call("returngo", "GET", "/rma/…", "Look whether the returns platform paid already")
+LOOK = Call("returngo", "GET", "/rma/…", "Check whether the returns platform has paid already")
 
 
 def plan(record: Return, kept: Kept) -> list[Call]:
@@ -84,7 +84,7 @@ def _sent(order: Order | None, groups: Sequence[Group]) -> list[Call]:
 
 def _counted(order: Order, before: int, after: int) -> Change:
     return Change(
-        f"Refunded of order {order.number}",
+        f"Refunded or set aside of order {order.number}",
         money_text(before, order.currency),
         money_text(after, order.currency),
     )

@@ -143,6 +143,16 @@ def ready_units(
     return [one for one in ready if one.share.amount_minor or one.resolution == Resolution.EXCHANGE]
 
 
+def why_none_ready(record: Return, stopped: frozenset[int]) -> str:
+    """Why no unit of a return may be paid now; ``stopped``: those a person decides about."""
+    if stopped:
+        return "a person decides about its units"
+    settled = [money not in PAYABLE for money in record.items.values_list("money", flat=True)]
+    if all(settled):
+        return "its money is decided already"
+    return f"nothing {'else ' if any(settled) else ''}is ready to be refunded yet"
+
+
 def _known(record: Return, kind: MappingKind, ours: str, theirs: str) -> str:
     """A word we know, or what a person said it means; otherwise the whole return is held."""
     if ours != Resolution.UNKNOWN:

@@ -55,12 +55,12 @@ def kind_name(kind: str) -> str:
 
 
 @register.filter
-def calls_name(scope: str) -> str:
-    """The calls a limit counts: ordersRead → orders, reading."""
+def calls_name(scope: str, platform: str) -> str:
+    """The calls a limit counts: ordersRead → orders, reading. Of all calls it says who counts."""
     if not scope:
-        return "all calls"
+        return f"as {platform} says"
     if scope == limits.DAY:
-        return "all calls of a day"
+        return "today, as we count"
     parts = re.fullmatch(r"(.+)(Read|Write)", scope)
     if parts is None:
         return fee_name(scope)

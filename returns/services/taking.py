@@ -132,9 +132,18 @@ def _tie_to_order(record: Return, seen: ReturnSeen, trace: Trace) -> None:
         record_id=record.pk,
         order_id=record.order_id,
     )
-    about = About("return", record.pk, record.order_id, record.connection_id, customers_waiting=1)
     if record.order_id is None and seen.status not in _ENDED:
         facts = facts_of(record, seen)
+        currencies = {unit.currency for unit in seen.units}
+        about = About(
+            "return",
+            record.pk,
+            record.order_id,
+            record.connection_id,
+            money_minor=sum(one.paid_minor for one in seen.units) if len(currencies) == 1 else 0,
+            currency=currencies.pop() if len(currencies) == 1 else "",
+            customers_waiting=1,
+        )
         cases.open_case(kinds.RETURN_ORDER_UNKNOWN, about, trace=trace, facts=facts)
     else:
         close(kinds.RETURN_ORDER_UNKNOWN, "return", record.pk, trace, "The order is known now")

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import date, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from zoneinfo import ZoneInfo
 
+from django.apps import apps
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection as database
+from django.db import transaction
 from django.test import Client
 
 from fulfilment.models import StockLevel
 from integrator import access_reviews
 from integrator.desk import directory
-from integrator.engine import connections, maintenance, mappings, router, seal_checks
+from integrator.engine import connections, maintenance, mappings, router, seal_checks, seals
 from integrator.engine.states import Trace
 from integrator.flows import CASE_KINDS, ROUTES
 from integrator.models import (
@@ -27,6 +30,7 @@ from integrator.models import (
     MaintenanceWindow,
     MappingFile,
     MappingKind,
+    PolicyVersion,
     SavedView,
     Transition,
 )
@@ -85,6 +89,9 @@ LISTS = (
     "/nowhere/",
 )
 OWN = ("/", "/queue/")
+# Before the story: when the house was set up, and when the review of roles began.
+SET_UP = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+BEGINS = datetime(2026, 1, 28, 9, 0, tzinfo=UTC)
 AUDIT = (
     "/audit/",
     "/audit/?kind=approval&two=1",
@@ -94,17 +101,35 @@ AUDIT = (
 )
 
 
+def dated_by_the_stage(until: datetime, at: datetime) -> None:
+    """What the database dated itself, by the clock of this machine: as if it had been ``at``."""
+    with transaction.atomic(), database.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        for model in apps.get_models():
+            if any(field.name == "pgh_created_at" for field in model._meta.fields):
+                rows = model._default_manager.filter(pgh_created_at__gt=until)
+                rows.update(pgh_created_at=at)
+        PolicyVersion.objects.filter(made_at__gt=until).update(made_at=at)
+        cursor.execute("SET LOCAL session_replication_role = origin")
+
+
 def troubled(stage: Stage) -> None:
     """Something for everybody, and one payment that waits for its second person."""
+    now = stage.now()
+    dated_by_the_stage(now, SET_UP)
+    stage.clock.move_to(now - timedelta(days=3))
+    wish = {"do": "give", "role": "CX", "reason": "Cover in the summer", "last_day": "2026-08-31"}
+    stage.posts(stage.ada, "person_ask", stage.nobody.pk, **wish)
+    stage.clock.move_to(now)
+    stage.browsers.clear()  # nobody is signed in for so long
     for kind in TROUBLES:
         CAUSES[kind](stage)
     waits_for_two = stage.case("REFUND_BY_HAND")
     stage.presses(waits_for_two, "paid_by_hand", by=stage.fiona, reference="BANK-1")
-    seal_checks.daily(at=stage.now() + timedelta(days=1))
-    review = access_reviews.begin_due(today=date(2026, 1, 28), at=stage.now())
+    assert seals.seal_due(at=stage.now())
+    seal_checks.check(trace=stage.trace(seal_checks.CLOCK))
+    review = access_reviews.begin_due(today=BEGINS.date(), at=BEGINS)
     assert review is not None
-    wish = {"do": "give", "role": "CX", "reason": "Cover in the summer", "last_day": "2026-08-31"}
-    stage.posts(stage.ada, "person_ask", stage.nobody.pk, **wish)
 
 
 def cases_of(role: str) -> Iterator[str]:
@@ -240,6 +265,7 @@ def reviews(stage: Stage) -> Iterator[str]:
     stage.posts(stage.ada, "review_decide", carla.pk, do="keep", reason="Works in returns")
     yield f"/people/reviews/{review.pk}/"
     yield f"/people/{stage.carla.pk}/"
+    yield f"/people/{stage.carla.pk}/?do=leave"
 
 
 def connections_at_work(stage: Stage) -> Iterator[str]:
@@ -256,6 +282,7 @@ def audits(stage: Stage) -> Iterator[str]:
     carla.force_login(stage.carla)
     for path in (f"/orders/{stage.order({'id': '70001'}).pk}/", *records(stage)[:1]):
         carla.get(path)
+    dated_by_the_stage(stage.now(), stage.now())
     yield from AUDIT
 
 

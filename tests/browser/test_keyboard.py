@@ -166,7 +166,7 @@ def test_lines_are_ticked_one_by_one_and_up_to_here(house: House) -> None:
         assert count.inner_text() == "(2)"
         desk.page.locator("#many-do").select_option("take")
         with desk.page.expect_navigation():
-            desk.page.get_by_role("button", name="Look first").click()
+            desk.page.get_by_role("button", name="Preview").click()
         assert desk.page.locator("h1").inner_text() == "Take 2 cases"
 
 

@@ -75,7 +75,7 @@ def test_words_are_brought_as_a_file_looked_at_and_saved(house: House) -> None:
     content = b"Connection,Kind,Word,Meaning\nreturngo,Location,HH-1,hamburg\n"
     with house.desk("omar", java_script_enabled=False) as desk:
         desk.opens("/mappings/")
-        desk.page.get_by_role("link", name="Files").click()
+        desk.page.get_by_role("link", name="Download or upload a file").click()
         desk.page.get_by_label("CSV or XLSX file").set_input_files(
             {"name": "words.csv", "mimeType": "text/csv", "buffer": content}
         )

@@ -166,11 +166,39 @@ def test_what_is_left_over_is_a_view_of_the_queue(at: datetime, as_: Signed) -> 
     cases.solve(ready[0], resolution="BY_ITSELF", trace=factories.trace(at), reason="gone")
 
     page = client.get(address).content.decode()
-    (link,) = re.findall(r'href="([^"]+)">Show 2 still in the queue', page)
+    (link,) = re.findall(r'href="([^"]+)">Show these 2 in the queue', page)
     shown = client.get(unescape(link)).content.decode()
 
     assert shown.count('class="q-row') == 2
     assert f"B-{Bulk.objects.get().pk}" in shown
+
+
+def test_a_list_says_with_whom_each_case_is(at: datetime, as_: Signed) -> None:
+    client = as_("fiona")
+    ready = stopped(at, 2)
+    address = chooses(client, "take", *ready)
+    before = text(client.get(f"{address}rows/"))
+    client.post(f"{address}start/")
+    work()
+    cases.solve(ready[0], resolution="BY_ITSELF", trace=factories.trace(at), reason="gone")
+
+    after = text(client.get(f"{address}rows/"))
+
+    assert "open, with" not in before
+    assert after.count("Done open, with Fiona") == 1
+    assert after.count("Done solved") == 1
+
+
+def test_one_case_is_spoken_of_as_one(at: datetime, as_: Signed) -> None:
+    client = as_("fiona")
+    one, *both = stopped(at, 3)
+
+    shown = text(client.get(chooses(client, "take", one)))
+    assert "Money at risk in it" in shown and "Keep it as it is" in shown
+    assert "Each case is yours from then on. This runs in the background. 1 case" in shown
+    shown = text(client.get(chooses(client, "take", *both)))
+    assert "Money at risk in them" in shown and "Keep them as they are" in shown
+    assert "This runs in the background. 2 cases" in shown
 
 
 def test_while_it_runs_the_page_shows_itself_anew_until_told_not_to(

@@ -292,7 +292,7 @@ def test_a_step_carries_the_sign_of_who_carries_it_out(
 
     html = as_("fiona").get(f"/cases/{case.pk}/").content.decode()
 
-    signs = re.findall(r'<abbr class="pf[^"]*"[^>]*>(\w+)</abbr>\s*([^<]+)<', html)
+    signs = re.findall(r'<abbr class="pf[^"]*"[^>]*>(\w+)</abbr>\s*<span>([^<]+)<', html)
     said = {words.strip(): sign for sign, words in signs}
     assert said["Put the returned unit where its verdict says"] == "SC"
     assert said["Tell the owner by e-mail"] == "Us"
@@ -338,7 +338,7 @@ def test_each_system_has_its_own_column_and_what_is_not_known_is_dashed(
     said = re.sub(r"\s+", " ", text_of(table))
     assert "Payment of the order Paid owns this value not kept not kept" in said
     assert f"State of the order not kept not kept {order.get_status_display()}" in said
-    assert "Refunded set aside or in doubt counts too" in said
+    assert "Refunded or set aside in doubt counts too" in said
     paid = table[table.index("Refund, paid") :]
     assert '<span class="unknown">not known</span>' in paid
 

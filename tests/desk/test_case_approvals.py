@@ -309,6 +309,18 @@ def test_the_button_of_what_waits_for_a_second_person_is_locked_and_says_so(
     assert "?do=it_happened" not in page
     assert "?do=it_did_not_happen" in page
     assert decisions.WAITS_FOR_SECOND in text_of(page)
-    assert "check what was asked below, then agree or refuse. Do nothing twice." in told(
-        frank, doubt
-    )
+    assert "Check what was asked below, then agree or refuse." in told(frank, doubt)
+    asker = told(as_("fiona"), doubt)
+    assert "Wait until somebody else has answered, or take it back." in asker
+    assert decisions.WAITS_FOR_SECOND in asker
+
+
+def test_the_form_of_a_locked_button_is_not_opened_by_its_address(
+    doubt: Case, as_: Callable[[str], Client]
+) -> None:
+    fiona = as_("fiona")
+    assert "What will happen" in told(fiona, doubt, "?do=it_happened")
+    ask(fiona, doubt)
+
+    assert "What will happen" not in told(fiona, doubt, "?do=it_happened")
+    assert "What will happen" in told(fiona, doubt, "?do=it_did_not_happen")

@@ -115,7 +115,7 @@ def test_one_that_is_days_away_is_on_the_connections_page_only(
     assert "will be down" not in words(as_("carla").get("/orders/").content.decode())
     said = page(as_("carla"), scayle)
     assert "New release Planned ada" in said
-    assert "Cancel…" not in said.split("Maintenance")[1].split("Today")[0]
+    assert "Cancel…" not in said.split("Pauses and maintenance")[1].split("Today")[0]
 
 
 @pytest.mark.parametrize(

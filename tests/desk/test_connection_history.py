@@ -63,13 +63,45 @@ def test_an_incident_says_from_when_to_when_why_and_what_waited(
     said = of_day(as_("carla"), scayle)
 
     assert "SCAYLE: 1 incident" in said
-    assert re.search(r"Key refused at .* for 2 h: 401 who are you\?", said)
+    assert re.search(
+        r"Key refused on \w{3} \d+ \w{3}( \d{4})? at \d\d:\d\d for 2 h: 401 who are you\?", said
+    )
     assert "New key (ada)" in said
     assert "3 steps waited when it ended." in said
-    assert "Our sweeps found 3 missed callbacks in it and in the hour after it." in said
+    assert "Our sweeps found 3 missed callbacks during it or in the hour after." in said
     assert "Key refused 1 day" in said
     assert "Nothing happened 10 days" in said
     assert "Not known 79 days" in said, "nothing was kept before its first change"
+
+
+def test_what_no_look_has_told_is_not_called_nothing(
+    at: datetime, scayle: Connection, as_: As
+) -> None:
+    """Only a look that was finished then can say that no callback was missed."""
+    began = at - timedelta(days=20)
+    moved(scayle, began, connections.pause, "Stock-taking")
+    moved(scayle, began + timedelta(hours=2), connections.resume, "Counted")
+    unseen = of_day(as_("carla"), scayle)
+    look = factories.job(
+        "sweep_scayle",
+        at,
+        record=("connection", scayle.pk),
+        to=scayle,
+        state=JobState.DONE,
+        evidence={"seen": 1, "missed": 0, "unreadable": 0},
+    )
+
+    def looked(after: timedelta) -> str:
+        Job.objects.filter(pk=look.pk).update(finished_at=began + after)
+        return of_day(as_("carla"), scayle)
+
+    none = "Our sweeps found no missed callback during it or in the hour after."
+    assert "No look of that time was kept." in unseen and none not in unseen
+    assert none in looked(timedelta(hours=1))
+    assert none in looked(timedelta(hours=2, minutes=59))
+    for after in (timedelta(minutes=-1), timedelta(hours=3)):
+        told = looked(after)
+        assert "No look of that time was kept." in told and none not in told
 
 
 def test_one_that_began_this_minute_is_told_in_words(
@@ -80,7 +112,7 @@ def test_one_that_began_this_minute_is_told_in_words(
     said = of_day(as_("carla"), scayle)
 
     assert re.search(r"Paused by a person \d\d:\d\d , just now", said)
-    assert re.search(r"Paused by ada at \d\d:\d\d for less than a minute", said)
+    assert re.search(r"Paused by ada since \d\d:\d\d , less than a minute so far", said)
     assert " 0 s" not in said
     assert "Paused by a person 1 day" in said, "today is the day of an incident"
     assert "missed callback" not in said.split("Paused by ada")[1], "that hour is still to come"
@@ -135,7 +167,7 @@ def test_what_was_never_looked_at_is_not_called_fine(
     assert "Nothing happened 1 day " in said
     assert "Not known 89 days" in said
     assert "worked on each day since" in said
-    assert re.search(r" at most\. Nothing is known of the days before\.", said)
+    assert re.search(r" at most\. How old our news was has been kept since \d+ \w+ only\.", said)
 
 
 def test_what_it_was_behind_by_is_read_from_the_sweeps(
@@ -174,8 +206,8 @@ def test_people_write_notes_that_stay(
     address = f"/connections/incidents/{outage.pk}/note/"
     omar = as_("omar")
     asked = of_day(omar, scayle, f"?note={outage.pk}")
-    assert "Keep the note" in asked
-    assert "The incident of your note All of the 90 days" in asked
+    assert "Save note" in asked
+    assert "Note on an incident All of the 90 days" in asked
     for _ in range(2):  # a double press
         omar.post(address, {"note": "Their certificate had run out"})
 

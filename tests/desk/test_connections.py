@@ -109,7 +109,7 @@ def test_a_silent_worker_is_named(
     at: datetime, scayle: Connection, as_: Callable[[str], Client]
 ) -> None:
     client = as_("ada")
-    assert "No worker has ever run" in client.get("/connections/").content.decode()
+    assert "No worker is known to have run" in client.get("/connections/").content.decode()
 
     factories.heartbeat(at, "local")
     factories.heartbeat(at - timedelta(minutes=3), "scayle")
@@ -131,7 +131,7 @@ def test_while_no_worker_is_alive_that_leads_and_nothing_is_called_in_time(
     factories.heartbeat(at, "scayle")
     alive = words(client.get("/connections/").content.decode())
 
-    assert never.index("No worker has ever run") < never.index("Waiting, all connections")
+    assert never.index("No worker is known to have run") < never.index("Waiting, all connections")
     assert "No worker has given a sign of life for 3 min" in silent
     for page in (never, silent, of_one):
         assert "in time" not in page.lower()
@@ -140,7 +140,7 @@ def test_while_no_worker_is_alive_that_leads_and_nothing_is_called_in_time(
         assert "Furthest behind:" not in page
     assert "sign of life for" not in alive
     assert "SCAYLE In time" in alive
-    assert "as they come" in alive
+    assert "Our calls go out at once" in alive
 
 
 def test_a_step_is_listed_with_the_number_of_its_order(

@@ -66,7 +66,6 @@ def test_item_and_money_have_a_rail_each_and_are_never_one(
         ("done", "Authorised"),
         ("done", "Sent"),
         ("here", "Recorded"),
-        ("next", "Settled"),
     ]
 
 

@@ -50,12 +50,12 @@ def test_money_is_refunded_once_that_is_proved_and_not_when_it_is_set_aside(
     page = words(client.get(f"/orders/{order.pk}/").content.decode())
 
     assert f"EUR 179.90 {proved} {decided}".strip() in listed
-    assert f"Refunded {proved} {decided or 'derived, not yet confirmed'}" in page
+    assert f"Refunded {proved} {decided or 'proved, the amount is worked out by us'}" in page
     assert ("decided, not proved" in listed) is bool(decided)
 
 
 @pytest.mark.parametrize(
-    ("derived", "says"), [(True, "derived, not yet confirmed"), (False, "proved by the payer")]
+    ("derived", "says"), [(True, "proved, the amount is worked out by us"), (False, "proved")]
 )
 def test_what_the_payer_has_not_confirmed_is_not_said_to_be_proved_by_them(
     order: Order, at: datetime, as_: Callable[[str], Client], derived: bool, says: str

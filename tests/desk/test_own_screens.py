@@ -111,7 +111,7 @@ def test_a_column_that_was_taken_away_is_gone_and_comes_back(at: datetime, as_: 
 
     assert answer["Location"] == "/orders/?sku=1"
     assert heads(html) == ["Order", "Status", "Paid", "Refunded"]
-    assert "without shop, country, placed" in html
+    assert "hidden: shop, country, placed" in html
     assert "Order, Paid, Refunded always stay" in html
     (table,) = Tables(html).found
     assert [len(row) for row in table.rows] == [4]
@@ -302,7 +302,7 @@ def test_a_view_keeps_its_columns_and_says_when_they_were_changed(case: Case, as
     html = read(client, answer["Location"])
     assert "RG" in row(html)
     assert tabs(html)["My ones"] == "1 · changed"
-    assert "was changed and not saved" in html
+    assert "and have not saved it" in html
     assert ScreenChoice.objects.get().hidden == {"queue": []}
 
     found = re.search(r'name="query" value="([^"]*)"><button[^>]*value="change"', html)

@@ -311,6 +311,32 @@ def test_a_leaver_is_out_at_once_and_gives_back_their_cases(
     assert roles(carla) == set()
 
 
+def test_before_somebody_leaves_the_page_says_what_will_happen(
+    people: People, as_: As, at: datetime
+) -> None:
+    carla, ada = people["carla"], as_("ada")
+    mine = factories.case("SYSTEMS_DIFFER", at)
+    cases.assign(mine, to=carla, trace=factories.trace(at))
+    button = 'name="do" value="leave"'
+
+    closed = ada.get(f"/people/{carla.pk}/")
+    assert "Let Carla leave…" in said(closed)
+    assert button not in closed.content.decode(), "one press does not do it"
+
+    opened = ada.get(f"/people/{carla.pk}/?do=leave")
+    assert button in opened.content.decode()
+    told = said(opened)
+    assert "Carla is signed out everywhere at once" in told
+    assert "1 role is taken away: none is left." in told
+    assert "1 open case is given back to its team." in told
+    assert "a second person must agree to each" in told
+    assert roles(carla) == {"CX"}, "nothing has happened yet"
+
+    for name, whose in (("otto", "carla"), ("ada", "ada")):
+        page = as_(name).get(f"/people/{people[whose].pk}/?do=leave")
+        assert button not in page.content.decode()
+
+
 def test_nobody_lets_themselves_leave(people: People, as_: As) -> None:
     as_("ada").post(f"/people/{people['ada'].pk}/leave/", {"do": "leave"})
 

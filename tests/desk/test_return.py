@@ -67,7 +67,7 @@ def test_where_the_item_is_where_the_money_is_and_who_is_next(
 
     page = words(opened(rma))
 
-    assert "Received, not checked yet; refund EUR 129.95 claimed, not sent yet." in page
+    assert "Received, not checked yet; refund EUR 129.95 claimed, nothing decided yet." in page
     assert re.search(r"Next Operations until \w{3} \d+ \w{3} \d\d:\d\d", page)
     assert "Stage Received since" in page
     assert "Answers for it Operations" in page
@@ -378,5 +378,5 @@ def test_units_of_several_refunds_show_each_part(
 
     assert "EUR 99.95 of refund 1 Recorded" in section(html, "un-h")
     assert "Refund 2" in section(html, "rf-h")
-    assert "EUR 129.95 paid back; refund EUR 30.00 not sent yet" not in words(html)
-    assert "refund EUR 30.00 not sent yet; EUR 129.95 paid back" in words(html)
+    assert "EUR 129.95 paid back; refund EUR 30.00 decided, not sent yet" not in words(html)
+    assert "refund EUR 30.00 decided, not sent yet; EUR 129.95 paid back" in words(html)

@@ -99,7 +99,7 @@ def test_every_return_is_counted_with_one_of_those_who_answer_for_it(
     }
 
     assert teams.pop("Any team") == sum(teams.values()) == 8
-    assert teams[NOBODY] == 1
+    assert teams["Ended"] == 1
     page = words(client.get(f"/returns/{house[0].pk}/").content.decode())
     assert f"Answers for it {NOBODY}" in page
 

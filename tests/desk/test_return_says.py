@@ -85,7 +85,7 @@ HERE = SimpleNamespace(return_item_id=1, location="Hamburg", to_bucket="RECEIVED
                 [refund(RefundStatus.AUTHORISED)],
                 movements=[HERE],
             ),
-            "Received at Hamburg, not checked yet; refund EUR 49.90 not sent yet.",
+            "Received at Hamburg, not checked yet; refund EUR 49.90 decided, not sent yet.",
         ),
         (
             standing(
@@ -95,7 +95,7 @@ HERE = SimpleNamespace(return_item_id=1, location="Hamburg", to_bucket="RECEIVED
                 movements=[HERE],
             ),
             "1 unit checked at Hamburg; 1 unit on its way back; "
-            "refund EUR 49.90 sent, not proved yet; refund EUR 49.90 claimed, not sent yet.",
+            "refund EUR 49.90 sent, not proved yet; refund EUR 49.90 claimed, nothing decided yet.",
         ),
         (
             standing(
@@ -121,7 +121,7 @@ HERE = SimpleNamespace(return_item_id=1, location="Hamburg", to_bucket="RECEIVED
                 [unit(Custody.REQUESTED, blocked_by="UNIT_RETURNED_TWICE")],
             ),
             "Asked for, nobody has agreed yet, held for a person; "
-            "refund EUR 49.90 claimed, not sent yet.",
+            "refund EUR 49.90 claimed, nothing decided yet.",
         ),
         (
             standing(
@@ -155,8 +155,7 @@ def test_one_sentence_says_where_the_item_and_the_money_are(now: Standing, said:
             standing(
                 ReturnStatus.REQUESTED, [unit(Custody.REQUESTED, blocked_by="WRONG_CUSTOMER")]
             ),
-            "We have your request for return R-1; it is not answered yet. "
-            "Your refund was not sent yet.",
+            "We have your request for return R-1; it is not answered yet.",
         ),
         (
             standing(ReturnStatus.AUTHORISED, [unit(Custody.AUTHORISED, method="KEPT")]),
@@ -247,7 +246,7 @@ def test_money_is_paid_back_only_where_the_payer_s_own_record_was_seen() -> None
         ([unit(money=Money.RECORDED), unit(money=Money.NONE)], ("ok", "1 of 2 paid back")),
         ([unit(resolution="EXCHANGE")], ("idle", "goods instead")),
         ([unit(Custody.CLOSED)], ("idle", "none was paid")),
-        ([unit()], ("idle", "nothing sent yet")),
+        ([unit()], ("idle", "nothing decided yet")),
     ],
 )
 def test_the_money_of_a_list_s_row_is_its_most_worrying(

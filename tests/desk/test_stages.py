@@ -47,6 +47,8 @@ def test_every_stage_names_its_system_its_team_and_where_to_look(
     assert "ReturnGO Operations Operations On the way back" in found["Received"]
     assert "SCAYLE Finance" in found["Checked"]
     assert "SCAYLE for Hamburg warehouse Operations" in found["Back on sale"]
+    for ended in ("COMPLETED", "CLOSED"):
+        assert "nothing, unless a case is open" in found[str(ReturnStatus(ended).label)]
 
 
 @pytest.mark.requirement("R019")
@@ -73,7 +75,7 @@ def test_who_pays_is_what_the_policy_says(
 def test_what_is_not_set_up_is_said(as_: Callable[[str], Client]) -> None:
     found = lines(as_("carla"))
 
-    assert "No returns portal is set up" in found["Received"]
+    assert "No returns platform is set up" in found["Received"]
     assert "No location is set up" in found["Back on sale"]
 
 

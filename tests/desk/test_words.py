@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from integrator.desk import evidence, texts, words
+from integrator.desk import proofs, texts, words
 from integrator.engine.money import money_text
 from integrator.templatetags import desk
 
@@ -194,26 +194,24 @@ def test_an_amount_in_a_text_stands_as_everywhere() -> None:
         ("ordersRead", "orders, reading"),
         ("globalWrite", "everything, writing"),
         ("returnItemsWrite", "return items, writing"),
-        ("day", "all calls of a day"),
-        ("", "all calls"),
+        ("day", "today, as we count"),
+        ("", "as ReturnGO says"),
     ],
 )
 def test_limits_are_named_by_what_they_count(scope: str, said: str) -> None:
-    assert desk.calls_name(scope) == said
+    assert desk.calls_name(scope, "ReturnGO") == said
 
 
 def test_a_proof_is_written_in_words() -> None:
-    assert evidence.proof_words({"nothing": "no unit is here"}) == "nothing to do: no unit is here"
-    assert evidence.proof_words({"at": "Hamburg", "to": "SELLABLE"}) == "at Hamburg, to sellable"
-    assert evidence.proof_words({"batch": 1, "changes": 2}) == "2 changes of the returned units"
-    assert evidence.proof_words({"steps": 1, "return": "R1"}) == "1 unit changed, return R1"
-    assert evidence.proof_words({"returns": 0}) == "no returns looked at again"
-    assert evidence.proof_words({"missed": 0}) == "none missed by callback"
-    assert evidence.proof_words({"case": 7}) == "case C-7"
-    assert (
-        evidence.proof_words({"refund": "none waits for proof"}) == "refund: none waits for proof"
-    )
+    assert proofs.in_words({"nothing": "no unit is here"}) == "nothing to do: no unit is here"
+    assert proofs.in_words({"at": "Hamburg", "to": "SELLABLE"}) == "at Hamburg, to sellable"
+    assert proofs.in_words({"batch": 1, "changes": 2}) == "2 changes of the returned units"
+    assert proofs.in_words({"steps": 1, "return": "R1"}) == "1 unit changed, return R1"
+    assert proofs.in_words({"returns": 0}) == "no returns looked at again"
+    assert proofs.in_words({"missed": 0}) == "none missed by callback"
+    assert proofs.in_words({"case": 7}) == "case C-7"
+    assert proofs.in_words({"refund": "none waits for proof"}) == "refund: none waits for proof"
 
 
 def test_a_proof_shows_no_row_number_and_no_cents() -> None:
-    assert evidence.proof_words({"refund": 2, "amount_minor": 8925}) == ""
+    assert proofs.in_words({"refund": 2, "amount_minor": 8925}) == ""

@@ -50,7 +50,9 @@ def test_its_buttons_are_those_that_the_policy_lets_a_role_press(role: str) -> N
     seen = would_see(frozenset({role}))
 
     assert sum(kinds for _, kinds in seen.buttons) == pressed
-    assert seen.rights == [policy.SAYS[verb] for verb in policy.VERBS if role in policy.VERBS[verb]]
+    own = {"queue.see": f"See the queue of {'every' if seen.looks else 'their own'} team"}
+    says = {**policy.SAYS, **own}
+    assert seen.rights == [says[verb] for verb in policy.VERBS if role in policy.VERBS[verb]]
 
 
 def test_a_persons_page_says_it_in_words(people: dict[str, User], as_: As) -> None:
@@ -60,6 +62,8 @@ def test_a_persons_page_says_it_in_words(people: dict[str, User], as_: As) -> No
     assert "What Carla sees and may do" in words
     assert "Own queues Customer service Other queues none" in words
     assert "Ask for goodwill" in words
+    assert "See the queue of their own team" in words
+    assert "every team's" not in words, "it is about this person"
     assert re.search(r"It belongs to this order in \d+ kind", words)
 
 

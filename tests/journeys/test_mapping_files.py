@@ -156,12 +156,15 @@ def test_another_meaning_waits_for_a_second_person_and_new_words_do_not(stage: S
     listed = text_of(browser(stage, "ada").get(reverse("mappings")).content)
     assert "Wait for a second person 1 word changes its meaning by words.csv omar asked" in listed
 
-    assert "You asked: somebody else must agree." in page(stage, file)
+    shown = page(stage, file)
+    assert "You asked: somebody else must agree." in shown
+    assert "omar brought it 10:00 . 2 rows. The new word holds. The word that is to change" in shown
     assert "cannot be the one" in presses(stage, "omar", "answer", file, answer="agree")
     assert meanings("WH-1") == {"WH-1": "hamburg"}
 
     presses(stage, "ada", "answer", file, answer="agree")
     assert meanings("WH-1") == {"WH-1": "berlin"}
+    assert "2 rows. The rows are as they were when it was saved." in page(stage, file)
     assert Mapping.objects.get(theirs="WH-1", ours="berlin", ended_at=None).made_by == "user:omar"
     assert "decided already" in presses(stage, "ada", "answer", file, answer="agree")
     told = text_of(browser(stage, "ada").get("/audit/").content)
@@ -191,7 +194,7 @@ def test_who_brought_it_takes_the_other_meanings_back_and_new_words_hold(stage: 
     word = f"{stage.connection('returngo').pk}:LOCATION:WH-1"
     told = text_of(browser(stage, "ada").get(reverse("mappings"), {"word": word}).content)
     assert "It is also in words.csv" in told
-    assert "it becomes Warehouse Berlin" in told
+    assert "it will mean “Warehouse Berlin (berlin)”" in told
 
     assert "Only who asked" in presses(stage, "ada", "answer", file, answer="take_back")
     presses(stage, "omar", "answer", file, answer="take_back")
@@ -270,7 +273,7 @@ def test_what_cannot_be_taken_names_its_column_and_how_to_mend_it(
 ) -> None:
     file = brings(stage, [row, place("WH-7")])
 
-    assert "1 cannot be taken 0 words change their meaning 0 later 1 new 0 as it is" in page(
+    assert "1 cannot be taken 0 words change their meaning 0 start later 1 new 0 unchanged" in page(
         stage, file
     )
     assert says in page(stage, file)
@@ -281,16 +284,35 @@ def test_what_cannot_be_taken_names_its_column_and_how_to_mend_it(
 
 def test_an_empty_meaning_takes_none_away_and_a_row_counts_once(stage: Stage) -> None:
     second_warehouse(stage)
-    rows = [place("WH-1", ""), place("A"), place("A"), place("A", "berlin"), place("*")]
+    rows = [place("WH-1", ""), place("A"), place("A"), place("*")]
     file = brings(stage, rows)
 
     shown = page(stage, file, "rows=same")
     assert "left empty, so it stays as it is" in shown
     assert "said in row 3 already" in shown
-    assert "5 Meaning: row 3 says hamburg. Leave one of them" in page(stage, file)
     presses(stage, "omar", "confirm", file)
     # An asterisk is a word like any other, and stands for no other.
     assert meanings("WH-1", "A", "*", "B") == {"WH-1": "hamburg", "A": "hamburg", "*": "hamburg"}
+
+
+def test_of_rows_that_contradict_each_other_none_is_saved(stage: Stage) -> None:
+    second_warehouse(stage)
+    rows = [place("A"), place("A"), place("A", "berlin"), place("WH-1"), place("WH-1", "berlin")]
+    file = brings(stage, [*rows, place("B")])
+
+    shown = page(stage, file)
+    for row, other, means, this in (
+        (2, 4, "berlin", "hamburg"),
+        (3, 4, "berlin", "hamburg"),
+        (4, 2, "hamburg", "berlin"),
+        (5, 6, "berlin", "hamburg"),  # it means that already
+        (6, 5, "hamburg", "berlin"),
+    ):
+        why = f"row {other} says {means}, this row says {this}: leave one of them"
+        assert f"{row} Meaning: {why}" in shown
+    assert "Save 1, leave 5 out" in shown
+    presses(stage, "omar", "confirm", file)
+    assert meanings("A", "B", "WH-1") == {"B": "hamburg", "WH-1": "hamburg"}
 
 
 def test_a_word_that_waits_for_another_team_is_theirs_to_answer(stage: Stage) -> None:

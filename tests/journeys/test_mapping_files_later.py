@@ -164,9 +164,37 @@ def test_rows_that_contradict_a_plan_or_each_other_are_refused(stage: Stage, ber
 
     assert "it is to become hamburg at that moment: take that back first" in shown
     assert "row 3 gives it its first meaning" in shown
-    assert "row 5 says hamburg. Leave one of them" in shown
+    assert "row 6 says berlin, this row says hamburg: leave one of them" in shown
+    assert "row 5 says hamburg, this row says berlin: leave one of them" in shown
     assert "say what it is to mean from then on" in shown
-    assert "4 of them cannot be taken" in shown
+    assert "5 of them cannot be taken" in shown
+
+
+def test_nothing_is_planned_after_rows_that_contradict_each_other(
+    stage: Stage, berlin: None
+) -> None:
+    """Nobody knows what it would come after. What comes before them is clear."""
+    said(stage, "HH-2", "hamburg")
+    file = brings_later(
+        stage,
+        (*place("HH-1"), ""),
+        (*place("HH-1", "berlin"), ""),
+        later("HH-1"),
+        later("HH-2", "berlin", "2026-03-09 06:00"),
+        later("HH-2", "hamburg", "2026-03-09 06:00"),
+        later("HH-2", "hamburg", "2026-03-10 06:00"),
+        later("HH-3", "berlin", "2026-03-08 06:00"),
+        later("HH-3", "berlin", "2026-03-09 06:00"),
+        later("HH-3", "hamburg", "2026-03-09 06:00"),
+    )
+
+    shown = page(stage, file, "rows=wrong")
+
+    assert "4 From when: another row contradicts row 2: mend that first" in shown
+    assert "7 From when: another row contradicts row 5: mend that first" in shown
+    assert (file.counts["WRONG"], file.counts["LATER"]) == (8, 1)
+    presses(stage, "omar", "confirm", file)
+    assert [one[:3] for one in plans()] == [("HH-3", "berlin", "PLANNED")]
 
 
 def test_what_was_planned_since_the_rows_were_shown_voids_them_all(

@@ -155,6 +155,9 @@ def test_only_operations_and_admins_change_what_places_are_called(stage: Stage, 
 def test_a_place_we_do_not_have_is_named_at_its_field(stage: Stage) -> None:
     comes_from(stage, "WH-9")
     assert saves(stage, "omar", "WH-9", "nowhere") == 422
+    answer = stage.posts(stage.omar, "mapping_save", word=key(stage, "WH-9"), ours="nowhere")
+    said = '<a href="#m-ours">What it means: choose one from the list</a>'
+    assert said in answer.content.decode()
     assert meanings("WH-9") == []
     stage.case("MAPPING_MISSING")
 
@@ -165,7 +168,7 @@ def test_a_likely_meaning_is_shown_with_its_reasons_and_not_applied(stage: Stage
     word = key(stage, place.name.upper())
 
     shown = page(stage, "omar", f"word={word}")
-    assert f"We suggest {place.name}" in shown
+    assert f"We suggest “{place.name}" in shown
     assert "is the same name" in shown
     assert meanings(place.name.upper()) == []
     stage.case("MAPPING_MISSING")

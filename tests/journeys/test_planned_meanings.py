@@ -11,6 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.utils.html import strip_tags
 
+from fulfilment.models import Location
 from integrator.engine import mapping_plans, mappings
 from integrator.engine.mapping_plans import UnableToPlan
 from integrator.flows import tasks
@@ -48,7 +49,7 @@ def test_what_waits_keeps_waiting_until_the_meaning_starts(stage: Stage) -> None
     comes_from(stage, "WH-9")
     start = in_hours(stage, 2)
     shown = page(stage, "omar", f"word={key(stage, 'WH-9')}&ours=hamburg&from={start}")
-    assert "What waits 2 records none all wait until it starts, then they go on" in shown
+    assert "What waits 2 records 2 records until it starts, then none they go on then" in shown
     assert "What is carried out until then stops and waits stops and waits" in shown
 
     assert plans(stage, "omar", "WH-9", "hamburg", 2) == 302
@@ -56,7 +57,11 @@ def test_what_waits_keeps_waiting_until_the_meaning_starts(stage: Stage) -> None
     stage.passes(minutes=110, step=55)
     assert meanings("WH-9") == []
     assert stage.sellable(SKU) == before - 2
-    assert "Starts 12:" in page(stage, "omar", f"word={key(stage, 'WH-9')}")
+    shown = page(stage, "omar", f"word={key(stage, 'WH-9')}")
+    assert f"Starts {start[-5:]} : “WH-9” will mean “Warehouse Hamburg (hamburg)”" in shown
+    assert "Nothing changes before then, and what waits keeps waiting." in shown
+    assert "It has had no meaning yet." in shown
+    assert "We have no suggestion" not in shown
 
     stage.passes(minutes=15, step=5)
     assert meanings("WH-9") == [("hamburg", True)]
@@ -80,10 +85,10 @@ def test_the_workbench_counts_what_waits_and_calls_meanings_as_people_do(stage: 
 
     shown = page(stage, "omar")
     assert "Waiting 2" in shown
-    assert "Wait for a second person Shop becomes Customer keeps the item omar asked" in shown
+    assert "Wait for a second person “Shop” will mean “Customer keeps the item” omar asked" in shown
     assert "Without a meaning most records first Location WH-9 1 record" in shown
     assert "planned from 12:" in shown
-    assert "Planned starts WH-9 becomes Warehouse Hamburg hamburg 12:" in shown
+    assert "Planned starts WH-9 will mean “Warehouse Hamburg” hamburg 12:" in shown
     assert "Waiting 2" in page(stage, "omar", "tab=all")
 
 
@@ -132,7 +137,8 @@ def test_two_changes_in_a_row_each_show_what_would_hold_before_them(stage: Stage
     agrees(stage, "ada")
     start = in_hours(stage, 4)
     shown = page(stage, "ada", f"word={key(stage, 'WH-1')}&ours=hamburg&from={start}")
-    assert "until then Warehouse Berlin (berlin) Warehouse Berlin (berlin)" in shown
+    until = "Warehouse Hamburg (hamburg) until 12:00, then Warehouse Berlin (berlin)"
+    assert f"until then {until} {until}" in shown
     assert "on Warehouse Berlin (berlin) Warehouse Hamburg (hamburg) met" in shown
     plans(stage, "ada", "WH-1", "hamburg", 4)
     agrees(stage, "omar")
@@ -142,6 +148,41 @@ def test_two_changes_in_a_row_each_show_what_would_hold_before_them(stage: Stage
         held.append(meanings("WH-1")[-1])
         stage.passes(hours=2, step=60)
     assert held == [("hamburg", True), ("berlin", True), ("hamburg", True)]
+
+
+def test_a_meaning_from_sooner_on_is_shown_beside_what_is_planned(stage: Stage) -> None:
+    second_warehouse(stage)
+    comes_from(stage, "WH-9")
+    plans(stage, "omar", "WH-9", "hamburg", 4)
+    word, start, planned_for = key(stage, "WH-9"), in_hours(stage, 2), in_hours(stage, 4)[-5:]
+    planned = f"until {planned_for}, then Warehouse Hamburg (hamburg)"
+    shown = page(stage, "omar", f"word={word}&ours=hamburg&from={start}")
+    assert "What waits 1 record 1 record until it starts, then none" in shown
+    assert "until then stops and waits stops and waits" in shown
+    assert f"{start[-5:]} on stops and waits {planned} Warehouse Hamburg (hamburg) met" in shown
+    # What one person planned as its first meaning replaces no other one.
+    shown = page(stage, "omar", f"word={word}&ours=berlin")
+    assert f"from now on stops and waits {planned} Warehouse Berlin (berlin) met" in shown
+
+    plans(stage, "omar", "WH-1", "berlin", 4)
+    agrees(stage, "ada")
+    Location.objects.create(retailer=stage.retailer, code="bremen", name="Bremen")
+    shown = page(stage, "ada", f"word={key(stage, 'WH-1')}&ours=bremen&from={start}")
+    planned = f"until {planned_for}, then Warehouse Berlin (berlin)"
+    today = f"Warehouse Hamburg (hamburg) {planned}"
+    assert f"{start[-5:]} on {today} Bremen (bremen) {planned} met" in shown
+
+
+def test_the_open_word_is_marked_wherever_it_is_listed(stage: Stage) -> None:
+    second_warehouse(stage)
+    comes_from(stage, "WH-9")
+    plans(stage, "omar", "WH-9", "hamburg", 2)
+    plans(stage, "omar", "WH-1", "berlin", 2)
+    page(stage, "omar")  # signs in
+    browser = stage.browsers[stage.omar.pk]
+    for query, marked in (("", 0), (key(stage, "WH-9"), 2), (key(stage, "WH-1"), 1)):
+        html = browser.get("/mappings/", {"word": query} if query else {}).content.decode()
+        assert html.count('aria-current="true"') == marked
 
 
 def test_after_a_pause_of_the_clock_they_start_in_their_order(stage: Stage) -> None:

@@ -56,7 +56,7 @@ def test_paying_by_hand_counts_what_was_promised(stage: Stage) -> None:
     CAUSES["REFUND_REFUSED"](stage)
     case = stage.case("REFUND_REFUSED")
     order = Order.objects.get(pk=case.order_id)
-    what = f"Refunded of order {order.number}"
+    what = f"Refunded or set aside of order {order.number}"
 
     said = promised(stage, case, "paid_by_hand")
 
@@ -74,7 +74,7 @@ def test_trying_again_shows_what_the_step_itself_would_do(stage: Stage) -> None:
     CAUSES["REFUND_REFUSED"](stage)
     case = stage.case("REFUND_REFUSED")
     stage.mended()
-    what = f"Refunded of order {Order.objects.get(pk=case.order_id).number}"
+    what = f"Refunded or set aside of order {Order.objects.get(pk=case.order_id).number}"
 
     said = promised(stage, case, "try_again")
     stage.decide(case, "try_again", by=stage.fiona)

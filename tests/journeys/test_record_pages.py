@@ -103,7 +103,7 @@ def test_order_and_customer_list_a_return_within_a_minute_and_say_the_same_of_it
     assert f"Completed; {paid_back(stage, order)} paid back." in words(seen(stage, own))
     assert "Completed" in on_customer
     paid = paid_back(stage, order)
-    assert f"{paid} proved by the payer" in on_customer
+    assert f"{paid} proved" in on_customer
     assert "EUR 0.00 decided, not proved" in on_customer
 
 

@@ -52,7 +52,7 @@ def says(stage: Stage, platform: str, kind: MappingKind, theirs: str, ours: str)
 def test_a_word_with_a_rule_says_what_a_unit_that_came_so_would_lead_to(stage: Stage) -> None:
     shown = tries(stage, "WH-1")
 
-    assert "WH-1 means Warehouse Hamburg (hamburg)" in shown
+    assert "WH-1 means “Warehouse Hamburg (hamburg)”" in shown
     assert "The rule, version 1 , by the set-up file, since" in shown
     assert "A unit checked there is booked to Warehouse Hamburg. One that may be sold" in shown
     assert "goes back on sale in SCAYLE" in shown
@@ -68,6 +68,7 @@ def test_a_word_without_a_rule_would_wait_and_says_for_whom(stage: Stage) -> Non
     shown = tries(stage, "WH-9")
     assert "No rule answers WH-9" in shown
     assert "there is no default" in shown
+    assert "would wait, and so would what depends on it. Nothing would be booked" in shown
     assert "It would be a case for Operations, to be answered within 4 hours" in shown
     assert "Waits for it now nothing" in shown
 
@@ -95,14 +96,15 @@ def test_what_almost_matches_is_shown_and_does_not_answer(
     assert "No rule answers" in shown
     assert said in shown
     assert f"WH-1 Warehouse Hamburg (hamburg) {differs}: it does not answer for" in shown
-    assert "Almost the same" not in tries(stage, "WH-11")
+    assert "Similar words that do not count" in shown
+    assert "Similar words" not in tries(stage, "WH-11")
 
 
 def test_a_platforms_own_list_goes_before_our_rules(stage: Stage) -> None:
     says(stage, "returngo", MappingKind.RESOLUTION, "RefundToPaymentMethod", "STORE_CREDIT")
 
     shown = tries(stage, "RefundToPaymentMethod", "RESOLUTION")
-    assert "means Refund to the payment method" in shown
+    assert "means “Refund to the payment method”" in shown
     assert "ReturnGO’s own list of words. No rule of ours is asked." in shown
 
     says(stage, "returngo", MappingKind.RESOLUTION, "GiftCard", "STORE_CREDIT")

@@ -36,7 +36,10 @@ def test_an_order_the_shop_never_had(stage: Stage) -> None:
     everything_done_at_the_warehouse(stage, rma)
 
     assert stage.open_cases() == ["RETURN_ORDER_UNKNOWN"]
-    assert stage.unit(rma).blocked_by == "RETURN_ORDER_UNKNOWN"
+    unit, case = stage.unit(rma), stage.case("RETURN_ORDER_UNKNOWN")
+    assert unit.blocked_by == "RETURN_ORDER_UNKNOWN"
+    assert (case.money_minor, case.currency) == (unit.claimed_minor, unit.currency)
+    assert case.money_minor > 0
     nothing_moved(stage)
 
 
