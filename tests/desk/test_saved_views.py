@@ -84,7 +84,7 @@ def test_a_changed_view_says_so_and_can_be_saved_kept_apart_or_undone(
 
     assert tabs(html)["Free ones"] == "1 · changed"
     assert current(html) == "Not saved"
-    assert "was changed and not saved" in html
+    assert "and have not saved it" in html
     assert "Save as new" in html
     undo = re.search(r'href="([^"]+)">Undo', html)
     assert undo is not None

@@ -252,7 +252,7 @@ def test_handing_over_takes_a_note_which_stands_on_top_until_somebody_takes_it(
     assert "with Operations" in words(fiona.get("/queue/finance/")), "the owner still sees it"
     page = words(omar.get(f"/cases/{case.pk}/"))
     assert "Handed over to Operations “Is it on your shelf?”" in page
-    assert "Nobody has it, with Operations" in page
+    assert "Nobody has taken it; it is with Operations" in page
     does(omar, case, "assign", to="me", assignee="")
     assert "Handed over to Operations “" not in words(omar.get(f"/cases/{case.pk}/"))
 

@@ -198,9 +198,12 @@ def test_my_alerts_lists_the_views_that_tell_me(as_: Signed, people: dict[str, U
 
     told = said(fiona.get("/my-alerts/"))
 
-    assert "Free ones Finance the team 20 not yet" in told
+    nobody = "nobody of the team chose “At once”: nobody is told"
+    assert f"Free ones Finance the team {nobody} 20 not yet" in told
     assert "By age Finance you 20 not yet" in told
     assert "Of Frank" not in told
+    AlertChoice.objects.create(person=people["frank"], when=AlertChoice.When.AT_ONCE)
+    assert "Free ones Finance the team 20 not yet" in said(fiona.get("/my-alerts/"))
     assert "Free ones" not in said(as_("ada").get("/my-alerts/"))
     people["fiona"].groups.clear()
     assert fiona.get("/my-alerts/").status_code == 403

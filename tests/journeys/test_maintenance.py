@@ -163,7 +163,7 @@ def test_callbacks_that_were_lost_meanwhile_are_found_by_the_sweeps_and_counted(
     shop = stage.connection("scayle")
     html = browser.get(f"/connections/{shop.pk}/history/").content.decode()
     assert "Planned maintenance" in html
-    assert "found 1 missed callback in it" in html
+    assert "found 1 missed callback during it" in html
 
 
 def test_a_process_that_dies_as_it_ends_ends_it_once(
