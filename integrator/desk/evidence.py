@@ -308,8 +308,15 @@ def _refund_lines(refund: Refund | None, rma: Return | None) -> list[Line]:
         Line("Refund, calculated", "our policy", [Cell("ours", amount=calculated)]),
         Line(
             "Refund, paid",
-            derived if executed else "not yet",
-            [Cell(_PAYERS[Executor(refund.executor)], amount=executed, owns=True)],
+            derived if executed else "",
+            [
+                Cell(
+                    _PAYERS[Executor(refund.executor)],
+                    "not yet" if refund.status == RefundStatus.AUTHORISED else "",
+                    amount=executed,
+                    owns=True,
+                )
+            ],
         ),
         Line("State of the refund", "", [Cell("ours", RefundStatus(refund.status).label)]),
     ]

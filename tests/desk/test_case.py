@@ -11,6 +11,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from finance.models import Refund
+from finance.states import Executor, RefundStatus
 from integrator.flows import CASE_KINDS, FLOWS
 from integrator.models import Connection, Job, JobState
 from integrator.roles import Role
@@ -340,7 +342,21 @@ def test_each_system_has_its_own_column_and_what_is_not_known_is_dashed(
     assert f"State of the order not kept not kept {order.get_status_display()}" in said
     assert "Refunded or set aside in doubt counts too" in said
     paid = table[table.index("Refund, paid") :]
-    assert '<span class="unknown">not known</span>' in paid
+    assert '<span class="unknown">not known</span>' in paid  # it may have been paid
+
+
+def test_a_refund_that_was_not_sent_is_not_paid_yet_by_whoever_pays_it(
+    at: datetime, as_: Callable[[str], Client]
+) -> None:
+    rma = factories.return_of(factories.order("100482913", at), "RMA1", at)
+    refund = factories.refund_of(rma, at, status=RefundStatus.AUTHORISED)
+    Refund.objects.filter(pk=refund.pk).update(executor=Executor.MANUAL)
+    case = factories.case("REFUND_BY_HAND", at, record=("refund", refund.pk))
+
+    html = as_("fiona").get(f"/cases/{case.pk}/").content.decode()
+
+    paid = re.sub(r"\s+", " ", text_of(html[html.index("Refund, paid") :]))
+    assert paid.startswith("Refund, paid not kept not kept not yet owns this value")
 
 
 def test_technical_details_are_folded_and_hold_no_body(
