@@ -74,7 +74,7 @@ SAYS: Mapping[str, str] = {
     "team_view.keep": "Keep, change and delete views that everybody of their own team has",
     "mapping.change": "Say what a platform's word means, and agree to another meaning",
     "disposition.record": "Decide what becomes of returned goods",
-    "return.match": "Say to which order a return belongs, or let a held unit pass",
+    "return.match": "Say which order a return is of, what it promises, or let a held unit pass",
     "exchange.decide": "Decide about replacements",
     "exchange.release": "Hand a replacement to the warehouse",
     "doubt.decide": "Say whether a change of stock or money went out",

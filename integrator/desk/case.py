@@ -307,7 +307,8 @@ def _locked(
     ``waiting``: the actions about which a second person has been asked.
     """
     deciding = case.job_id is not None and bool(decisions.being_decided([case.job_id]))
-    locked = {"solve": decisions.why_not_close(case.job)}
+    closing = decisions.why_not_close(case.job)
+    locked = {"solve": closing or (decisions.WAITS_FOR_SECOND if waiting else "")}
     for action in kind.actions:
         if not policy.may_act(kind, action, request.roles):
             locked[action.key] = policy.why_not(kind, action)
@@ -335,7 +336,7 @@ def _todo(
     decides = any(policy.may_act(kind, one, request.roles) for one in kind.actions)
     if given is not None and not given.is_back and not decides:
         team = history.team(kind.owner)
-        return f"Answer the question of {team}, then hand it back. {team} decides."
+        return f"Answer the question of {team}, then hand the case over to {team}: they decide."
     return todo
 
 

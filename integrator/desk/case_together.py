@@ -52,12 +52,12 @@ def skip(request: DeskRequest, case_id: int) -> HttpResponse:
     case = case_page.get(case_id)
     require_act(request, case, policy.WORK)
     why, note = request.POST.get("why", ""), words.typed(request.POST.get("note", ""))
-    wrong = "" if why in Skip.values else "Why you go on: choose one from the list"
+    wrong = "" if why in Skip.values else "Why you skip it: choose one from the list"
     says = needed(note, "In your words") if why == Skip.OTHER else too_long(note, "In your words")
     form = Filled(
         "skip",
         (
-            Input("why", "Why you go on", "choice", True, why, wrong),
+            Input("why", "Why you skip it", "choice", True, why, wrong),
             Input("note", "In your words", "note", False, note, says),
         ),
     )

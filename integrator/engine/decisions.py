@@ -80,10 +80,7 @@ def ask(case: Case, action: Action, *, data: Mapping[str, Any], trace: Trace, by
     assert action.approval, f"{action.key} is decided by one person"
     _refuse_if_not_now(case, action)
     asked = {key: value for key, value in data.items() if key != "note"}
-    waiting = Approval.objects.filter(
-        record_kind="case", record_id=case.pk, state=ApprovalState.ASKED
-    )
-    if any(one.content.get("action") == action.key and is_current(one, case) for one in waiting):
+    if any(one.content.get("action") == action.key for one in _asked_now(case)):
         raise UnableToDecide(WAITS_FOR_SECOND)
     event = _questioned(case, "asked", action, text=str(data.get("note", "")), trace=trace, by=by)
     return approvals.ask(
@@ -182,9 +179,12 @@ def close(case: Case, *, resolution: str, note: str, trace: Trace, by: Any) -> N
     """Close a case without any action of its kind.
 
     UnableToDecide while its step has stopped or is in doubt: closing would hide what is still owed.
+    Also while a second person has been asked: whoever asked waits for the answer.
     """
     if said := why_not_close(case.job):
         raise UnableToDecide(said)
+    if _asked_now(case):
+        raise UnableToDecide(WAITS_FOR_SECOND)
     cases.solve(
         case,
         resolution=resolution,
@@ -193,6 +193,14 @@ def close(case: Case, *, resolution: str, note: str, trace: Trace, by: Any) -> N
         note=note,
         by=by,
     )
+
+
+def _asked_now(case: Case) -> list[Approval]:
+    """What waits for a second person about the case as it is now."""
+    waiting = Approval.objects.filter(
+        record_kind="case", record_id=case.pk, state=ApprovalState.ASKED
+    )
+    return [one for one in waiting if is_current(one, case)]
 
 
 def _questioned(
@@ -231,7 +239,7 @@ def why_not(action: Action, job: Job | None, *, deciding: bool) -> str:
 def why_not_close(job: Job | None) -> str:
     """Why a case with this step cannot simply be closed; empty when it can."""
     if job is not None and job.state in (JobState.PARKED, JobState.IN_DOUBT):
-        return "Its step still waits. Try it again or stop trying; then it closes."
+        return "Its step has not ended. Decide about the step first; then this closes."
     return ""
 
 

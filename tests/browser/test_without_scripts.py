@@ -79,7 +79,7 @@ def test_words_are_brought_as_a_file_looked_at_and_saved(house: House) -> None:
         desk.page.get_by_label("CSV or XLSX file").set_input_files(
             {"name": "words.csv", "mimeType": "text/csv", "buffer": content}
         )
-        presses(desk, "Look at it")
+        presses(desk, "Check the file")
         assert not Mapping.objects.filter(theirs="HH-1").exists()
         presses(desk, "Save 1")
         assert "1 word saved" in desk.page.content()
@@ -125,7 +125,7 @@ def test_maintenance_is_announced_and_a_pause_kept(house: House) -> None:
     shop = stage.connection("scayle").pk
     with house.desk("ada", java_script_enabled=False) as desk:
         desk.opens(f"/connections/{shop}/")
-        desk.page.get_by_role("link", name="Announce maintenance").click()
+        desk.page.get_by_role("button", name="Announce maintenance").click()
         sends(desk)  # nothing was typed
         assert "3 things to change" in desk.page.content()
         desk.page.get_by_label("Starts").fill("2026-03-02T14:00")
@@ -133,7 +133,7 @@ def test_maintenance_is_announced_and_a_pause_kept(house: House) -> None:
         desk.page.get_by_label("Reason").fill("A new release")
         sends(desk)
         assert "SCAYLE will be down from 14:00 to 16:00" in desk.page.content()
-        desk.page.get_by_role("link", name="Cancel… the maintenance").click()
+        desk.page.get_by_role("button", name="Cancel… the maintenance").click()
         sends(desk)  # without a word
         assert "1 thing to change" in desk.page.content()
         desk.page.get_by_role("link", name="Back", exact=True).click()
@@ -141,7 +141,7 @@ def test_maintenance_is_announced_and_a_pause_kept(house: House) -> None:
         stage.tick_and_work()
         directory.forget()
         desk.opens(f"/connections/{shop}/")
-        desk.page.get_by_role("link", name="Keep it paused").click()
+        desk.page.get_by_role("button", name="Keep it paused").click()
         desk.page.get_by_label("Reason").fill("It looks wrong")
         sends(desk)
         assert "until somebody switches it on" in desk.page.content()
@@ -167,8 +167,8 @@ def test_a_queue_is_gone_through_skipped_handed_over_undone_and_scanned(house: H
         assert "Undone" in desk.page.content()
         desk.opens("/queue/")
         desk.page.get_by_role("link", name="Case by case").click()
-        desk.page.get_by_role("link", name="Skip…").click()
-        desk.page.get_by_label("Why you go on").select_option("UNCLEAR")
+        desk.page.get_by_role("button", name="Skip…").click()
+        desk.page.get_by_label("Why you skip it").select_option("UNCLEAR")
         sends(desk)
         assert "Nothing is left here that is free for you" in desk.page.content()
         desk.page.get_by_label("Scan or type a SKU").fill(f"C-{case.pk}")

@@ -315,6 +315,26 @@ def test_the_button_of_what_waits_for_a_second_person_is_locked_and_says_so(
     assert decisions.WAITS_FOR_SECOND in asker
 
 
+def test_a_case_is_not_closed_while_a_second_person_is_asked(
+    doubt: Case, as_: Callable[[str], Client]
+) -> None:
+    fiona = as_("fiona")
+    closing = {"resolution": "FIXED_HERE", "note": "seen in the bank"}
+    ask(fiona, doubt)
+
+    said = fiona.post(f"/cases/{doubt.pk}/solve/", {**closing, "version": version(fiona, doubt)})
+
+    doubt.refresh_from_db()
+    assert (said.status_code, doubt.state) == (409, "OPEN")
+    assert decisions.WAITS_FOR_SECOND in said.content.decode()
+    assert "This cannot be done now" in said.content.decode()
+    approval = Approval.objects.get()
+    fiona.post(f"/cases/{doubt.pk}/approvals/{approval.pk}/take-back/")
+    fiona.post(f"/cases/{doubt.pk}/solve/", {**closing, "version": version(fiona, doubt)})
+    doubt.refresh_from_db()
+    assert doubt.state == "SOLVED"
+
+
 def test_the_form_of_a_locked_button_is_not_opened_by_its_address(
     doubt: Case, as_: Callable[[str], Client]
 ) -> None:

@@ -116,7 +116,7 @@ def test_passing_one_by_takes_a_reason_and_leads_on(at: datetime, as_: As) -> No
 
     refused = fiona.post(address, {"why": "", "next": way_on})
     assert refused.status_code == 422
-    assert "Why you go on: choose one from the list" in refused.content.decode()
+    assert "Why you skip it: choose one from the list" in refused.content.decode()
     wordless = fiona.post(address, {"why": "OTHER", "note": " ", "next": way_on})
     assert wordless.status_code == 422
     assert "In your words: say it in one sentence" in wordless.content.decode()

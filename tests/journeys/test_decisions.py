@@ -82,7 +82,7 @@ def test_a_case_whose_step_still_waits_cannot_be_closed_over_it(
     )
 
     assert said.status_code == 409
-    assert "still waits" in said.content.decode()
+    assert "Its step has not ended" in said.content.decode()
     assert stage.open_cases() == ["REFUND_REFUSED"]
 
 

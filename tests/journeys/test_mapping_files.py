@@ -193,7 +193,7 @@ def test_who_brought_it_takes_the_other_meanings_back_and_new_words_hold(stage: 
     presses(stage, "omar", "confirm", file)
     word = f"{stage.connection('returngo').pk}:LOCATION:WH-1"
     told = text_of(browser(stage, "ada").get(reverse("mappings"), {"word": word}).content)
-    assert "It is also in words.csv" in told
+    assert "It is in words.csv" in told
     assert "it will mean “Warehouse Berlin (berlin)”" in told
 
     assert "Only who asked" in presses(stage, "ada", "answer", file, answer="take_back")
