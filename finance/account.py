@@ -80,19 +80,19 @@ def account_of(customer_id: int) -> Account:
 def with_refunded(orders: QuerySet[Order]) -> QuerySet[Order]:
     """Each with what was proved to be paid back for it, and what is decided and not proved.
 
-    As ``proved_minor`` (``derived_minor`` of it not yet confirmed by the payer) and
+    As ``proved_minor`` (``is_derived`` where an amount of it is our own sum) and
     ``decided_minor``, in the same statement; ``is_refused`` where a unit's refund was refused and
     none stands in its place. What counts against what was paid, ``refunded_minor``, is raised as
     soon as money is set aside: it proves nothing.
     """
     mine = Refund.objects.filter(~_GIFT, order=OuterRef("pk")).order_by().values("order")
     proved = mine.filter(_PROVED).annotate(sum=Sum("executed_minor"))
-    derived = mine.filter(_PROVED, executed_is_derived=True).annotate(sum=Sum("executed_minor"))
+    derived = mine.filter(_PROVED, executed_is_derived=True)
     decided = mine.filter(status__in=REFUND_OPEN).annotate(sum=Sum("calculated_minor"))
     refused = ReturnItem.objects.filter(return_record__order=OuterRef("pk"), money=Money.REFUSED)
     return orders.annotate(
         proved_minor=Coalesce(Subquery(proved.values("sum")), 0),
-        derived_minor=Coalesce(Subquery(derived.values("sum")), 0),
+        is_derived=Exists(derived),
         decided_minor=Coalesce(Subquery(decided.values("sum")), 0),
         is_refused=Exists(refused),
     )

@@ -43,9 +43,9 @@ _STATUS_WORDS = {
 MISSED = "missed"  # what a sweep found and no callback had told
 # Why we looked by ourselves, by the kind of the message that asked for it; else a routine look.
 _LOOKED_WHY = {
-    "order-known": "its order moved on",
-    "refund-without-proof": "its refund had no proof yet",
-    "listed": "what it showed may change who is paid",
+    "order-known": "Its order moved on.",
+    "refund-without-proof": "Its refund had no proof yet.",
+    "listed": "What it showed may change who is paid.",
 }
 _ASKED = {
     ("return", "REQUESTED"): "The return was asked for",
@@ -184,7 +184,7 @@ def _looked(message: Message, name: str, known: directory.Directory) -> Event:
     """A sweep found what no callback had told, or something made us read the record once more."""
     missed = message.kind == MISSED
     about = f"{catalogue.kind_says(message.resource_kind)} {message.resource_id}"
-    why = _LOOKED_WHY.get(message.kind, "a routine look")
+    why = _LOOKED_WHY.get(message.kind, "A routine look.")
     return Event(
         happened=message.received_at,
         learnt=message.received_at,
@@ -194,7 +194,7 @@ def _looked(message: Message, name: str, known: directory.Directory) -> Event:
         else f"We read it again from {name} ({about})",
         themes=_themes(message.kind),
         key=f"l:{message.connection_id}:{message.kind}:{message.resource_id}",
-        small="No callback had told us." if missed else f"{why[:1].upper()}{why[1:]}.",
+        small="No callback had told us." if missed else why,
         missed=missed,
         goes_out=not missed,
         is_look=True,

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import chain
 from zoneinfo import ZoneInfo
 
-from django.apps import apps
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import connection as database
-from django.db import transaction
 from django.test import Client
 
 from fulfilment.models import StockLevel
@@ -30,12 +27,13 @@ from integrator.models import (
     MaintenanceWindow,
     MappingFile,
     MappingKind,
-    PolicyVersion,
     SavedView,
     Transition,
 )
 from returns.models import Return
 from returns.queries import units_off_sale
+from tests.browser.addresses import AUDIT, LISTS, OWN
+from tests.browser.dates import BEGINS, SET_UP, dated_by_the_stage
 from tests.journeys.causes import CAUSES
 from tests.story import Stage
 
@@ -50,67 +48,6 @@ TROUBLES = (
     "GOODWILL",
     "JOB_FAILED",
 )
-LISTS = (
-    "/",
-    "/queue/",
-    "/queue/?tab=all",
-    "/queue/?tab=not-on-sale",
-    "/queue/?who=nobody&order=money",
-    "/find/?scan=1&q=DE-7",
-    "/cases/",
-    "/orders/",
-    "/returns/",
-    "/returns/?stage=REQUESTED&team=CX",
-    "/returns/?stage=CLOSED&team=FINANCE",
-    "/find/?q=DE-70001",
-    "/find/?q=nothing+of+the+kind",
-    "/steps/",
-    "/monitors/",
-    "/connections/",
-    "/mappings/",
-    "/mappings/?tab=all",
-    "/mappings/try/",
-    "/mappings/try/?kind=LOCATION",
-    "/mappings/files/",
-    "/people/",
-    "/my-alerts/",
-    "/my-keys/",
-    *(f"/accounts/{one}/" for one in ("email", "2fa", "2fa/totp/activate")),
-    *(f"/accounts/password/{one}/" for one in ("change", "reset")),
-    "/off-sale/",
-    "/figures/",
-    "/figures/rows/cases-opened/",
-    "/figures/rows/orders-placed/?from=soon",
-    "/figures/inbound/",
-    "/figures/inbound/units/?stage=AUTHORISED",
-    "/figures/stages/",
-    "/figures/by-hand/",
-    "/figures/by-hand/rows/",
-    "/nowhere/",
-)
-OWN = ("/", "/queue/")
-# Before the story: when the house was set up, and when the review of roles began.
-SET_UP = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
-BEGINS = datetime(2026, 1, 28, 9, 0, tzinfo=UTC)
-AUDIT = (
-    "/audit/",
-    "/audit/?kind=approval&two=1",
-    "/audit/?kind=personal",
-    "/audit/?view=late",
-    "/audit/?record=nothing&from=soon",
-)
-
-
-def dated_by_the_stage(until: datetime, at: datetime) -> None:
-    """What the database dated itself, by the clock of this machine: as if it had been ``at``."""
-    with transaction.atomic(), database.cursor() as cursor:
-        cursor.execute("SET LOCAL session_replication_role = replica")
-        for model in apps.get_models():
-            if any(field.name == "pgh_created_at" for field in model._meta.fields):
-                rows = model._default_manager.filter(pgh_created_at__gt=until)
-                rows.update(pgh_created_at=at)
-        PolicyVersion.objects.filter(made_at__gt=until).update(made_at=at)
-        cursor.execute("SET LOCAL session_replication_role = origin")
 
 
 def troubled(stage: Stage) -> None:
