@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg import sql
 
+from integrator.postgres.base import NO_TRIGGER_IGNORED
+
 Connection = psycopg.Connection[tuple]  # type: ignore[type-arg]
 OURS = "bench_ours"
 PEERS = "bench_peers"
@@ -28,7 +30,8 @@ def url(name: str) -> str:
 
 
 def connect(name: str) -> Connection:
-    return psycopg.connect(url(name), autocommit=True)
+    """A plain connection, told of our triggers what the product's own are told."""
+    return psycopg.connect(url(name), autocommit=True, options=NO_TRIGGER_IGNORED)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Our way of speaking to PostgreSQL: what runs over and over is planned once."""
+"""Our way of speaking to PostgreSQL: planned once, and triggers asked without an error."""
 
 from __future__ import annotations
 
@@ -19,3 +19,24 @@ def test_a_statement_stays_planned_whatever_else_runs_meanwhile(db: None) -> Non
             ["SELECT 'comes back'%"],
         )
         assert cursor.fetchone()[0] == 1
+
+
+def test_triggers_need_no_caught_error_to_learn_that_they_count(db: None) -> None:
+    with database.cursor() as cursor:
+        cursor.execute("SELECT current_setting('pgtrigger.ignore')")
+        assert cursor.fetchone() == ("{}",)
+
+
+def test_options_of_the_address_are_kept(db: None) -> None:
+    own = database.copy()
+    own.settings_dict = database.settings_dict | {
+        "OPTIONS": database.settings_dict["OPTIONS"] | {"options": "-c statement_timeout=1234"}
+    }
+    try:
+        with own.cursor() as cursor:
+            cursor.execute("SELECT current_setting('statement_timeout')")
+            assert cursor.fetchone() == ("1234ms",)
+            cursor.execute("SELECT current_setting('pgtrigger.ignore')")
+            assert cursor.fetchone() == ("{}",)
+    finally:
+        own.close()

@@ -142,13 +142,13 @@ def _summed(wanted: Wanted, doors: Doors, came_since: str, params: Params) -> st
     """
     asked = narrowed(wanted, params)
     kept = f"SELECT {_SUMMED} FROM integrator_casecount WHERE shares_cause AND {asked}"  # noqa: S608
-    looked = f"""SELECT {_SUMMED} FROM ({case_counts.rows_of("integrator_case")} AND {{}}) looked
+    looked = f"""SELECT {_SUMMED} FROM ({case_counts.open_cases()} AND {{}}) looked
                   WHERE shares_cause"""  # noqa: S608
     if wanted.bulk_id:
         return looked.format(f"({doors.any}) AND {asked}")
     parts = [f"{kept} AND ({doors.own})", looked.format(f"{doors.asked} AND {asked}")]
     if came_since:
-        newer = case_counts.rows_of("integrator_case", times=-1)
+        newer = case_counts.open_cases(times=-1)
         parts.append(
             f"""SELECT {_SUMMED} FROM ({newer} AND shares_cause AND {came_since} AND {asked}
                                           AND ({doors.any})) newer"""  # noqa: S608

@@ -11,7 +11,7 @@ from django.db import connection as database
 from integrator.engine import timer
 from integrator.engine.case_kinds import CaseKind
 from integrator.models import Case
-from integrator.models.case_counts import COUNTED_BY, rows_of, write
+from integrator.models.case_counts import COUNTED_BY, open_cases, write
 
 log = structlog.get_logger(__name__)
 FOLD_ABOVE = 1_000  # rows that say nothing the others could not
@@ -54,7 +54,7 @@ def recount(kinds: Mapping[str, CaseKind]) -> int:
     shared = sorted(code for code, kind in kinds.items() if kind.shared_cause)
     Case.objects.filter(shares_cause=True).exclude(kind__in=shared).update(shares_cause=False)
     Case.objects.filter(shares_cause=False, kind__in=shared).update(shares_cause=True)
-    is_right = f"{rows_of('integrator_case')} UNION ALL {_KEPT_AWAY}"
+    is_right = f"{open_cases()} UNION ALL {_KEPT_AWAY}"
     with database.cursor() as cursor:
         cursor.execute(write(is_right))
         wrong = int(cursor.rowcount)
