@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
@@ -29,8 +30,8 @@ PROMISES: Mapping[str, str] = {
 }
 
 
-def returns_owed() -> QuerySet[Return]:
-    """Returns with any promise that is missing, each promise a flag; ``since`` is when it stopped.
+def with_promises(returns: QuerySet[Return]) -> QuerySet[Any]:
+    """Returns with each promise that is missing as a flag; ``since`` is when it stopped.
 
     A unit that is held, was not in the parcel or was settled in another way is owed no money.
     """
@@ -55,14 +56,19 @@ def returns_owed() -> QuerySet[Return]:
     moved = Transition.objects.filter(
         record_kind="return", record_id=OuterRef("pk"), field="status"
     ).order_by("-id")
-    return (
-        Return.objects.annotate(
-            owes_refund=Exists(unpaid),
-            owes_stock=Exists(unshelved),
-            owes_exchange=Exists(unsent),
-            owes_telling=Exists(untold),
-            since=Coalesce(Subquery(moved.values("at")[:1]), "requested_at"),
-        )
+    return returns.annotate(
+        owes_refund=Exists(unpaid),
+        owes_stock=Exists(unshelved),
+        owes_exchange=Exists(unsent),
+        owes_telling=Exists(untold),
+        since=Coalesce(Subquery(moved.values("at")[:1]), "requested_at"),
+    )
+
+
+def returns_owed() -> QuerySet[Return]:
+    """Returns with any promise that is missing, the longest waiting first."""
+    found: QuerySet[Return] = (
+        with_promises(Return.objects.all())
         .filter(
             ~Q(status__in=ENDED)
             | Q(owes_refund=True)
@@ -73,10 +79,11 @@ def returns_owed() -> QuerySet[Return]:
         .select_related("connection", "order")
         .order_by("since", "pk")
     )
+    return found
 
 
 def missing(row: Return) -> list[str]:
-    """The promises of one row of ``returns_owed`` that are not kept, in words."""
+    """The promises of one row of ``with_promises`` that are not kept, in words."""
     flags = {name: bool(getattr(row, name, False)) for name in PROMISES}
     flags["owes_completion"] = row.status not in ENDED
     return [words for name, words in PROMISES.items() if flags[name]]

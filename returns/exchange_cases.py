@@ -22,7 +22,7 @@ RELEASED = Action(
 WAIVE = Action(
     key="exchange_waive",
     label="Send it without the payment",
-    says="The difference is not waited for any more. A second person must agree.",
+    says="The difference is not waited for any more.",
     verb="exchange.decide",
     fields=(Field("note", "Why it may go without payment", "note"),),
     approval=True,
@@ -31,7 +31,7 @@ WAIVE = Action(
 DIFFERENCE_PAID = Action(
     key="difference_paid",
     label="I paid the difference back",
-    says="Record the payment with the reference as proof. A second person must agree.",
+    says="Record the payment with the reference as proof.",
     verb="refund.decide",
     fields=(
         Field("reference", "Reference of the payment"),
@@ -42,7 +42,7 @@ DIFFERENCE_PAID = Action(
 REPLACEMENT_PAID = Action(
     key="replacement_paid",
     label="I paid it",
-    says="Record the payment with the reference as proof. A second person must agree.",
+    says="Record the payment with the reference as proof.",
     verb="refund.decide",
     fields=(
         Field("reference", "Reference of the payment"),

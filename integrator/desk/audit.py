@@ -31,7 +31,7 @@ from integrator.desk.audit_sources import KINDS
 from integrator.desk.auth import DeskRequest, needs
 from integrator.desk.copies import copy_of
 from integrator.engine.seal_cases import SEAL_BROKEN
-from integrator.engine.seals import BY_NAME
+from integrator.engine.seals import BOOKS, BY_NAME
 from integrator.models import Case, SealCheck
 
 PEOPLE = 500
@@ -60,6 +60,11 @@ class Seals:
     found: tuple[Found, ...]
     heads: tuple[tuple[str, str], ...]
 
+    @property
+    def books(self) -> str:
+        """What is sealed at all. Settings and roles have a history of their own, without a seal."""
+        return "; ".join(one.says[:1].lower() + one.says[1:] for one in BOOKS)
+
 
 @require_safe
 @needs("audit.see")
@@ -83,10 +88,11 @@ def _show(request: DeskRequest, filters: Filters, *, status: int = 200) -> HttpR
     personal.saw(request, personal.Page.AUDIT, audit_says.noted(rows[:limit]))
     first = f"?{urlencode(filters.query)}"
     more = audit_filters.text_of(rows[limit - 1].key) if len(rows) > limit else ""
-    tabs, says = audit_tabs.tabs(filters, directory.current(at=request.at))
+    tabs = audit_tabs.tabs(filters, directory.current(at=request.at))
     context = {
-        "tabs": tabs,
-        "says": says,
+        "tabs": tabs.tabs,
+        "shown": tabs,
+        "says": tabs.says,
         "entries": audit_says.entries(
             rows[:limit], at=request.at, personal=filters.wanted.personal
         ),
@@ -193,4 +199,4 @@ def _result(request: DeskRequest, check: SealCheck) -> tuple[str, str]:
             return "wait", "Nothing was changed, but rows came after their day was sealed"
     if age > CHECK_LATE_AFTER:
         return "wait", f"The record was not checked for {words.span(age)}"
-    return "ok", "Nothing was changed since it was sealed"
+    return "ok", "Nothing sealed was changed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,8 +18,22 @@ from integrator.desk.queue_tabs import Tab
 CAP = 1000
 
 
-def tabs(filters: Filters, known: directory.Directory) -> tuple[list[Tab], str]:
-    """Every tab, and what is on the chosen one in a sentence. A list longer than ``CAP`` is more.
+@dataclass(frozen=True, slots=True)
+class Tabs:
+    """``says`` what is on the chosen one; ``listed`` how much of it the other filters leave.
+
+    ``href`` leads to the chosen one whole, where ``is_narrowed`` by more than it.
+    """
+
+    tabs: list[Tab]
+    says: str
+    listed: str
+    href: str
+    is_narrowed: bool
+
+
+def tabs(filters: Filters, known: directory.Directory) -> Tabs:
+    """Every tab with how long its list is. A list longer than ``CAP`` is more.
 
     A tab counts its whole list; narrowed down further it stays chosen, and the list gets shorter.
     """
@@ -26,7 +41,7 @@ def tabs(filters: Filters, known: directory.Directory) -> tuple[list[Tab], str]:
         audit_filters.read(one.query, personal=False, known=known).wanted
         for one in audit_views.VIEWS
     ]
-    counted = counts(wanted)
+    *counted, listed = counts([*wanted, filters.wanted])
     chosen = next(
         (one for one in reversed(audit_views.VIEWS) if one.query.items() <= filters.query.items()),
         audit_views.VIEWS[0],
@@ -35,13 +50,23 @@ def tabs(filters: Filters, known: directory.Directory) -> tuple[list[Tab], str]:
         Tab(
             label=one.label,
             href=f"?{urlencode(one.query)}",
-            count=f"{CAP:,}+" if count > CAP else f"{count:,}",
+            count=_said(count),
             overdue=0,
             is_current=one is chosen,
         )
         for one, count in zip(audit_views.VIEWS, counted, strict=True)
     ]
-    return found, audit_views.says_of(chosen, known)
+    return Tabs(
+        tabs=found,
+        says=audit_views.says_of(chosen, known),
+        listed=_said(listed),
+        href=f"?{urlencode(chosen.query)}",
+        is_narrowed=filters.query != dict(chosen.query),
+    )
+
+
+def _said(count: int) -> str:
+    return f"{CAP:,}+" if count > CAP else f"{count:,}"
 
 
 def counts(lists: Sequence[Wanted]) -> list[int]:

@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 
-from integrator import policy
+from integrator import policy, staff
 from integrator.desk import directory
 from integrator.engine import clock
 from integrator.engine.states import Trace
@@ -70,7 +70,7 @@ def needs(verb: str) -> Callable[[View[P]], Guarded[P]]:
             desk.at = clock.now()
             with timezone.override(ZoneInfo(directory.current(at=desk.at).timezone)):
                 if not desk.roles & holders:
-                    raise PermissionDenied(_who_may(desk.roles, holders))
+                    raise PermissionDenied(_who_may(desk, holders))
                 return view(desk, *args, **kwargs)
 
         guarded.verb = verb  # type: ignore[attr-defined]  # read by the access test
@@ -79,8 +79,10 @@ def needs(verb: str) -> Callable[[View[P]], Guarded[P]]:
     return guard
 
 
-def _who_may(roles: frozenset[str], holders: frozenset[str]) -> str:
-    if not roles:
+def _who_may(request: DeskRequest, holders: frozenset[str]) -> str:
+    if not request.roles:
+        if staff.asked_for(request.user):
+            return "You have no role yet. One was asked for: it waits for a second person."
         return "You have no role yet. Ask an integration admin to give you one."
     names = [str(Role(role).label) for role in Role.values if role in holders]
     return f"This is for {' or '.join(names)}." if names else "Nobody may do this."
@@ -98,7 +100,7 @@ def may(request: DeskRequest, verb: str) -> bool:
 def require(request: DeskRequest, verb: str) -> None:
     """Refuse inside a view, when the verb depends on what was sent."""
     if not may(request, verb):
-        raise PermissionDenied(_who_may(request.roles, policy.VERBS[verb]))
+        raise PermissionDenied(_who_may(request, policy.VERBS[verb]))
 
 
 def back_to(request: HttpRequest, otherwise: str) -> str:

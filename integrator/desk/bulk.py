@@ -19,6 +19,7 @@ from integrator.desk import (
     bulk_choice,
     bulk_forms,
     bulk_rows,
+    connections,
     lists,
     queue,
     queue_address,
@@ -33,6 +34,7 @@ from integrator.desk.copies import copy_of
 from integrator.engine import bulks
 from integrator.engine.bulks import UnableToCancel, UnableToStart
 from integrator.engine.decisions import HOLD_SECONDS
+from integrator.engine.watch import newest_beat
 from integrator.flows import many_rules, queue_figures, queue_members
 from integrator.flows.queue_wanted import Wanted
 from integrator.models import Bulk, BulkItemState, BulkState
@@ -75,9 +77,11 @@ def page(request: DeskRequest, bulk_id: int) -> HttpResponse:
     moves = found.state == BulkState.RUNNING and bool(counts.get(BulkItemState.READY))
     shows_anew = (moves or held or going) and "still" not in request.GET
     still_open, open_href = _open(request, found)
+    silent = _silence(request)
     context = {
         **_frame(request, found, counts),
-        "state": bulk_rows.state_of(found, counts),
+        "state": bulk_rows.state_of(found, counts, silent=bool(silent)),
+        "silence": silent if moves else "",
         "pace": bulk_rows.pace_of(found, counts, at=request.at),
         "results": bulk_rows.results_of(found, counts),
         "skipped": bulk_rows.whys_of(found, BulkItemState.SKIPPED),
@@ -164,8 +168,9 @@ def all_bulks(request: DeskRequest) -> HttpResponse:
     found = list(started.order_by("-id")[: bulk_rows.PAGE + 1])
     shown = found[: bulk_rows.PAGE]
     counts = bulk_rows.counts_of([one.pk for one in shown])
+    silent = bool(_silence(request))
     context = {
-        "bulks": [_summary(one, counts.get(one.pk, {})) for one in shown],
+        "bulks": [_summary(one, counts.get(one.pk, {}), silent=silent) for one in shown],
         "next_page": f"?after={shown[-1].pk}" if len(found) > bulk_rows.PAGE else "",
         "first_page": reverse("bulks"),
         "is_first_page": not after,
@@ -253,6 +258,11 @@ def _get(request: DeskRequest, bulk_id: int) -> Bulk:
     return found
 
 
+def _silence(request: DeskRequest) -> str:
+    """That no worker is alive, in words; empty while one is."""
+    return connections.silence(newest_beat(), at=request.at)
+
+
 def _is_near(request: DeskRequest, bulk: Bulk) -> bool:
     """Who started it, and their team: nobody has to wait for somebody who went home."""
     return bulk.person_id == request.user.pk or bulk.role in request.roles
@@ -269,10 +279,11 @@ def _may_go_on(request: DeskRequest, bulk: Bulk) -> bool:
 
 
 def _summary(
-    bulk: Bulk, counts: dict[str, int]
+    bulk: Bulk, counts: dict[str, int], *, silent: bool
 ) -> tuple[Bulk, str, str, str, str, list[bulk_rows.Result]]:
     """One line of the list: the bulk, its title and team, its state with a sign, its results."""
-    symbol, state = bulk_rows.symbol_of(bulk, counts), bulk_rows.state_of(bulk, counts)
+    symbol = bulk_rows.symbol_of(bulk, counts)
+    state = bulk_rows.state_of(bulk, counts, silent=silent)
     title, results = bulk_rows.title_of(bulk, 0), bulk_rows.results_of(bulk, counts)
     return bulk, title, _team(bulk), symbol, state, results
 

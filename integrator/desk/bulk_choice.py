@@ -139,17 +139,24 @@ def _prepared(
 
 
 def _judged(request: DeskRequest, ids: Sequence[int], *, do: str, label: str) -> list[Chosen]:
-    """Each case with why nothing will be done about it, if so. Four queries, however many."""
+    """Each case with why nothing will be done about it, if so. Five queries, however many."""
     found = Case.objects.select_related("job", "assignee").filter(pk__in=ids).order_by("id")
     cases = list(found)
     deciding = decisions.being_decided([one.job_id for one in cases if one.job_id is not None])
+    asked = decisions.waiting_for_second(cases)
     newest = decisions.newest(ids)
     return [
         Chosen(
             case=one,
             seen=newest.get(one.pk, 0),
             why_not=many_rules.why_not(
-                one, do, label, user=request.user, roles=request.roles, deciding=deciding
+                one,
+                do,
+                label,
+                user=request.user,
+                roles=request.roles,
+                deciding=deciding,
+                asked=asked,
             ),
         )
         for one in cases

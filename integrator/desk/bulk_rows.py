@@ -128,9 +128,14 @@ def results_of(bulk: Bulk, counts: dict[str, int]) -> list[Result]:
     ]
 
 
-def state_of(bulk: Bulk, counts: dict[str, int]) -> str:
-    """How it stands, in a word. It has stopped when nothing of it goes on by itself."""
-    return "Stopped" if _rests(bulk, counts) else bulk.get_state_display()
+def state_of(bulk: Bulk, counts: dict[str, int], *, silent: bool) -> str:
+    """How it stands, in words. It has stopped when nothing of it goes on by itself, and waits
+    while every worker is ``silent``.
+    """
+    if _rests(bulk, counts):
+        return "Stopped"
+    is_waiting = silent and bulk.state == BulkState.RUNNING
+    return "Waits for a worker" if is_waiting else str(bulk.get_state_display())
 
 
 def symbol_of(bulk: Bulk, counts: dict[str, int]) -> str:

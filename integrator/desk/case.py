@@ -102,7 +102,7 @@ def detail_of(
     )
     said = catalogue.said_of(case)
     asked = case_asked.of(request, case, kind, events)
-    locked = _locked(request, case, kind, {one.key for one in asked if one.is_current})
+    locked = _locked(request, case, kind, is_asked=any(one.is_current for one in asked))
     opened_form = form or case_forms.asked_for(request, case, kind, locked)
     given = handed.of(case, events, at=request.at)
     steps = steps_of(request, case)
@@ -113,7 +113,7 @@ def detail_of(
     return {
         "case": case,
         "kind": kind,
-        "said": said,
+        "said": case_asked.told(said, asked),
         "due": words.due_of(case.due_at, at=request.at),
         "state": _state(case, at=request.at),
         "owner": Role(case.owner).label if case.owner in Role.values else case.owner,
@@ -121,6 +121,7 @@ def detail_of(
         "members": group.count,
         "others": group.count - 1,
         "buttons": _buttons(request, case, kind, opened_form, locked),
+        "is_only_handed": bool(case.handed_to) and all(locked[one.key] for one in kind.actions),
         "form": opened_form,
         "preview": preview(opened_form, case, kind),
         "may_work": may(request, "case.work"),
@@ -299,23 +300,22 @@ def _buttons(
     return sorted(buttons, key=lambda one: one.locked)
 
 
-def _locked(
-    request: DeskRequest, case: Case, kind: CaseKind, waiting: Collection[str]
-) -> dict[str, str]:
+def _locked(request: DeskRequest, case: Case, kind: CaseKind, *, is_asked: bool) -> dict[str, str]:
     """Why each button cannot be pressed by who reads, by its name; empty where it can.
 
-    ``waiting``: the actions about which a second person has been asked.
+    ``is_asked``: a second person has been asked about the case as it is.
     """
     deciding = case.job_id is not None and bool(decisions.being_decided([case.job_id]))
     closing = decisions.why_not_close(case.job)
-    locked = {"solve": closing or (decisions.WAITS_FOR_SECOND if waiting else "")}
+    waits = decisions.WAITS_FOR_SECOND if is_asked else ""
+    locked = {"solve": closing or waits}
     for action in kind.actions:
         if not policy.may_act(kind, action, request.roles):
             locked[action.key] = policy.why_not(kind, action)
         elif why := decisions.why_not(action, case.job, deciding=deciding):
             locked[action.key] = why
         else:
-            locked[action.key] = decisions.WAITS_FOR_SECOND if action.key in waiting else ""
+            locked[action.key] = waits
     return locked
 
 
@@ -336,7 +336,7 @@ def _todo(
     decides = any(policy.may_act(kind, one, request.roles) for one in kind.actions)
     if given is not None and not given.is_back and not decides:
         team = history.team(kind.owner)
-        return f"Answer the question of {team}, then hand the case over to {team}: they decide."
+        return f"Answer the question of {team}, then hand the case back to {team}: they decide."
     return todo
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db.models import QuerySet
@@ -12,10 +13,10 @@ from integrator.desk import case_forms
 from integrator.desk.auth import DeskRequest
 from integrator.engine import decisions
 from integrator.engine.case_kinds import CaseKind
+from integrator.engine.case_words import Said
 from integrator.models import Approval, ApprovalState, Case, CaseEvent
 from integrator.roles import Role
 
-SECOND = "A second person must agree."  # as the button says it before anybody is asked
 CHANGED_SINCE = "The amount has changed since. It has to be asked anew."
 
 
@@ -57,7 +58,7 @@ def of(request: DeskRequest, case: Case, kind: CaseKind, events: list[CaseEvent]
                 approval=approval,
                 key=action.key,
                 label=action.label,
-                says=action.says.removesuffix(SECOND).rstrip(),
+                says=action.says,
                 content=case_forms.in_words(action, approval.content, notes),
                 may_agree=not refused and not void,
                 may_refuse=not refused,
@@ -67,6 +68,22 @@ def of(request: DeskRequest, case: Case, kind: CaseKind, events: list[CaseEvent]
             )
         )
     return found
+
+
+def told(said: Said, asked: Sequence[Asked]) -> Said:
+    """What a case means, and what follows when nobody acts, while a second person is asked: by the
+    word of the first it may have been done already.
+    """
+    one = next((one for one in asked if one.is_current), None)
+    if one is None:
+        return said
+    by = one.approval.asked_by
+    return replace(
+        said,
+        means=f"{by.first_name or by.get_username()} says: “{one.label}”. "
+        "It counts as soon as somebody else agrees, and not before.",
+        otherwise="It stays unanswered, and this case stays open.",
+    )
 
 
 def who_agrees(request: DeskRequest, kind: CaseKind, approval: Approval) -> str:

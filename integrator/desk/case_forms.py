@@ -127,8 +127,9 @@ def teams_for(case: Case) -> tuple[tuple[str, str], ...]:
 
 
 def hand_over_inputs(case: Case) -> tuple[Input, ...]:
+    back = case.owner if case.handed_to else ""
     return (
-        Input("to", "To which team", "choice", True, "", "", teams_for(case)),
+        Input("to", "To which team", "choice", True, back, "", teams_for(case)),
         Input("note", "What they should know or do", "note", True, "", ""),
     )
 

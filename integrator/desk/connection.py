@@ -13,7 +13,6 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from fulfilment.models import Order
 from integrator.desk import (
     columns,
     connection_forms,
@@ -27,7 +26,7 @@ from integrator.desk import (
 from integrator.desk.auth import DeskRequest, may, needs, trace_of
 from integrator.desk.case_forms import Filled
 from integrator.desk.lists import number
-from integrator.desk.steps import step_of
+from integrator.desk.steps import Listed, listed
 from integrator.engine import connections as switch
 from integrator.engine import maintenance
 from integrator.engine.maintenance import UnableToAnnounce, UnableToCancel
@@ -126,13 +125,12 @@ def _windows(request: DeskRequest, connection: Connection) -> list[Planned]:
     ]
 
 
-def _steps(request: DeskRequest, connection: Connection) -> list[tuple[Any, Order | None]]:
-    """The oldest steps that wait, each with its order."""
+def _steps(request: DeskRequest, connection: Connection) -> list[Listed]:
+    """The oldest steps that wait."""
     rows = list(
         Job.objects.filter(connection=connection, state__in=JOB_OPEN).order_by("id")[:STEPS_SHOWN]
     )
-    orders = Order.objects.in_bulk({job.order_id for job in rows if job.order_id})
-    return [(step_of(job, request), orders.get(job.order_id or 0)) for job in rows]
+    return listed(rows, request)
 
 
 # --- Writing --------------------------------------------------------------------------------------

@@ -2,52 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from finance.models import Refund
 from finance.states import Executor, RefundStatus
-from fulfilment.models import Order
+from fulfilment.models import Order, StockMovement
 from fulfilment.shapes import Billing
+from fulfilment.states import Bucket
 from integrator.desk import catalogue, directory, words
+from integrator.desk.known_facts import Fact, facts_of
 from integrator.engine.case_facts import fact_text
 from integrator.engine.case_kinds import CaseKind
 from integrator.models import Attempt, Case, Job
 from returns.models import Exchange, Return, ReturnItem
+from returns.states import Custody
 
 # In whose column the payment of a refund stands.
 _PAYERS = {
     Executor.SCAYLE: "shop",
     Executor.RETURNS_PLATFORM: "returns",
     Executor.MANUAL: "ours",
-}
-# Names of facts as people read them. A fact that is not listed is shown by its own name.
-FACT_WORDS = {
-    "at": "Compared",
-    "rma": "Return",
-    "sku": "SKU",
-    "order": "Order",
-    "amount": "Amount",
-    "error": "Reason",
-    "step": "Step",
-    "due": "Due",
-    "theirs": "Their value",
-    "ours": "Our value",
-    "platform": "Platform",
-    "kind": "Kind of word",
-    "event": "Message",
-    "event_id": "Message number",
-    "write": "Step",
-    "crashes": "Times stopped",
-    "paid": "Paid",
-    "back": "Went back so far",
-    "exchange": "Replacement",
-    "exchange_order": "Replacement order",
-    "items": "Units and fees",
-    "what": "About",
-    "other_rmas": "The other return",
 }
 
 
@@ -73,10 +50,6 @@ class Cell:
     label: str = ""
     is_kept: bool = True
 
-    @property
-    def missing(self) -> str:
-        return "not known" if self.is_kept else "not kept"
-
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -86,21 +59,13 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
-    """One thing a case knows. ``returns`` are those it names: each leads to its page."""
-
-    label: str
-    text: str
-    returns: Sequence[Return] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Evidence:
     columns: list[Column] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)
     order: Order | None = None
     rma: Return | None = None
+    refund: Refund | None = None
 
     @property
     def differs(self) -> bool:
@@ -121,7 +86,8 @@ def of(case: Case, kind: CaseKind, known: directory.Directory, *, at: datetime) 
     order = _order_of(case, unit, rma, refund)
     columns, lines = _columns(order, rma, known, at=at), list[Line]()
     if columns:
-        lines = [*_order_lines(order), *_return_lines(rma, unit), *_refund_lines(refund, rma)]
+        lines = [*_order_lines(order), *_return_lines(rma, unit, lies=_lies(unit))]
+        lines += _refund_lines(refund, rma)
     if (differing := _differing(case)) is not None:
         theirs = {rma.connection_id: "returns"} if rma is not None else {}
         theirs |= {order.connection_id: "shop"} if order is not None else {}
@@ -133,7 +99,7 @@ def of(case: Case, kind: CaseKind, known: directory.Directory, *, at: datetime) 
             ]
         lines.insert(0, differing(theirs.get(case.connection_id or 0, columns[0].key)))
     aligned = [replace(line, cells=_aligned(line, columns)) for line in lines]
-    return Evidence(columns, aligned, _facts(case, kind, rma), order, rma)
+    return Evidence(columns, aligned, facts_of(case, kind, rma, order), order, rma, refund)
 
 
 def of_return(
@@ -194,6 +160,8 @@ def _records(case: Case) -> tuple[ReturnItem | None, Return | None, Refund | Non
             rma = unit.return_record if unit else None
         case "return":
             rma = Return.objects.select_related("order").filter(pk=case.record_id).first()
+            mine = Refund.objects.select_related("order").filter(return_record=case.record_id)
+            refund = mine.order_by("-id").first()
         case "exchange":
             exchange = (
                 Exchange.objects.select_related("return_record__order")
@@ -239,7 +207,7 @@ def _order_lines(order: Order | None) -> list[Line]:
     ]
 
 
-def _return_lines(rma: Return | None, unit: ReturnItem | None) -> list[Line]:
+def _return_lines(rma: Return | None, unit: ReturnItem | None, *, lies: str = "") -> list[Line]:
     if rma is None:
         return []
     lines = [
@@ -260,16 +228,28 @@ def _return_lines(rma: Return | None, unit: ReturnItem | None) -> list[Line]:
             ],
         ),
     ]
-    return [*lines, *(_unit_lines(unit) if unit is not None else ())]
+    return [*lines, *(_unit_lines(unit, lies) if unit is not None else ())]
 
 
-def _unit_lines(unit: ReturnItem) -> list[Line]:
+def _lies(unit: ReturnItem | None) -> str:
+    """Where a unit is whose return has ended, by our movements: its custody says no more."""
+    if unit is None or unit.custody != Custody.CLOSED:
+        return ""
+    moved = StockMovement.objects.filter(return_item_id=unit.pk).select_related("location")
+    last = moved.order_by("-id").first()
+    if last is None:
+        return ""
+    place = f" at {last.location.name}" if last.location is not None else ""
+    return f"{Bucket(last.to_bucket).label}{place}"
+
+
+def _unit_lines(unit: ReturnItem, lies: str = "") -> list[Line]:
     claimed = (unit.claimed_minor, unit.currency)
     paid = None
     if unit.order_item is not None:
         paid = (unit.order_item.paid_minor, unit.currency)
     return [
-        Line("Unit", unit.sku_code, [Cell("ours", unit.get_custody_display())]),
+        Line("Unit", unit.sku_code, [Cell("ours", lies or unit.get_custody_display())]),
         Line(
             "Value of the unit",
             "the shop's price counts",
@@ -340,27 +320,6 @@ def _differing(case: Case) -> Callable[[str], Line] | None:
         return Line(label[:1].upper() + label[1:], when, cells)
 
     return line
-
-
-def _facts(case: Case, kind: CaseKind, rma: Return | None) -> list[Fact]:
-    return [
-        Fact(
-            FACT_WORDS.get(name, name.replace("_", " ").capitalize()),
-            fact_text(case.facts[name]),
-            _returns_of(name, case, rma),
-        )
-        for name in kind.evidence
-        if case.facts.get(name) not in (None, "")
-    ]
-
-
-def _returns_of(name: str, case: Case, rma: Return | None) -> Sequence[Return]:
-    if name == "rma" and rma is not None and case.facts[name] == rma.external_id:
-        return [rma]
-    if name == "other_rmas" and rma is not None:
-        named = Return.objects.filter(order=rma.order_id, external_id__in=case.facts[name])
-        return list(named.order_by("external_id"))
-    return ()
 
 
 def tries_of(job: Job | None) -> list[Try]:

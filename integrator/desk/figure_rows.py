@@ -82,6 +82,7 @@ class Figure:
     units: str = ""
     money: str = ""
     currency: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +164,8 @@ PAID = (RefundStatus.RECORDED, RefundStatus.SETTLED)
 ORDERS = Group(
     "orders",
     "Orders",
-    "What customers ordered, what left for them, and what the shop took back before it left.",
+    "What customers ordered (replacements are not counted), what left for them, and what the shop "
+    "took back before it left.",
     "lines",
     (
         Figure(
@@ -174,6 +176,7 @@ ORDERS = Group(
             _order,
             money="paid_minor",
             currency="currency",
+            note="Replacements are not counted.",
         ),
         Figure(
             "parcels-sent",

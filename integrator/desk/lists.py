@@ -11,10 +11,9 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from fulfilment.models import Order
 from integrator.desk import catalogue, columns, directory, effects, screens, words
 from integrator.desk.auth import DeskRequest, needs
-from integrator.desk.steps import step_of
+from integrator.desk.steps import listed
 from integrator.models import Case, CaseState, Job, JobState
 from integrator.roles import Role
 
@@ -40,9 +39,8 @@ def steps(request: DeskRequest) -> HttpResponse:
     after = number(request.GET.get("after", ""))
     rows = list(found.filter(state__in=SHOWN[chosen][1], pk__gt=after)[: PAGE + 1])
     known = directory.current(at=request.at)
-    numbers = Order.objects.in_bulk({job.order_id for job in rows if job.order_id})
     context = {
-        "steps": [(step_of(job, request), numbers.get(job.order_id or 0)) for job in rows[:PAGE]],
+        "steps": listed(rows[:PAGE], request),
         "chosen": chosen,
         "about": about if about in effects.GROUPS else "",
         "narrowed": ", ".join(_steps_shown(request, known, chosen, about)),

@@ -82,7 +82,7 @@ def _show(
     questions = mapping_rows.questions(later, names, at=request.at)
     planned = [(one, names.name(one), mapping_plans.word_of(one)) for one in agreed(later)]
     nearest = {word: one for one, _, word in reversed(planned)}
-    tabs = _tabs(tab, len(questions) + len(waits))
+    tabs = _tabs(tab, len(questions) + len(waits) + len(planned))
     context = {
         "tab": tab,
         "tabs": tabs,

@@ -27,6 +27,7 @@ from integrator.desk import (
     personal,
     rails,
     read_again,
+    return_says,
     screens,
     stages,
     telling,
@@ -34,12 +35,11 @@ from integrator.desk import (
     words,
 )
 from integrator.desk.auth import DeskRequest, may, needs
-from integrator.desk.exchange_rows import exchanges_of
+from integrator.desk.exchange_rows import Replacement, exchanges_of
 from integrator.desk.lists import number
 from integrator.desk.refund_rows import figures_of
 from integrator.desk.return_about import Records, records_of
-from integrator.desk.return_says import lies_unsold
-from integrator.desk.steps import promises, step_of
+from integrator.desk.steps import paid_by_hand, promises, step_of
 from integrator.desk.symbols import STATUS_SYMBOLS
 from integrator.desk.trust import Id, Trust, ids_in, linked, trust_of
 from integrator.flows.read_again import Asked, Key, among
@@ -163,7 +163,7 @@ def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
         "made_for": _made_for(order),
         "refunds": [figures_of(refund) for refund in refunds],
         "movements": movements,
-        "open_steps": owed,
+        "open_steps": [*paid_by_hand(refunds, [one for one, _, _ in open_cases]), *owed],
         "kept_steps": kept,
         "cases": open_cases,
         "more_cases": open_cases[1:],
@@ -171,7 +171,9 @@ def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
         "trust": _trust(order, units, known, history=len(events)),
         "there": known.page(order.connection_id, "order", order.external_id),
         "shipments": shipments,
-        "tellings": telling.sayings(items, units, shipments),
+        "tellings": telling.sayings(
+            items, units, shipments, returns=_told(units, refunds, exchanges, movements)
+        ),
         "head": _head(units, refunds, movements),
         "may_ask_goodwill": may(request, "goodwill.ask"),
         "known": known,
@@ -216,6 +218,27 @@ def _returned(order: Order) -> Any:
     sent = Exchange.objects.filter(return_record=OuterRef("return_record"))
     units = units_judged(ReturnItem.objects.filter(return_record__order=order))
     return units.annotate(goes_out=Exists(sent)).order_by("return_record_id", "id")
+
+
+def _told(
+    units: Sequence[ReturnItem],
+    refunds: Sequence[Refund],
+    exchanges: Sequence[Replacement],
+    movements: Sequence[StockMovement],
+) -> list[telling.Saying]:
+    """What may be told of each return of the order, in the words of its own page."""
+    said = []
+    for rma in {unit.return_record_id: unit.return_record for unit in units}.values():
+        now = return_says.Standing(
+            rma,
+            [one for one in units if one.return_record_id == rma.pk],
+            [one for one in refunds if one.return_record_id == rma.pk],
+            [one.row for one in exchanges if one.row.return_record_id == rma.pk],
+            movements,
+        )
+        name, state = f"Return {rma.external_id}", return_says.headline(now)
+        said.append(telling.Saying(name, state, return_says.for_customer(now)))
+    return said
 
 
 def _returns(
@@ -298,7 +321,7 @@ def _head(
         len(arrived),
         open_refund,
         where="of this order in return",
-        unsold=sum(lies_unsold(unit, movements) for unit in units),
+        unsold=sum(return_says.lies_unsold(unit, movements) for unit in units),
     )
     in_doubt = open_refund is not None and open_refund.status == RefundStatus.IN_DOUBT
     return {"says": said, "in_doubt": in_doubt, "under_way": len(back)}

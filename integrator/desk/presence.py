@@ -100,7 +100,7 @@ def line_of(case: Case, *, at: datetime) -> str:
 
 
 def _words(name: str, since: datetime, *, at: datetime) -> str:
-    return f"{name} has been on this since {words.moment_text(since, at=at)}"
+    return f"{name} has had this open since {words.moment_text(since, at=at)}"
 
 
 def _may_work(request: DeskRequest, case: Case, kind: CaseKind) -> bool:

@@ -133,7 +133,7 @@ def _line(
     table: columns.Shown,
 ) -> Line:
     due = words.due_of(row.due_at, at=at)
-    symbol, text = due.symbol, due.short
+    symbol, text = due.symbol, due.short if due.symbol != "idle" else f"due {due.short}"
     if wanted.tab == "solved":
         symbol, text = "ok", f"solved {words.moment_text(row.solved_at or at, at=at)}"
     elif wanted.tab == "snoozed":
@@ -216,5 +216,5 @@ def _last_steps(cases: list[Case], view: SystemView) -> dict[int, Transition]:
 def _step_words(row: Row, step: Transition | None, *, at: datetime) -> str:
     last = "not known"
     if step is not None:
-        last = f"“{timeline.step_says(step)}”, {words.moment_text(step.at, at=at)}"
+        last = f"“{timeline.step_says(step)}”, known since {words.moment_text(step.at, at=at)}"
     return f"{_age(row, at)}, last step: {last}"

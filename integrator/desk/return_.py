@@ -19,6 +19,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from finance.models import Refund
+from finance.owed import missing, with_promises
 from finance.states import RefundStatus
 from fulfilment.models import OrderItem, StockMovement
 from integrator.desk import (
@@ -38,7 +39,7 @@ from integrator.desk.code128 import barcode
 from integrator.desk.exchange_rows import Replacement, exchanges_of
 from integrator.desk.refund_rows import figures_of
 from integrator.desk.return_about import records_of
-from integrator.desk.steps import Step, promises, step_of
+from integrator.desk.steps import Step, paid_by_hand, promises, step_of
 from integrator.desk.trust import Id, Trust, ids_in, linked, trust_of
 from integrator.flows.read_again import among
 from integrator.models import (
@@ -77,7 +78,7 @@ def page(request: DeskRequest, return_id: int) -> HttpResponse:
     rows: QuerySet[Return] = Return.objects.select_related(
         "connection", "order__connection", "order__customer"
     ).annotate(links=linked(record_kind=Return.RECORD_KIND, record_id=OuterRef("pk")))
-    found = rows.filter(pk=return_id).first()
+    found = with_promises(rows).filter(pk=return_id).first()
     if found is None:
         raise Http404
     return render(request, "returns/return.html", _context(request, found))
@@ -98,7 +99,8 @@ def _context(request: DeskRequest, rma: Return) -> dict[str, Any]:
     items = list(BatchItem.objects.filter(order_id=rma.order_id)) if rma.order_id else []
     return {
         **_head(request, rma, read, known),
-        "untold": sum(one.state not in rails.SHOWN_THERE for one in items),
+        "untold": sum(len(one.changes) for one in items if one.state not in rails.SHOWN_THERE),
+        "not_kept": missing(rma),
         "shop_name": known.name(rma.order.connection_id) if rma.order is not None else "",
         "pill": _pill(rma, read.refunds, read.cases, owed),
         "stage": stage,
@@ -117,7 +119,7 @@ def _context(request: DeskRequest, rma: Return) -> dict[str, Any]:
         "exchanges": read.replacements,
         "refunds": [figures_of(refund) for refund in read.refunds],
         "movements": read.movements,
-        "open_steps": owed,
+        "open_steps": [*paid_by_hand(read.refunds, cases), *owed],
         "kept_steps": kept,
         "cases": open_cases.told(request, read.cases),
         **_history(request, rma, read, known),

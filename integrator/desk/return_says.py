@@ -236,15 +236,15 @@ def _payment(now: Standing) -> Iterator[str]:
     if amount := now.amount(RefundStatus.SENT):
         yield f"Your refund of {amount} was sent and is not confirmed yet."
     if amount := now.amount(RefundStatus.AUTHORISED):
-        yield f"Your refund of {amount} is decided and was not sent yet."
+        yield f"Your refund of {amount} is approved but has not been sent yet."
     if amount := now.amount(RefundStatus.IN_DOUBT):
         yield f"We are making sure what became of your refund of {amount}."
     if amount := _refused(now):
         yield f"Your refund of {amount} could not be paid yet; we are looking into it."
     if now.promised and not now.refunds:
-        yield "Your refund was not sent yet."
+        yield "Your refund has not been sent yet."
     elif now.promised:
-        yield "The rest was not sent yet."
+        yield "The rest has not been sent yet."
     if any(_waits_by_hand(unit, Resolution.STORE_CREDIT) for unit in now.open_units):
         yield "Your store credit was not given yet."
 

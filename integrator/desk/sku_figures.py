@@ -101,7 +101,7 @@ def _terms(level: StockLevel, change: Change, before: int, shop: str) -> list[Te
     ]
     terms += _rest(sent - before - change.by, "is never below zero", "sold earlier and missing")
     terms += _rest(level.confirmed - sent, "changed by others meanwhile", "sold meanwhile")
-    told = "may be sold, as counted"
+    told = f"{shop} shows, as counted"
     return [*terms, Term("=", level.confirmed, told, is_sum=True, at=level.counted_at)]
 
 

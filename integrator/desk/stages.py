@@ -36,6 +36,7 @@ BY_ITSELF = "we, by ourselves"
 NOTHING = "nothing is left to do"
 # Of any return, not of one: a case about one that has ended is somebody's next step.
 UNLESS_A_CASE = "nothing, unless a case is open"
+NOBODY_UNLESS_A_CASE = "Nobody, unless a case is open"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ def payers(known: Directory, portals: Sequence[System], executor: str = "") -> l
     if executor == Executor.RETURNS_PLATFORM:
         return list(portals)
     if executor == Executor.MANUAL:
-        return [System("Finance, by hand, with a reference")]
+        return [System("nowhere: Finance pays by hand")]
     return [System("Nobody was chosen to pay refunds")]
 
 
@@ -146,7 +147,10 @@ def stage_map(known: Directory, locations: Iterable[Location]) -> list[Stage]:
     portals = [one for one in known.connections.values() if one.platform in RETURNS_PLATFORMS]
     stages = [_stage(one, known, portals) for one in ReturnStatus]
     stages = [
-        replace(one, next_step=UNLESS_A_CASE) if one.next_step == NOTHING else one for one in stages
+        replace(one, next_step=UNLESS_A_CASE, owner=NOBODY_UNLESS_A_CASE)
+        if one.next_step == NOTHING
+        else one
+        for one in stages
     ]
     place = list(ReturnStatus).index(ReturnStatus.INSPECTED) + 1
     return [*stages[:place], _on_sale(known, locations), _replacement(known), *stages[place:]]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db.models import Q
 
+from finance.models import Refund
+from finance.states import Executor, RefundStatus
+from fulfilment.models import Order
 from integrator.desk import catalogue, proofs, words
 from integrator.desk.auth import DeskRequest
 from integrator.models import Case, CaseState, Job, JobState
@@ -35,6 +38,29 @@ class Step:
         return bool(self.with_case) or self.job.state not in _ENDED
 
 
+@dataclass(frozen=True, slots=True)
+class ByHand:
+    """A payment that a person has to make: owed like a step, though no step of ours makes it."""
+
+    says: str
+    sub: str
+    symbol: str = "wait"
+    state: str = "with a person"
+
+
+def paid_by_hand(refunds: Iterable[Refund], cases: Iterable[Case]) -> list[ByHand]:
+    """Those of the refunds that wait for a person to pay them, with the open case of each."""
+    asked = {one.record_id: one for one in cases if one.record_kind == Refund.RECORD_KIND}
+    return [
+        ByHand(
+            f"Pay {words.amount_text(one.calculated_minor, one.currency)} by hand",
+            f"C-{asked[one.pk].pk}" if one.pk in asked else "",
+        )
+        for one in refunds
+        if one.executor == Executor.MANUAL and one.status == RefundStatus.AUTHORISED
+    ]
+
+
 def steps_of(request: DeskRequest, case: Case) -> list[Step]:
     """The work that belongs to this case: its own, its record's, and what decisions set going."""
     about = Q(record_kind="case", record_id=case.pk)
@@ -43,7 +69,9 @@ def steps_of(request: DeskRequest, case: Case) -> list[Step]:
         about |= Q(pk=case.job_id)
     jobs = Job.objects.filter(about).order_by("-id")[:JOBS_SHOWN]
     is_open = {case.pk} if case.state != CaseState.SOLVED else set()
-    return _folded([step_of(job, request, case=case, open_cases=is_open) for job in jobs])
+    done = {job.flow for job in jobs if job.state == JobState.DONE and not had_nothing(job)}
+    told = [job for job in jobs if not (had_nothing(job) and job.flow in done)]
+    return _folded([step_of(job, request, case=case, open_cases=is_open) for job in told])
 
 
 def belongs(job: Job, case: Case) -> bool:
@@ -116,6 +144,20 @@ def step_of(
         leaves_in=leaves_in,
         with_case=asked,
     )
+
+
+# A step, its order, and the number of the open case about it.
+Listed = tuple[Step, Order | None, int | None]
+
+
+def listed(jobs: Sequence[Job], request: DeskRequest) -> list[Listed]:
+    """Steps for a list, in two statements however many there are."""
+    orders = Order.objects.in_bulk({job.order_id for job in jobs if job.order_id})
+    is_open = Case.objects.exclude(state=CaseState.SOLVED).filter(job__in=[one.pk for one in jobs])
+    cases = dict(is_open.order_by("-pk").values_list("job_id", "pk"))
+    return [
+        (step_of(job, request), orders.get(job.order_id or 0), cases.get(job.pk)) for job in jobs
+    ]
 
 
 def had_nothing(job: Job) -> bool:

@@ -6,7 +6,7 @@ not known for certain has none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.utils import timezone
@@ -81,21 +81,34 @@ ORDERS: Mapping[OrderStatus, str] = {
 
 
 def sayings(
-    items: Iterable[OrderItem], units: Iterable[ReturnItem], shipments: Iterable[Shipment]
+    items: Iterable[OrderItem],
+    units: Iterable[ReturnItem],
+    shipments: Iterable[Shipment],
+    *,
+    returns: Sequence[Saying] = (),
 ) -> list[Saying]:
-    """Each state that occurs with the pieces in it, in the order of the items; then parcels."""
-    items = list(items)
+    """Each state that occurs with the pieces in it, in the order of the items; then parcels.
+
+    With ``returns`` a piece that is in one is told of by it, money included; and of parcels nothing
+    is told once every piece is.
+    """
+    items, units = list(items), list(units)
     sets = {item.parent_id for item in items}
+    with_return = {unit.order_item_id for unit in units} if returns else set()
     back = {unit.order_item_id: unit for unit in units if unit.custody in RETURNED}
     found: dict[tuple[str, str], list[str]] = {}
     for item in items:
         if item.pk in sets:
             continue  # its parts stand for it
         unit = back.get(item.pk)
+        is_back = unit is not None or item.platform_status == UnitStatus.RETURNED
+        if item.pk in with_return and is_back:
+            continue
         state = ("", item.platform_status) if unit is None else ("return", unit.custody)
         found.setdefault(state, []).append(item.sku.name or item.sku.code)
     told = [_of(kind, state, ", ".join(names)) for (kind, state), names in found.items()]
-    return [*told, *(_parcel(one) for one in shipments)]
+    parcels = [_parcel(one) for one in shipments] if told or not returns else []
+    return [*told, *returns, *parcels]
 
 
 def of_change(kind: str, field: str, new: str) -> str:

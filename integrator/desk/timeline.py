@@ -295,15 +295,25 @@ def _owed(job: Job) -> Event:
         learnt=when,
         tile=OURS if looked else tile_of(job.queue),
         says=says,
-        themes=frozenset(
-            {"money"} if "refund" in job.flow else {"stock"} if "stock" in job.flow else ()
-        ),
-        key="",
+        themes=_step_themes(job) if not looked else frozenset(),
+        key=f"j:{job.flow}:{job.record_id}:{state}" if looked or _changed_nothing(job) else "",
         small=state,
+        is_look=True,
         goes_out=not looked,
         waits=job.state not in (JobState.DONE, JobState.CANCELLED),
         rank=3,
     )
+
+
+def _step_themes(job: Job) -> frozenset[str]:
+    return frozenset(
+        {"money"} if "refund" in job.flow else {"stock"} if "stock" in job.flow else ()
+    )
+
+
+def _changed_nothing(job: Job) -> bool:
+    """A reading that found the record as it was known."""
+    return job.state == JobState.DONE and job.evidence.get("steps") == 0
 
 
 def _ended(job: Job) -> str:
@@ -323,7 +333,9 @@ def _case(event: CaseEvent) -> Event:
         learnt=event.at,
         tile=PERSON if person else OURS,
         says=says,
-        themes=frozenset({"people"} if person else ()),
+        themes=frozenset(
+            [*(["people"] if person else ()), *(["money"] if event.case.money_minor else ())]
+        ),
         key="",
         small=event.note.text if event.note is not None else catalogue.said_of(event.case).title,
         rank=4,

@@ -6,7 +6,7 @@ that line follows. Permissions are checked above; that a second person is needed
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -42,9 +42,11 @@ def take(
 ) -> CaseEvent:
     """Record one person's decision. Only for actions one person may decide alone.
 
-    UnableToDecide while another decision about the same step is on its way.
+    UnableToDecide while another decision about the same step is on its way, or a second person has
+    been asked about the case.
     """
     assert not action.approval, f"{action.key} needs a second person"
+    _refuse_if_asked([case])
     _refuse_if_not_now(case, action)
     return _record(case, action, data=data, trace=trace, by=by)
 
@@ -60,6 +62,7 @@ def take_all(
     locked = Job.objects.select_for_update(no_key=True).filter(pk__in=steps).order_by("pk")
     jobs = {job.pk: job for job in locked}
     deciding = being_decided(steps)
+    _refuse_if_asked([case for case, _, _ in chosen])
     for case, action, _ in chosen:
         assert not action.approval, f"{action.key} needs a second person"
         job = jobs.get(case.job_id or 0)
@@ -74,14 +77,13 @@ def ask(case: Case, action: Action, *, data: Mapping[str, Any], trace: Trace, by
     """Ask for the second person, bound to what is decided and what is at stake at this moment.
 
     The note stays a note of the case, so that it can be erased. UnableToDecide while its step is
-    tried again: it may be doing just now what two people would decide. Also while the same action
-    waits for an answer: agreed to twice, with two references, it would be carried out for neither.
+    tried again: it may be doing just now what two people would decide. Also while another question
+    waits: agreed to twice, with two references, a payment would be carried out for neither.
     """
     assert action.approval, f"{action.key} is decided by one person"
+    _refuse_if_asked([case])
     _refuse_if_not_now(case, action)
     asked = {key: value for key, value in data.items() if key != "note"}
-    if any(one.content.get("action") == action.key for one in _asked_now(case)):
-        raise UnableToDecide(WAITS_FOR_SECOND)
     event = _questioned(case, "asked", action, text=str(data.get("note", "")), trace=trace, by=by)
     return approvals.ask(
         verb=action.verb,
@@ -183,8 +185,7 @@ def close(case: Case, *, resolution: str, note: str, trace: Trace, by: Any) -> N
     """
     if said := why_not_close(case.job):
         raise UnableToDecide(said)
-    if _asked_now(case):
-        raise UnableToDecide(WAITS_FOR_SECOND)
+    _refuse_if_asked([case])
     cases.solve(
         case,
         resolution=resolution,
@@ -195,12 +196,20 @@ def close(case: Case, *, resolution: str, note: str, trace: Trace, by: Any) -> N
     )
 
 
-def _asked_now(case: Case) -> list[Approval]:
-    """What waits for a second person about the case as it is now."""
+def waiting_for_second(cases: Iterable[Case]) -> set[int]:
+    """The numbers of those about which, as they are now, a second person was asked and has not
+    answered.
+    """
+    of = {case.pk: case for case in cases}
     waiting = Approval.objects.filter(
-        record_kind="case", record_id=case.pk, state=ApprovalState.ASKED
+        record_kind="case", record_id__in=list(of), state=ApprovalState.ASKED
     )
-    return [one for one in waiting if is_current(one, case)]
+    return {one.record_id for one in waiting if is_current(one, of[one.record_id])}
+
+
+def _refuse_if_asked(cases: Iterable[Case]) -> None:
+    if waiting_for_second(cases):
+        raise UnableToDecide(WAITS_FOR_SECOND)
 
 
 def _questioned(
@@ -239,7 +248,7 @@ def why_not(action: Action, job: Job | None, *, deciding: bool) -> str:
 def why_not_close(job: Job | None) -> str:
     """Why a case with this step cannot simply be closed; empty when it can."""
     if job is not None and job.state in (JobState.PARKED, JobState.IN_DOUBT):
-        return "Its step has not ended. Decide about the step first; then this closes."
+        return "Its step waits for this case. Mend the cause: then this closes by itself."
     return ""
 
 

@@ -109,7 +109,7 @@ def probe(work: Work) -> Found | NotFound:
 
 FLOW = Flow(
     name="alert",
-    says="Tell the owner by e-mail",
+    says="Tell the team by e-mail",
     aim=each(_aim),
     call=call,
     record=record,

@@ -93,7 +93,13 @@ def _why_skip(bulk: Bulk, item: BulkItem, case: Case) -> str:
         return "Who started it may not accept a loss any more."
     deciding = decisions.being_decided([case.job_id]) if case.job_id is not None else set()
     return many_rules.why_not(
-        case, bulk.do, bulk.label, user=bulk.person, roles=roles, deciding=deciding
+        case,
+        bulk.do,
+        bulk.label,
+        user=bulk.person,
+        roles=roles,
+        deciding=deciding,
+        asked=decisions.waiting_for_second([case]),
     )
 
 

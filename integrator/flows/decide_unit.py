@@ -140,10 +140,23 @@ WRITE_OFF = Flow(
     plan=_plan(Disposition.WRITTEN_OFF),
     priority=15,
 )
+
+
+def _plan_count_as(case: Case, _: Mapping[str, Any]) -> list[Call]:
+    """The verdict, and what the shop is asked and told because of it."""
+    says = "Note that it is another article, under your name"
+    return [
+        Call("", "", "", says),
+        Call("scayle", "GET", "/variants/…/stocks", "Read how many of that article are on sale"),
+        Call("scayle", "POST", "/variants/…/stocks", "Add the unit to that number"),
+    ]
+
+
 COUNT_AS = Flow(
     name="count_as",
     says="Count the unit as another article",
     aim=each(aim_case),
     record=record_count_as,
+    plan=_plan_count_as,
     priority=15,
 )

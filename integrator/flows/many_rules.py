@@ -58,11 +58,12 @@ def why_not(
     user: Any,
     roles: frozenset[str],
     deciding: Container[int],
+    asked: Container[int],
 ) -> str:
     """Why this person cannot do it about this case at this moment; empty when they can.
 
-    ``deciding`` are the steps about which a decision is on its way. The case comes with its job and
-    its assignee.
+    ``deciding`` are the steps about which a decision is on its way, ``asked`` the cases about which
+    a second person has been asked. The case comes with its job and its assignee.
     """
     kind, action = CASE_KINDS.get(case.kind), action_for(case, do, label)
     if case.state == CaseState.SOLVED:
@@ -79,10 +80,12 @@ def why_not(
         return "It is decided one by one, on its own page."
     if case.assignee is not None and case.assignee_id != user.pk:
         return f"{case.assignee.first_name or case.assignee.get_username()} has it."
-    return _not_now(case, do, action, deciding)
+    return _not_now(case, do, action, deciding, asked)
 
 
-def _not_now(case: Case, do: str, action: Action, deciding: Container[int]) -> str:
+def _not_now(
+    case: Case, do: str, action: Action, deciding: Container[int], asked: Container[int]
+) -> str:
     match do:
         case TAKE.key:
             return "You have it already." if case.assignee_id else ""
@@ -90,6 +93,8 @@ def _not_now(case: Case, do: str, action: Action, deciding: Container[int]) -> s
             return "" if case.assignee_id else "Nobody has it."
         case SNOOZE.key:
             return "It is snoozed already." if case.state == CaseState.SNOOZED else ""
-        case SOLVE.key:
-            return decisions.why_not_close(case.job)
+    if case.pk in asked:
+        return decisions.WAITS_FOR_SECOND
+    if do == SOLVE.key:
+        return decisions.why_not_close(case.job)
     return decisions.why_not(action, case.job, deciding=case.job_id in deciding)

@@ -208,7 +208,7 @@ def _is_about_money(work: Work) -> bool:
 
 def _why_nothing(groups: Sequence[Group], taken: int) -> str:
     if groups:
-        return "it is paid in another way: " + ", ".join(sorted({group.why for group in groups}))
+        return f"paid in another way ({', '.join(sorted({group.why for group in groups}))})"
     return "somebody else has paid" if taken else "nothing here is ours to pay"
 
 

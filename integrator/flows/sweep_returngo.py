@@ -25,6 +25,7 @@ from integrator.flows.sweep_scayle import FIRST_LOOK_BACK, OVERLAP
 from integrator.flows.sweeping import (
     cursor_of,
     due_before,
+    end_stopped,
     not_counted,
     read_list,
     report_unreadable,
@@ -125,6 +126,7 @@ def record(work: Work, swept: Swept) -> Evidence:
     if report_unreadable(work, connection, STREAM, swept.unreadable):
         cursor.swept_at = work.at
         cursor.position = swept.started_at.isoformat()
+        end_stopped(work)
     cursor.save()
     return {
         "seen": len(listed),

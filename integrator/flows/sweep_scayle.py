@@ -17,6 +17,7 @@ from integrator.flows import platforms
 from integrator.flows.sweeping import (
     cursor_of,
     due_before,
+    end_stopped,
     not_counted,
     read_list,
     report_unreadable,
@@ -78,6 +79,8 @@ def record(work: Work, swept: Swept) -> Evidence:
     newest = max((one.updated_at for one in swept.orders), default=None)
     complete = report_unreadable(work, connection, STREAM, swept.unreadable)
     _advance(connection, work.at, newest, len(missed), complete=complete)
+    if complete:
+        end_stopped(work)
     return {
         "seen": len(swept.orders),
         "missed": len(missed),

@@ -28,6 +28,7 @@ _PATH = (
     Custody.RECEIVED,
     Custody.INSPECTED,
 )
+_ARRIVED = (PlatformStatus.RECEIVED, PlatformStatus.VALIDATED, PlatformStatus.DONE)
 _ENDED = (PlatformStatus.REJECTED, PlatformStatus.CANCELLED)
 _UNPAID = (Money.NONE, Money.PROPOSED, Money.REFUSED)
 _UNSENT = (*_UNPAID, Money.AUTHORISED)
@@ -71,7 +72,7 @@ def unit_advance(item: ReturnItem, unit: ReturnUnitSeen, seen: ReturnSeen, trace
     for step in _PATH[here + 1 : there + 1]:
         if step == Custody.INSPECTED or (step == Custody.IN_TRANSIT and target != step):
             continue
-        _step(item, step, seen, trace)
+        _step(item, step, _says(item, target, seen), trace)
         steps += 1
     if unit.inspection is not None:
         steps += _judge(item, unit.inspection, seen, trace)
@@ -159,8 +160,7 @@ def _target(item: ReturnItem, unit: ReturnUnitSeen, seen: ReturnSeen) -> Custody
     if unit.method == Method.KEPT:
         return Custody.AUTHORISED
     parcel = next((one for one in seen.parcels if one.external_id == unit.parcel_id), None)
-    arrived = (PlatformStatus.RECEIVED, PlatformStatus.VALIDATED, PlatformStatus.DONE)
-    if seen.status in arrived or (
+    if seen.status in _ARRIVED or (
         parcel and parcel.status in (ParcelStatus.RECEIVED, ParcelStatus.VALIDATED)
     ):
         return Custody.RECEIVED
@@ -169,8 +169,17 @@ def _target(item: ReturnItem, unit: ReturnUnitSeen, seen: ReturnSeen) -> Custody
     return Custody.AUTHORISED
 
 
-def _step(item: ReturnItem, step: Custody, seen: ReturnSeen, trace: Trace) -> None:
-    reason = f"{item.return_record.connection.name} says {seen.raw_status}"
+def _says(item: ReturnItem, target: Custody, seen: ReturnSeen) -> str:
+    """Why the unit is there: the word of the return, or, while that has none for it, its parcel."""
+    name = item.return_record.connection.name
+    if target == Custody.IN_TRANSIT:
+        return f"{name} says its parcel is on its way"
+    if target == Custody.RECEIVED and seen.status not in _ARRIVED:
+        return f"{name} says its parcel has arrived"
+    return f"{name} says {seen.raw_status}"
+
+
+def _step(item: ReturnItem, step: Custody, reason: str, trace: Trace) -> None:
     move(item, "custody", step, reason=reason, trace=trace)
     if step == Custody.IN_TRANSIT:
         _book(item, Bucket.IN_TRANSIT, (Bucket.OUTSIDE,), reason, trace)

@@ -11,7 +11,7 @@ from django.db import transaction
 from integrator.models import PolicyVersion
 
 # Before the story: when the house was set up, and when the review of roles began.
-SET_UP = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+SET_UP = datetime(2025, 12, 8, 9, 0, tzinfo=UTC)
 BEGINS = datetime(2026, 1, 28, 9, 0, tzinfo=UTC)
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from itertools import chain
 from zoneinfo import ZoneInfo
 
+from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
@@ -67,6 +68,10 @@ def troubled(stage: Stage) -> None:
     seal_checks.check(trace=stage.trace(seal_checks.CLOCK))
     review = access_reviews.begin_due(today=BEGINS.date(), at=BEGINS)
     assert review is not None
+    User.objects.filter(is_active=True).update(last_login=stage.now() - timedelta(hours=2))
+    User.objects.filter(username="nobody").update(first_name="Nele", last_login=None)
+    for name in ("local", "returngo", "scayle"):
+        Heartbeat.objects.create(name=name, at=stage.now(), worker="w1")
 
 
 def cases_of(role: str) -> Iterator[str]:
@@ -205,12 +210,11 @@ def reviews(stage: Stage) -> Iterator[str]:
     yield f"/people/{stage.carla.pk}/?do=leave"
 
 
-def connections_at_work(stage: Stage) -> Iterator[str]:
-    """With workers alive; everybody else sees what no worker looks after."""
-    for name in ("local", "returngo", "scayle"):
-        beat = {"at": stage.now(), "worker": "w1"}
-        Heartbeat.objects.update_or_create(name=name, defaults=beat)
+def no_worker(stage: Stage) -> Iterator[str]:
+    """What nobody looks after: every worker died a quarter of an hour ago."""
+    stage.clock.move_to(stage.now() + timedelta(minutes=15))
     yield "/connections/"
+    Heartbeat.workers.update(at=stage.now())
 
 
 def audits(stage: Stage) -> Iterator[str]:
@@ -337,6 +341,16 @@ def together(stage: Stage) -> Iterator[str]:
     yield "/figures/skips/rows/"
 
 
+BEAT_WITHIN = timedelta(minutes=10)
+
+
+def seen_by(name: str, stage: Stage) -> Iterator[str]:
+    """The pages of a person in turn, with workers alive unless the tour lets them die."""
+    for path in SCREENS[name](stage):
+        Heartbeat.workers.filter(at__gt=stage.now() - BEAT_WITHIN).update(at=stage.now())
+        yield path
+
+
 # Chained, and not listed: each page is opened before the next thing happens.
 SCREENS: dict[str, Callable[[Stage], Iterable[str]]] = {
     "carla": lambda stage: chain(OWN, cases_of("CX"), together(stage)),
@@ -353,7 +367,8 @@ SCREENS: dict[str, Callable[[Stage], Iterable[str]]] = {
     "ada": lambda stage: chain(
         OWN,
         records(stage)[:1],
-        connections_at_work(stage),
+        ["/connections/"],
+        no_worker(stage),
         [f"/people/{stage.nobody.pk}/"],
         reviews(stage),
         audits(stage),

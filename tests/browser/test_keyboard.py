@@ -191,7 +191,8 @@ def test_from_anywhere_to_a_return_and_what_its_customer_may_hear(house: House) 
         desk.page.locator(".copied").wait_for()
         told = desk.page.evaluate("navigator.clipboard.readText()")
     assert told == (
-        f"Your return {number} has arrived and is not checked yet. Your refund was not sent yet."
+        f"Your return {number} has arrived and is not checked yet."
+        " Your refund has not been sent yet."
     )
 
 

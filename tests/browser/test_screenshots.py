@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings
 
 from tests.browser.conftest import House
-from tests.browser.screens import SCREENS, troubled
+from tests.browser.screens import SCREENS, seen_by, troubled
 
 FOLDER = Path(settings.BASE_DIR) / "screenshots"
 LOOKS = {
@@ -27,7 +27,7 @@ def test_pictures_of_every_screen(house: House, name: str) -> None:
     FOLDER.mkdir(exist_ok=True)
     taken: Counter[str] = Counter()
     with house.desk(name) as desk:
-        for path in SCREENS[name](house.stage):
+        for path in seen_by(name, house.stage):
             desk.opens(path)
             title = re.sub(r"[^a-z0-9]+", "-", desk.page.title().lower())[:50].strip("-")
             form = re.sub(r".*do=", "-", path) if "do=" in path else ""

@@ -22,9 +22,9 @@ def test_a_colleague_appears_on_an_open_page_and_goes_with_theirs(house: House) 
         assert said.inner_text().strip() == ""
         with house.desk("fred") as fred:
             fred.opens(f"/cases/{case.pk}/")
-            assert "fiona has been on this since" in fred.page.locator("[data-here]").inner_text()
+            assert "fiona has had this open since" in fred.page.locator("[data-here]").inner_text()
             looks_again(fiona)
-            assert "fred has been on this since" in said.inner_text()
+            assert "fred has had this open since" in said.inner_text()
             fred.opens("/")
             hears_that_he_left(fred)
         stage.clock.shift(6)

@@ -86,8 +86,15 @@ def order(number: str, at: datetime, *, units: tuple[tuple[str, str, int], ...] 
     return made
 
 
-def return_of(of: Order, rma: str, at: datetime, *, reached: Custody = Custody.INSPECTED) -> Return:
-    """A return of the order's first unit that has come as far as ``reached``."""
+def return_of(
+    of: Order,
+    rma: str,
+    at: datetime,
+    *,
+    reached: Custody = Custody.INSPECTED,
+    item: OrderItem | None = None,
+) -> Return:
+    """A return of one unit, the order's first unless told, that has come as far as ``reached``."""
     portal = connection("returngo", "ReturnGO")
     made = Return.objects.create(
         connection=portal,
@@ -107,7 +114,7 @@ def return_of(of: Order, rma: str, at: datetime, *, reached: Custody = Custody.I
         record_id=made.pk,
         order_id=of.pk,
     )
-    item = of.items.select_related("sku").order_by("id").first()
+    item = item or of.items.select_related("sku").order_by("id").first()
     assert item is not None
     unit = ReturnItem.objects.create(
         return_record=made,

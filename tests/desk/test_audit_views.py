@@ -164,6 +164,9 @@ def test_a_list_stays_chosen_while_it_is_narrowed_and_its_copy_says_which(
     assert len(otto.rows(view="overrides", who="frank")) == 2
     assert '<input type="hidden" name="view" value="overrides">' in html
     assert re.search(r'aria-current="page">Overrides <span class="n">3</span>', html)
+    assert "Of all 2 that the filters show" in words(html)
+    assert '<a class="btn btn-quiet" href="?view=overrides">Clear the filters</a>' in html
+    assert "Clear the filters" not in otto.html(view="overrides"), "a tab is no filter"
     assert len(otto.copy(view="overrides", who="frank")) == 2
     assert Export.objects.latest("id").filters == {"list": "Overrides", "person": "frank"}
 

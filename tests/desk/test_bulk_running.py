@@ -19,6 +19,7 @@ from integrator.models import (
     Case,
     CaseEvent,
     CaseState,
+    Heartbeat,
     Job,
     JobState,
     Note,
@@ -96,6 +97,27 @@ def test_who_lost_the_right_meanwhile_decides_nothing_more(
     made = Bulk.objects.get()
     assert results(made) == {"SKIPPED": 3}
     assert not CaseEvent.objects.filter(kind="DECIDED").exists()
+
+
+def test_it_says_that_nothing_goes_on_while_no_worker_is_alive(at: datetime, as_: Signed) -> None:
+    client = as_("fiona")
+    address = chooses(client, TRY_AGAIN, *stopped(at, 2))
+    client.post(f"{address}start/")
+
+    assert "No worker is known to have run" in text(client.get(address))
+    factories.heartbeat(clock.now() - timedelta(minutes=7))
+    silent = text(client.get(address))
+    assert "Waits for a worker" in silent and "no sign" not in silent
+    assert "No worker has given a sign of life for 7 min" in silent
+    assert "Waits for a worker" in text(client.get("/many/"))
+    factories.heartbeat(clock.now())
+    for path in (address, "/many/"):
+        shown = text(client.get(path))
+        assert "Running" in shown and "worker" not in shown, path
+    Heartbeat.objects.all().delete()
+    work()
+    for path in (address, "/many/"):  # it is at its end: it waits for nobody
+        assert "worker" not in text(client.get(path)), path
 
 
 def test_cancel_stops_the_rest_and_says_how_many_were_done(

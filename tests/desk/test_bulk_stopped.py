@@ -14,7 +14,7 @@ from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from integrator.engine import bulks, router
+from integrator.engine import bulks, clock, router
 from integrator.flows import ROUTES
 from integrator.models import Bulk, BulkState, Job, JobState
 from tests.desk import factories
@@ -52,6 +52,7 @@ def presses(client: Client, bulk: Bulk, do: str = "go-on") -> HttpResponse:
 
 def test_while_others_go_on_it_runs_and_says_what_has_stopped(bulk: Bulk, as_: Signed) -> None:
     stop(bulk, 2)
+    factories.heartbeat(clock.now())
 
     answer = shown(as_("fiona"), bulk)
 

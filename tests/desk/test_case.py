@@ -297,7 +297,7 @@ def test_a_step_carries_the_sign_of_who_carries_it_out(
     signs = re.findall(r'<abbr class="pf[^"]*"[^>]*>(\w+)</abbr>\s*<span>([^<]+)<', html)
     said = {words.strip(): sign for sign, words in signs}
     assert said["Put the returned unit where its verdict says"] == "SC"
-    assert said["Tell the owner by e-mail"] == "Us"
+    assert said["Tell the team by e-mail"] == "Us"
 
 
 def test_a_step_that_had_nothing_to_do_is_not_called_done(
@@ -338,8 +338,10 @@ def test_each_system_has_its_own_column_and_what_is_not_known_is_dashed(
     assert table.count('scope="col"') == 4
     assert "Validated" in table
     said = re.sub(r"\s+", " ", text_of(table))
-    assert "Payment of the order Paid owns this value not kept not kept" in said
-    assert f"State of the order not kept not kept {order.get_status_display()}" in said
+    assert "Payment of the order Paid owns this value – not kept there – not kept there" in said
+    assert (
+        f"State of the order – not kept there – not kept there {order.get_status_display()}" in said
+    )
     assert "Refunded or set aside in doubt counts too" in said
     paid = table[table.index("Refund, paid") :]
     assert '<span class="unknown">not known</span>' in paid  # it may have been paid
@@ -356,7 +358,7 @@ def test_a_refund_that_was_not_sent_is_not_paid_yet_by_whoever_pays_it(
     html = as_("fiona").get(f"/cases/{case.pk}/").content.decode()
 
     paid = re.sub(r"\s+", " ", text_of(html[html.index("Refund, paid") :]))
-    assert paid.startswith("Refund, paid not kept not kept not yet owns this value")
+    assert paid.startswith("Refund, paid – not kept there – not kept there not yet owns this value")
 
 
 def test_technical_details_are_folded_and_hold_no_body(

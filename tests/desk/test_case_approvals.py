@@ -10,8 +10,9 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from integrator.engine import decisions
-from integrator.models import Approval, ApprovalState, Case
+from integrator.models import Approval, ApprovalState, Bulk, Case
 from tests.desk import factories
+from tests.desk.bulks import TRY_AGAIN, chooses, results, stopped, text, work
 from tests.desk.case_page import decided, text_of, version
 
 
@@ -134,21 +135,60 @@ def test_an_agreement_is_void_when_the_amount_has_changed_since_it_was_asked(
     assert (approval.state, decided(case)) == (ApprovalState.ASKED, [])
 
 
-def test_two_contradicting_questions_cannot_both_be_agreed_to(
+def test_what_contradicts_a_question_is_not_asked_before_it_is_answered(
     doubt: Case, as_: Callable[[str], Client]
 ) -> None:
     fiona, frank, clara = as_("fiona"), as_("frank"), as_("clara")
     ask(fiona, doubt)
-    frank.post(
-        f"/cases/{doubt.pk}/act/it_did_not_happen/",
-        {"note": "nothing there", "version": version(frank, doubt)},
-    )
-    first, second = Approval.objects.order_by("id")
+    address = f"/cases/{doubt.pk}/act/it_did_not_happen/"
+    no = {"note": "nothing there", "version": version(frank, doubt)}
 
-    clara.post(f"/cases/{doubt.pk}/approvals/{first.pk}/", {"answer": "agree"})
-    clara.post(f"/cases/{doubt.pk}/approvals/{second.pk}/", {"answer": "agree"})
+    assert frank.post(address, no).status_code == 409
 
-    assert [event.action for event in decided(doubt)] == ["it_happened"]
+    approval = Approval.objects.get()
+    clara.post(f"/cases/{doubt.pk}/approvals/{approval.pk}/", {"answer": "refuse"})
+    again = {**no, "version": version(frank, doubt)}
+    assert frank.post(address, again).status_code == 302
+    assert decided(doubt) == []
+
+
+def test_nobody_decides_alone_what_a_second_person_is_asked_about(
+    at: datetime, as_: Callable[[str], Client]
+) -> None:
+    """Sent once more while somebody checks whether it was paid by hand, it could be paid twice."""
+    (case,) = stopped(at, 1, money_minor=8925, currency="EUR")
+    fiona, paid = as_("fiona"), {"reference": "BANK-1", "note": "from the bank"}
+    fiona.post(f"/cases/{case.pk}/act/paid_by_hand/", {**paid, "version": version(fiona, case)})
+    approval = Approval.objects.get(record_id=case.pk)
+    frank = as_("frank")
+
+    alone = frank.post(f"/cases/{case.pk}/act/try_again/", {"version": version(frank, case)})
+
+    assert alone.status_code == 409 and decided(case) == []
+    assert decisions.WAITS_FOR_SECOND in alone.content.decode()
+    assert "?do=try_again" not in frank.get(f"/cases/{case.pk}/").content.decode()
+    many = text(frank.get(chooses(frank, TRY_AGAIN, case)))
+    assert decisions.WAITS_FOR_SECOND in many and "Nothing" in many
+    fiona.post(f"/cases/{case.pk}/approvals/{approval.pk}/take-back/")
+    frank.post(f"/cases/{case.pk}/act/try_again/", {"version": version(frank, case)})
+    assert [event.action for event in decided(case)] == ["try_again"]
+
+
+def test_many_that_run_leave_out_what_a_second_person_was_asked_about_meanwhile(
+    at: datetime, as_: Callable[[str], Client]
+) -> None:
+    asked, free = stopped(at, 2, money_minor=8925, currency="EUR")
+    frank, fiona = as_("frank"), as_("fiona")
+    address = chooses(frank, TRY_AGAIN, asked, free)
+    paid = {"reference": "BANK-1", "note": "from the bank"}
+    fiona.post(f"/cases/{asked.pk}/act/paid_by_hand/", {**paid, "version": version(fiona, asked)})
+
+    frank.post(f"{address}start/")
+    work()
+
+    assert results(Bulk.objects.get()) == {"DONE": 1, "SKIPPED": 1}
+    assert decided(asked) == [] and len(decided(free)) == 1
+    assert decisions.WAITS_FOR_SECOND in text(frank.get(address))
 
 
 def test_the_words_of_a_question_stay_in_a_note_that_can_be_erased(
@@ -299,7 +339,7 @@ def test_who_agrees_sees_the_amount_and_when_it_has_changed(
     assert 'value="refuse"' in page
 
 
-def test_the_button_of_what_waits_for_a_second_person_is_locked_and_says_so(
+def test_no_button_is_pressed_while_a_second_person_is_asked_and_the_page_says_so(
     doubt: Case, as_: Callable[[str], Client]
 ) -> None:
     ask(as_("fiona"), doubt)
@@ -307,9 +347,13 @@ def test_the_button_of_what_waits_for_a_second_person_is_locked_and_says_so(
     frank = as_("frank")
     page = frank.get(f"/cases/{doubt.pk}/").content.decode()
     assert "?do=it_happened" not in page
-    assert "?do=it_did_not_happen" in page
+    assert "?do=it_did_not_happen" not in page
     assert decisions.WAITS_FOR_SECOND in text_of(page)
     assert "Check what was asked below, then agree or refuse." in told(frank, doubt)
+    assert "Fiona says: “It was sent”. It counts as soon as somebody else agrees" in told(
+        frank, doubt
+    )
+    assert "It stays unanswered, and this case stays open." in told(frank, doubt)
     asker = told(as_("fiona"), doubt)
     assert "Wait until somebody else has answered, or take it back." in asker
     assert decisions.WAITS_FOR_SECOND in asker
@@ -342,5 +386,5 @@ def test_the_form_of_a_locked_button_is_not_opened_by_its_address(
     assert "What will happen" in told(fiona, doubt, "?do=it_happened")
     ask(fiona, doubt)
 
-    assert "What will happen" not in told(fiona, doubt, "?do=it_happened")
-    assert "What will happen" in told(fiona, doubt, "?do=it_did_not_happen")
+    for key in ("it_happened", "it_did_not_happen"):
+        assert "What will happen" not in told(fiona, doubt, f"?do={key}")

@@ -11,7 +11,7 @@ from django.test import Client
 
 from integrator.engine import connections
 from integrator.engine.states import Trace
-from integrator.models import Connection, ConnectionState, JobState, Transition
+from integrator.models import Case, Connection, ConnectionState, JobState, Transition
 from tests.desk import factories
 
 
@@ -152,6 +152,18 @@ def test_a_step_is_listed_with_the_number_of_its_order(
     html = as_("ada").get("/steps/").content.decode()
 
     assert f'<a class="id" href="/orders/{order.pk}/">100482913</a>' in html
+
+
+def test_a_stopped_step_leads_to_its_open_case(
+    at: datetime, scayle: Connection, as_: Callable[[str], Client]
+) -> None:
+    job = factories.job("refund", at, record=("order", 1), to=scayle, state=JobState.PARKED)
+    case = factories.case("JOB_FAILED", at, record=("order", 1), job_id=job.pk)
+    leads = f'<a href="/cases/{case.pk}/">C-{case.pk}</a>'
+
+    assert leads in as_("ada").get("/steps/?show=stopped").content.decode()
+    Case.objects.filter(pk=case.pk).update(state="SOLVED", resolution="FIXED_HERE", solved_at=at)
+    assert leads not in as_("ada").get("/steps/?show=stopped").content.decode()
 
 
 def test_steps_open_on_the_first_list_that_has_some_and_say_how_many_each_has(

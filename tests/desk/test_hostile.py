@@ -139,7 +139,8 @@ def at_hand(arguments: Arguments, people: dict[str, User], at: datetime) -> Argu
     by = factories.trace(at, "user:frank")
     second = decisions.ask(doubt, button, data={}, trace=by, by=people["frank"])
     by = factories.trace(at, "user:fiona")
-    own = decisions.ask(doubt, other_button, data={}, trace=by, by=people["fiona"])
+    other_doubt = factories.case("REFUND_IN_DOUBT", at, record=("refund", 2))
+    own = decisions.ask(other_doubt, other_button, data={}, trace=by, by=people["fiona"])
     window = maintenance.announce(
         shop,
         starts_at=at + timedelta(days=2),
@@ -169,7 +170,7 @@ def at_hand(arguments: Arguments, people: dict[str, User], at: datetime) -> Argu
     return arguments | {
         "bulk_prepare": ["finance"],
         "case_agree": [doubt.pk, second.pk],
-        "case_take_back": [doubt.pk, own.pk],
+        "case_take_back": [other_doubt.pk, own.pk],
         "case_undo": [case_id, taken.pk],
         "incident_note": [incident.pk],
         "mapping_agree": [other.pk],

@@ -86,6 +86,15 @@ def test_a_unit_of_an_unknown_order_counts_with_what_the_platform_says(
     assert "belongs to no order yet" in html
 
 
+def test_an_article_we_know_leads_to_its_page(at: datetime, as_: Callable[[str], Client]) -> None:
+    order = factories.order("100482913", at)
+    unit = factories.return_of(order, "RMA1", at, reached=Custody.RECEIVED).items.get()
+
+    page = as_("omar").get("/figures/inbound/units/?stage=RECEIVED").content.decode()
+
+    assert f'<a class="id" href="/skus/{unit.sku_id}/">{unit.sku_code}</a>' in page
+
+
 def test_the_file_has_a_line_for_each_stage_age_and_currency(
     at: datetime, as_: Callable[[str], Client]
 ) -> None:

@@ -113,7 +113,10 @@ def test_people_enter_their_own_address(
 
     assert User.objects.get(username="fiona").email == "fiona@demo-sport.test"
     counts = fiona.get("/accounts/email/").content.decode()
-    assert 'Alerts go to <b class="wrap">fiona@demo-sport.test</b>' in counts
+    assert (
+        'Alerts, and links for a new password, go to <b class="wrap">fiona@demo-sport.test</b>'
+        in counts
+    )
     assert "counts when you open the link" not in counts
 
 

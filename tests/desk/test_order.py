@@ -151,7 +151,7 @@ def test_the_three_figures_of_a_refund_are_kept_apart(
 
     html = as_("fiona").get(f"/orders/{order.pk}/").content.decode()
 
-    row = html[html.index("three figures") :].partition("</section>")[0]
+    row = html[html.index("what was asked for, what is owed") :].partition("</section>")[0]
     assert words(row).count("EUR 134.95") == 1
     assert words(row).count("EUR 129.95") == 2
     assert "derived" in row
@@ -164,7 +164,7 @@ def test_an_unknown_paid_amount_is_dashed_not_zero(
 
     html = as_("fiona").get(f"/orders/{order.pk}/").content.decode()
 
-    row = html[html.index("three figures") :].partition("</section>")[0]
+    row = html[html.index("what was asked for, what is owed") :].partition("</section>")[0]
     assert '<span class="unknown">not known</span>' in row
 
 

@@ -98,7 +98,7 @@ def test_the_same_done_more_than_once_is_one_line_with_a_count(
 
     page = words(as_("fiona").get(f"/orders/{order.pk}/").content.decode())
 
-    assert "0 open, 1 done" in page
+    assert "0 steps open, 1 done" in page
     assert "3 times proof: level 6" in page
     assert "proof: level 5" not in page
 
@@ -115,10 +115,12 @@ def test_a_look_that_found_nothing_to_do_is_no_promise_kept_and_told_nobody(
     line = html[html.index('id="timeline"') :]
     assert f"Nothing to do: {why}." in line and "Proof" not in line
     assert 'class="hop' not in line
-    assert "0 open, 0 done" in words(html)
+    assert "0 steps open, 0 done" in words(html)
 
 
-@pytest.mark.parametrize(("solved", "says"), [(False, "1 open, 0 done"), (True, "0 open, 1 done")])
+@pytest.mark.parametrize(
+    ("solved", "says"), [(False, "1 step open, 0 done"), (True, "0 steps open, 1 done")]
+)
 def test_a_step_that_asked_a_person_is_open_until_they_answer(
     order: Order, at: datetime, as_: Callable[[str], Client], solved: bool, says: str
 ) -> None:

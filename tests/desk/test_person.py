@@ -197,6 +197,15 @@ def test_the_same_is_asked_once(people: People, as_: As) -> None:
     assert "are Finance already" in said(asks(as_("ada"), people["fiona"], "FINANCE"))
 
 
+def test_who_has_no_role_yet_is_told_that_one_was_asked_for(people: People, as_: As) -> None:
+    nobody = as_("nobody")
+    assert "Ask an integration admin" in said(nobody.get("/queue/"))
+    asks(as_("ada"), people["nobody"], "CX")
+    told = said(nobody.get("/queue/"))
+    assert "One was asked for: it waits for a second person." in told
+    assert "Ask an integration admin" not in told
+
+
 def test_the_last_admin_stays(people: People, as_: As) -> None:
     answer = asks(as_("ada"), people["ada"], "ADMIN", do="take")
 

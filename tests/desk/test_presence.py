@@ -41,9 +41,9 @@ def test_others_see_who_has_a_case_open_on_its_page_and_in_the_queue(case: Case,
     fiona = as_("fiona")
 
     for path in (f"/cases/{case.pk}/", f"/queue/finance/?case={case.pk}", "/queue/finance/", "/"):
-        assert "Frank has been on this since" in text_of(fiona, path), path
+        assert "Frank has had this open since" in text_of(fiona, path), path
     for path in (f"/cases/{case.pk}/", "/queue/finance/"):
-        assert "Frank has been on this" not in text_of(as_("frank"), path), "no company to himself"
+        assert "Frank has had this open" not in text_of(as_("frank"), path), "no company to himself"
 
 
 def test_it_lapses_after_a_while_of_silence_as_when_a_laptop_sleeps(
@@ -56,11 +56,11 @@ def test_it_lapses_after_a_while_of_silence_as_when_a_laptop_sleeps(
         clock.shift(40)
         beats(frank, case)  # still there
         clock.shift(44)
-        assert "Frank has been on this" in beats(fiona, case)
+        assert "Frank has had this open" in beats(fiona, case)
         clock.shift(2)
-        assert "Frank has been on this" not in beats(fiona, case)
+        assert "Frank has had this open" not in beats(fiona, case)
         beats(frank, case)
-        assert "Frank has been on this" in beats(fiona, case), "it woke up again"
+        assert "Frank has had this open" in beats(fiona, case), "it woke up again"
 
 
 def test_since_when_is_not_moved_by_staying(case: Case, as_: As, at: datetime) -> None:
@@ -83,9 +83,9 @@ def test_without_scripts_opening_the_page_counts_for_a_while(
     with time_machine.travel(at, tick=False) as clock:
         as_("frank").get(f"/cases/{case.pk}/")
         clock.shift(240)
-        assert "Frank has been on this" in text_of(fiona, f"/cases/{case.pk}/")
+        assert "Frank has had this open" in text_of(fiona, f"/cases/{case.pk}/")
         clock.shift(120)
-        assert "Frank has been on this" not in text_of(fiona, f"/cases/{case.pk}/")
+        assert "Frank has had this open" not in text_of(fiona, f"/cases/{case.pk}/")
 
 
 def test_who_leaves_the_page_is_gone_soon(case: Case, as_: As, at: datetime) -> None:
@@ -94,7 +94,7 @@ def test_who_leaves_the_page_is_gone_soon(case: Case, as_: As, at: datetime) -> 
         beats(frank, case)
         beats(frank, case, leaves="1")
         clock.shift(6)
-        assert "Frank has been on this" not in beats(fiona, case)
+        assert "Frank has had this open" not in beats(fiona, case)
 
 
 def test_who_may_only_look_is_nobodys_company(case: Case, as_: As) -> None:
@@ -150,7 +150,7 @@ def test_a_queue_asks_once_for_all_of_its_lines(
         fiona.get("/queue/finance/")
         with CaptureQueriesContext(database) as asked:
             page = fiona.get("/queue/finance/").content.decode()
-        assert "Frank has been on this" in page
+        assert "Frank has had this open" in page
         return len(asked)
 
     assert statements(2) == statements(20)

@@ -273,7 +273,7 @@ def test_its_time_line_and_promises_are_its_own_and_no_other_return_s(
     assert "Refund: sent" in page
     assert "The unit is received" in page
     assert f"C-{case.pk}" not in page
-    assert "0 open, 1 done" in section(html, "pr-h")
+    assert "0 steps open, 1 done" in section(html, "pr-h")
     narrowed = words(opened(mine, query="?show=money"))
     assert "Refund: sent" in narrowed
     assert "The unit is received" not in narrowed
@@ -380,3 +380,58 @@ def test_units_of_several_refunds_show_each_part(
     assert "Refund 2" in section(html, "rf-h")
     assert "EUR 129.95 paid back; refund EUR 30.00 decided, not sent yet" not in words(html)
     assert "refund EUR 30.00 decided, not sent yet; EUR 129.95 paid back" in words(html)
+
+
+@pytest.mark.requirement("R019")
+def test_a_refund_that_a_person_has_to_pay_is_owed_until_it_is_paid(
+    order: Order, at: datetime, opened: Callable[..., str], as_: Callable[[str], Client]
+) -> None:
+    """No step of ours will pay it: it is owed all the same, by whoever has its case."""
+    rma = factories.return_of(order, "RMA1", at)
+    refund = factories.refund_of(rma, at, status=RefundStatus.AUTHORISED)
+    assert "1 open" not in section(opened(rma), "pr-h")  # SCAYLE pays this one, by a step
+    Refund.objects.filter(pk=refund.pk).update(executor="manual")
+    case = factories.case("REFUND_BY_HAND", at, record=("refund", refund.pk), order_id=order.pk)
+
+    owed = section(opened(rma), "pr-h")
+
+    assert "1 step open, 0 done" in owed
+    assert f"Pay EUR 129.95 by hand C-{case.pk} with a person" in owed
+    of_order = as_("omar").get(f"/orders/{order.pk}/").content.decode()
+    assert f"Pay EUR 129.95 by hand C-{case.pk} with a person" in section(of_order, "pr-h")
+    move(refund, "status", RefundStatus.SENT, trace=factories.trace(at), reason="paid")
+    assert "by hand" not in section(opened(rma), "pr-h")
+
+
+@pytest.mark.requirement("R019")
+def test_it_says_what_is_missing_in_the_words_of_the_list_of_what_is_owed(
+    order: Order, at: datetime, opened: Callable[..., str], as_: Callable[[str], Client]
+) -> None:
+    rma = factories.return_of(order, "RMA1", at, reached=Custody.RECEIVED)
+
+    owed = section(opened(rma), "pr-h")
+
+    assert "Still missing : refund recorded, return completed." in owed
+    listed = words(as_("omar").get("/monitors/").content.decode())
+    assert "refund recorded, return completed" in listed
+    ReturnItem.objects.filter(return_record=rma).update(money="WAIVED")
+    assert "Still missing : return completed." in section(opened(rma), "pr-h")
+
+
+def test_what_the_shop_is_still_to_be_told_is_counted_by_changes(
+    order: Order, at: datetime, opened: Callable[..., str]
+) -> None:
+    rma = factories.return_of(order, "RMA1", at)
+    batch = Batch.objects.create(
+        connection=order.connection, kind=Batch.Kind.RETURN_STATUSES, opened_at=at, closes_at=at
+    )
+    BatchItem.objects.create(
+        batch=batch,
+        record_kind="order",
+        record_id=order.pk,
+        order_id=order.pk,
+        changes=[1, 2, 3],
+        since=at,
+    )
+
+    assert "is still to be told of 3 changes, with its next batch" in section(opened(rma), "pr-h")

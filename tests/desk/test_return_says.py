@@ -159,7 +159,8 @@ def test_one_sentence_says_where_the_item_and_the_money_are(now: Standing, said:
         ),
         (
             standing(ReturnStatus.AUTHORISED, [unit(Custody.AUTHORISED, method="KEPT")]),
-            "Your return R-1 is agreed, and you may keep the item. Your refund was not sent yet.",
+            "Your return R-1 is agreed, and you may keep the item."
+            " Your refund has not been sent yet.",
         ),
         (
             standing(
@@ -167,7 +168,7 @@ def test_one_sentence_says_where_the_item_and_the_money_are(now: Standing, said:
                 [unit(Custody.RECEIVED, resolution="STORE_CREDIT"), unit(Custody.IN_TRANSIT)],
             ),
             "Your return R-1 has arrived in part: 1 of 2 items are here. "
-            "Your refund was not sent yet. Your store credit was not given yet.",
+            "Your refund has not been sent yet. Your store credit was not given yet.",
         ),
         (
             standing(
@@ -177,7 +178,7 @@ def test_one_sentence_says_where_the_item_and_the_money_are(now: Standing, said:
             ),
             "Your return R-1 has arrived and was checked. 1 item was not in the parcel. "
             "Your refund of EUR 49.90 was sent and is not confirmed yet. "
-            "The rest was not sent yet.",
+            "The rest has not been sent yet.",
         ),
         (
             standing(

@@ -98,9 +98,9 @@ def put_on_sale(
 @pytest.mark.parametrize(
     ("before", "sent", "confirmed", "said"),
     [
-        (8, 9, 9, "8 SCAYLE showed + 1 put back on sale = 9 may be sold, as counted"),
+        (8, 9, 9, "8 SCAYLE showed + 1 put back on sale = 9 SCAYLE shows, as counted"),
         (0, 0, 0, "0 SCAYLE showed + 1 put back on sale {MINUS} 1 sold earlier and missing"),
-        (8, 9, 7, "8 SCAYLE showed + 1 put back on sale {MINUS} 2 sold meanwhile = 7 may be sold"),
+        (8, 9, 7, "8 SCAYLE showed + 1 put back on sale {MINUS} 2 sold meanwhile = 7 SCAYLE shows"),
     ],
 )
 def test_a_figure_we_made_adds_up(

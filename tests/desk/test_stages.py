@@ -56,7 +56,7 @@ def test_every_stage_names_its_system_its_team_and_where_to_look(
     ("executor", "says"),
     [
         ("returns_platform", "ReturnGO Finance"),
-        ("manual", "Finance, by hand, with a reference Finance"),
+        ("manual", "nowhere: Finance pays by hand Finance"),
         (None, "Nobody was chosen to pay refunds Finance"),
     ],
 )

@@ -10,6 +10,7 @@ from html import unescape
 import pytest
 from django.test import Client
 
+from finance.states import RefundStatus
 from fulfilment.models import Order, OrderItem, Shipment
 from fulfilment.shapes import UnitStatus
 from fulfilment.states import OrderStatus
@@ -82,7 +83,7 @@ def test_pieces_are_told_by_their_state_and_parcels_by_their_number(
     assert said.endswith(f"You can follow it under the number {parcel.tracking}.")
 
 
-def test_what_comes_back_is_told_as_a_return_and_what_nobody_knows_not_at_all(
+def test_what_comes_back_is_told_as_its_return_and_what_nobody_knows_not_at_all(
     order: Order, at: datetime, as_: Callable[[str], Client]
 ) -> None:
     factories.return_of(order, "RMA1", at, reached=Custody.RECEIVED)
@@ -91,7 +92,9 @@ def test_what_comes_back_is_told_as_a_return_and_what_nobody_knows_not_at_all(
 
     found = told(as_("carla"), order)
 
-    assert found["Jacket"][1] == "Your return has arrived and will be checked: Jacket."
+    assert found["Return RMA1"][1].startswith(
+        "Your return RMA1 has arrived and is not checked yet."
+    )
     assert found["Hat"][1] == "" and "Ask operations" in found["Hat"][0]
 
 
@@ -109,3 +112,24 @@ def test_the_time_line_has_a_sentence_for_what_a_customer_may_know(
     assert line.count("data-copy=") == line.count("For the customer")
     assert telling.of_change("return_item", "money", "SENT") == ""
     assert telling.of_change("return_item", "custody", "CLOSED") == ""
+
+
+@pytest.mark.requirement("R078")
+def test_a_return_is_told_with_its_money_as_on_its_own_page(
+    order: Order, at: datetime, as_: Callable[[str], Client]
+) -> None:
+    rma = factories.return_of(order, "RMA1", at, reached=Custody.RECEIVED)
+    factories.refund_of(rma, at, status=RefundStatus.RECORDED)
+    client = as_("carla")
+
+    found = told(client, order)
+
+    assert "Jacket" not in found, "its return tells of it"
+    assert "paid back to you" in found["Return RMA1"][1]
+    assert unescape(client.get(f"/returns/{rma.pk}/").content.decode()).count(
+        found["Return RMA1"][1]
+    )
+    assert "Hat" in found and any("T-1" in what or "DHL" in what for what in found)
+    hat = OrderItem.objects.get(sku__code="B-2")
+    factories.return_of(order, "RMA2", at, item=hat)
+    assert sorted(told(client, order)) == ["Return RMA1", "Return RMA2"], "no parcel to follow"

@@ -339,3 +339,16 @@ def test_a_comment_or_a_taking_of_another_holds_nobody_up(case: Case, as_: As) -
 
     assert does(fiona, case, "solve", **CLOSE, version=seen).status_code == 200
     assert CaseEvent.objects.filter(case=case, kind="SOLVED").exists()
+
+
+def test_who_was_handed_a_case_gives_it_back_without_choosing(case: Case, as_: As) -> None:
+    own = read(as_("fiona").get(f"/cases/{case.pk}/?do=hand_over"))
+    assert "Hand over…" in own and 'value="OPERATIONS" selected' not in own
+    does(as_("fiona"), case, "hand-over", **OVER)
+    omar = as_("omar")
+
+    page = read(omar.get(f"/cases/{case.pk}/?do=hand_over"))
+
+    assert "Hand back…" in page and "Hand over…" not in page
+    assert "Hand back to Finance, or on to another team" in page
+    assert '<option value="FINANCE" selected>' in page

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.utils.html import strip_tags
 
+from integrator.engine import decisions
 from integrator.engine.decisions import DECISIVE
 from integrator.models import Case, Connection, Job
 from tests.story import Stage
@@ -82,7 +83,7 @@ def test_a_case_whose_step_still_waits_cannot_be_closed_over_it(
     )
 
     assert said.status_code == 409
-    assert "Its step has not ended" in said.content.decode()
+    assert "Its step waits for this case" in said.content.decode()
     assert stage.open_cases() == ["REFUND_REFUSED"]
 
 
@@ -180,7 +181,8 @@ def test_what_the_second_person_agrees_to_must_still_rest(stage: Stage) -> None:
     stage.warehouse_checks(stage.comes_back(order))
     case = stage.case("REFUND_REFUSED")
     assert paid(stage, case) == ""  # asked, and the second person thinks about it
-    stage.presses(case, "try_again", by=stage.fiona)
+    assert case.job is not None
+    assert decisions.let_look_again([case.job], at=stage.now()) == 1  # a later fact has it tried
     stage.agrees(case, by=stage.conrad)
     stage.passes(minutes=6, step=3)
 

@@ -48,6 +48,12 @@ def test_counted_as_another_article_it_is_sold_again_once(stage: Stage) -> None:
     comes_back_too_late(stage, "block_sku")
     before = stage.sellable("TEE-BLK-L")
     case = stage.case("SKU_DISCONTINUED")
+    browser = Client()
+    browser.force_login(stage.omar)
+    page = browser.get(f"/cases/{case.pk}/?do=count_as").content.decode()
+    preview = " ".join(strip_tags(page[page.index("What will happen") :]).split())
+    assert "Read how many of that article are on sale" in preview
+    assert "Add the unit to that number" in preview, "SCAYLE's stock is written"
     with pytest.raises(PermissionDenied):
         stage.decide(case, "count_as", by=stage.carla, data={"sku": "TEE-BLK-L"})
 

@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from integrator.flows import sweep_returngo, sweep_scayle
-from integrator.models import Case, CaseState, Cursor, Message
+from integrator.models import Case, CaseState, Cursor, Job, Message
+from tests.journeys.causing import ORDERS
 from tests.story import Stage
 
 SKU = "JKT-NVY-M"
@@ -131,3 +132,27 @@ def test_however_many_payments_they_owe_each_is_told_when_it_is_late(
 
     late = Case.objects.filter(kind="REFUND_NOT_RECORDED").exclude(state=CaseState.SOLVED)
     assert {one.order_id for one in late} == {stage.order(order).pk for order in orders}
+
+
+@pytest.mark.requirement("R010")
+@pytest.mark.parametrize(("platform", "endpoint"), [("scayle", ORDERS), ("returngo", "GET /rmas")])
+def test_a_later_look_ends_what_an_earlier_one_could_not(
+    stage: Stage, platform: str, endpoint: str
+) -> None:
+    """It saw what the stopped one would have: nobody has to look at that any more."""
+    stage.breaks(platform, endpoint, "error", status=403)
+    stage.passes(minutes=6, step=6)
+    assert "JOB_FAILED" in stage.open_cases()
+    stopped = Job.objects.get(state="PARKED")
+    assert stopped.flow == f"sweep_{platform}"
+    stage.mended()
+
+    stage.passes(minutes=12, step=6)
+
+    stopped.refresh_from_db()
+    assert (stopped.state, stopped.evidence) == (
+        "CANCELLED",
+        {"cancelled": "A later look has seen everything"},
+    )
+    case = Case.objects.get(kind="JOB_FAILED")
+    assert (case.state, case.resolution) == (CaseState.SOLVED, "BY_ITSELF")

@@ -84,12 +84,12 @@ def test_the_workbench_counts_what_waits_and_calls_meanings_as_people_do(stage: 
     stage.posts(stage.omar, "mapping_save", word=shop, ours="KEPT")
 
     shown = page(stage, "omar")
-    assert "Waiting 2" in shown
+    assert "Waiting 3" in shown, "one question, one word without a meaning, one that is planned"
     assert "Wait for a second person “Shop” will mean “Customer keeps the item” omar asked" in shown
     assert "Without a meaning most records first Location WH-9 1 record" in shown
     assert "planned from 12:" in shown
     assert "Planned starts WH-9 will mean “Warehouse Hamburg” hamburg 12:" in shown
-    assert "Waiting 2" in page(stage, "omar", "tab=all")
+    assert "Waiting 3" in page(stage, "omar", "tab=all")
 
 
 def test_another_meaning_from_later_on_takes_two_people_and_until_then_the_old_one_answers(

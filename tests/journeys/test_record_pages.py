@@ -146,7 +146,7 @@ def test_the_article_says_which_returned_unit_made_its_figure(stage: Stage) -> N
 
     html = article(stage, order)
     (equation,) = equations(html)
-    said = f"{shown} SCAYLE showed + 1 put back on sale = {shown + 1} may be sold, as counted"
+    said = f"{shown} SCAYLE showed + 1 put back on sale = {shown + 1} SCAYLE shows, as counted"
     assert equation.startswith(said)
     assert stage.sellable(SKU) == shown + 1
     assert f"SCAYLE answered {shown + 1}" in words(html)
@@ -167,7 +167,7 @@ def test_sales_after_the_count_are_listed_and_not_mixed_into_the_figure(stage: S
     stage.settle()
 
     html = article(stage, order)
-    assert f"= {figure} may be sold, as counted" in equations(html)[0]
+    assert f"= {figure} SCAYLE shows, as counted" in equations(html)[0]
     query = behind(html, "Sold since the figure was counted")
     listed = seen(stage, f"/skus/{stage.sold_unit(order).sku_id}/{query}")
     listed = listed[listed.index('id="list"') :]
@@ -193,7 +193,9 @@ def test_a_unit_that_is_not_fit_for_sale_takes_its_place_out_of_the_figure_again
 
     html = article(stage, order)
     assert stage.sellable(SKU) == figure - 1
-    said = f"{figure} SCAYLE showed {MINUS} 1 taken off sale = {figure - 1} may be sold, as counted"
+    said = (
+        f"{figure} SCAYLE showed {MINUS} 1 taken off sale = {figure - 1} SCAYLE shows, as counted"
+    )
     (equation,) = equations(html)
     assert equation.startswith(said)
     assert behind(html, "Returned units kept here, not for sale").startswith("?show=quarantine")

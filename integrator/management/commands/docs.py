@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from integrator.engine.case_kinds import Action
 from integrator.engine.case_words import say
 from integrator.engine.flow import LOCAL, Flow
 from integrator.flows import CASE_KINDS, ROUTES, SCHEDULE, tasks, view_alerts
@@ -130,10 +131,14 @@ def exceptions() -> str:
                 f"- **If nobody acts:** {kind.otherwise}",
                 f"- **Due:** within {kind.due_hours:g} hours. Then told: {ladder}.",
                 "- **Buttons:** "
-                + "; ".join(f"{action.label} ({action.says})" for action in kind.actions),
+                + "; ".join(f"{one.label} ({_button(one)})" for one in kind.actions),
                 f"- **Closes by itself when** {kind.closes_when}.",
             ]
     return "\n".join(lines) + "\n"
+
+
+def _button(action: Action) -> str:
+    return f"{action.says} A second person must agree." if action.approval else action.says
 
 
 def roles() -> str:
