@@ -296,7 +296,7 @@ def _owed(job: Job) -> Event:
         tile=OURS if looked else tile_of(job.queue),
         says=says,
         themes=_step_themes(job) if not looked else frozenset(),
-        key=f"j:{job.flow}:{job.record_id}:{state}" if looked or _changed_nothing(job) else "",
+        key=f"j:{job.flow}:{state}" if looked or _changed_nothing(job) else "",
         small=state,
         is_look=True,
         goes_out=not looked,

@@ -71,7 +71,8 @@ def troubled(stage: Stage) -> None:
     User.objects.filter(is_active=True).update(last_login=stage.now() - timedelta(hours=2))
     User.objects.filter(username="nobody").update(first_name="Nele", last_login=None)
     for name in ("local", "returngo", "scayle"):
-        Heartbeat.objects.create(name=name, at=stage.now(), worker="w1")
+        beat = {"at": stage.now(), "worker": "w1"}
+        Heartbeat.objects.update_or_create(name=name, defaults=beat)
 
 
 def cases_of(role: str) -> Iterator[str]:
