@@ -99,7 +99,7 @@ UNIT_RETURNED_TWICE = CaseKind(
     means="Paying again would pay the same unit twice. It is held.",
     todo="Compare what was bought with what comes back. "
     "Correct or cancel the wrong return in {platform}.",
-    otherwise="No refund is made for this unit.",
+    otherwise="Return {rma} gets no refund for it.",
     closes_when="the return is corrected or cancelled",
     actions=(FIXED_THERE,),
     evidence=("rma", "other_rmas", "sku", "order"),

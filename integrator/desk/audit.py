@@ -61,9 +61,10 @@ class Seals:
     heads: tuple[tuple[str, str], ...]
 
     @property
-    def books(self) -> str:
-        """What is sealed at all. Settings and roles have a history of their own, without a seal."""
-        return "; ".join(one.says[:1].lower() + one.says[1:] for one in BOOKS)
+    def unsealed(self) -> str:
+        """What has no seal yet. Settings and roles never have: they have a history of their own."""
+        sealed = {name for name, _ in self.heads}
+        return "; ".join(one.says.lower() for one in BOOKS if one.says not in sealed)
 
 
 @require_safe

@@ -121,6 +121,7 @@ def detail_of(
         "members": group.count,
         "others": group.count - 1,
         "buttons": _buttons(request, case, kind, opened_form, locked),
+        "close_is_told": any(locked[one.key] == locked["solve"] for one in kind.actions),
         "is_only_handed": bool(case.handed_to) and all(locked[one.key] for one in kind.actions),
         "form": opened_form,
         "preview": preview(opened_form, case, kind),

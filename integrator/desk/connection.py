@@ -88,13 +88,15 @@ def _show(
         raise Http404
     [connection] = found
     may_change = may(request, "connection.change")
-    is_read = not connections.silence(newest_beat(), at=request.at)
+    silent = connections.silence(newest_beat(), at=request.at)
+    is_read = not silent
     [panel] = connections.panels_of(found, is_read=is_read, at=request.at)
     windows = _windows(request, connection)
     planned = next((one for one in windows if one.id == about and not one.is_on), None)
     is_open = may_change and form is not None and (form.key != "cancel" or planned is not None)
     context = {
         "one": panel,
+        "silence": silent,
         "connection": connection,
         "tabs": tabs(connection.pk, "connection"),
         "streams": connections.streams_of(found, is_read=is_read, at=request.at),

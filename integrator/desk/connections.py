@@ -77,6 +77,7 @@ class Panel:
     flowing: str
     calls: tuple[str, str]
     trial: connection_tries.Trial
+    is_read: bool
 
 
 class _About(NamedTuple):
@@ -186,6 +187,8 @@ def _stream(
         symbol, state = "pause", "held"
     elif lag.age is None:
         symbol, state = "doubt", "not read yet"
+    elif lag.is_behind and not is_read:
+        symbol, state = "wait", f"behind, {NOT_READ}"
     elif lag.is_behind and connection.state == ConnectionState.ACTIVE:
         symbol, state = "wait", "answers, but behind"
     elif lag.is_behind:
@@ -198,7 +201,7 @@ def _stream(
         tile=known.tile(lag.connection_id),
         connection=connection.name,
         name=STREAM_WORDS.get(lag.stream, lag.stream.replace("-", " ").capitalize()),
-        age="" if lag.age is None else words.lasted(lag.age),
+        age=_age(lag),
         budget=words.span(lag.budget),
         symbol=symbol,
         state=state,
@@ -206,6 +209,14 @@ def _stream(
         swept=words.ago_text(cursor.swept_at, at=at),
         sort=used,
     )
+
+
+def _age(lag: Lag) -> str:
+    if lag.age is None:
+        return ""
+    told = words.lasted(lag.age)
+    # Late by seconds it would read "15 min of 15 min allowed".
+    return f"over {told}" if lag.is_behind and told == words.span(lag.budget) else told
 
 
 def _panel(
@@ -246,6 +257,7 @@ def _panel(
         trial=about.trials[connection.pk],
         hold=hold,
         until=_until(hold, at=at),
+        is_read=about.is_read,
     )
 
 
@@ -288,7 +300,7 @@ def state_of(
         case ConnectionState.DEGRADED:
             return "wait", "Does not answer reliably"
     if any(lag.is_behind for lag in lags):
-        return "wait", "Answers, but is behind"
+        return "wait", "Answers, but is behind" if is_read else f"Behind, {NOT_READ}"
     return ("ok", "In time") if is_read else ("idle", NOT_READ.capitalize())
 
 

@@ -20,6 +20,8 @@ from integrator.models import Attempt, Case, Job
 from returns.models import Exchange, Return, ReturnItem
 from returns.states import Custody
 
+# What is said of a payment that has no amount, where anything is known of it.
+_UNPAID: Mapping[str, str] = {RefundStatus.AUTHORISED: "not yet", RefundStatus.REFUSED: "not paid"}
 # In whose column the payment of a refund stands.
 _PAYERS = {
     Executor.SCAYLE: "shop",
@@ -292,7 +294,7 @@ def _refund_lines(refund: Refund | None, rma: Return | None) -> list[Line]:
             [
                 Cell(
                     _PAYERS[Executor(refund.executor)],
-                    "not yet" if refund.status == RefundStatus.AUTHORISED else "",
+                    _UNPAID.get(refund.status, ""),
                     amount=executed,
                     owns=True,
                 )

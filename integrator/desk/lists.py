@@ -71,6 +71,7 @@ def cases(request: DeskRequest) -> HttpResponse:
             )
             for case in rows[:PAGE]
         ],
+        "total": found.count(),
         "table": screens.shown(request, columns.CASES),
         **_frame(request, known, rows, after),
     }

@@ -13,7 +13,7 @@ from integrator.roles import Role
 
 # Pages that are not in the navigation: the verb that opens each, its address, what it is called.
 MORE = (
-    ("order.see", "find", "Find anything"),
+    ("order.see", "find", "Find by number"),
     ("case.see", "cases", "Open cases"),
     ("case.see", "bulks", "Many at once"),
     ("figures.see", "inbound", "On the way back"),
@@ -25,7 +25,7 @@ MORE = (
     ("queue.see", "my_keys", "My keys"),
 )
 ACCOUNT = (
-    ("account_change_password", "Change password"),
+    ("account_change_password", "Password"),
     ("account_email", "My e-mail address"),
     ("mfa_index", "Second factor"),
     ("account_logout", "Sign out"),

@@ -18,7 +18,7 @@ _WORDS = {
 }
 # What a count counts, for one and for more.
 _COUNTS = {
-    "changes": ("change of the returned units", "changes of the returned units"),
+    "changes": ("change of state told", "changes of state told"),
     "steps": ("unit changed", "units changed"),
     "returns": ("return looked at again", "returns looked at again"),
     "mails": ("e-mail sent", "e-mails sent"),

@@ -61,7 +61,7 @@ PLACES = (
     Place("configuration.change", "admin:index", "Set-up", "tune", "u"),
 )
 # Pages whose way back leads to an entry though their address does not begin with its own.
-_BELOW = {"orders": r"/customers/", "connections": r"/(cases|steps)/$"}
+_BELOW = {"orders": r"/customers/", "off_sale": r"/skus/", "connections": r"/(cases|steps)/$"}
 
 
 @dataclass(frozen=True, slots=True)

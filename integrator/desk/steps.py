@@ -124,7 +124,7 @@ def step_of(
     at = request.at
     symbol, state = _JOB_WORDS[JobState(job.state)]
     if job.state == JobState.PARKED and job.due_at <= at:
-        symbol = "bad"  # only now is the promise broken
+        symbol, state = "bad", "stopped, overdue"  # only now is the promise broken
     asked = asked_in(job, open_cases)
     if asked:
         symbol, state = "wait", "with a person"

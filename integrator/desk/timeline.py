@@ -143,18 +143,24 @@ def panel_of(
 
 
 def _folded(events: list[Event]) -> list[Event]:
-    first: dict[str, Event] = {}
-    kept = []
+    """The newest first. What came twice stands where it came first: that it was heard again changed
+    nothing. What we did again by ourselves stands where it was done last.
+    """
+    of_key: dict[str, int] = {}
+    kept: list[Event | None] = []
     for event in events:
-        original = first.get(event.key) if event.key else None
-        if original is not None:
-            original.repeats.append(event.learnt)
-            continue
+        place = of_key.get(event.key) if event.key else None
+        original = kept[place] if place is not None else None
+        if place is not None and original is not None:
+            if not event.is_look:
+                original.repeats.append(event.learnt)
+                continue
+            event.repeats.extend([*original.repeats, original.learnt])
+            kept[place] = None
         if event.key:
-            first[event.key] = event
+            of_key[event.key] = len(kept)
         kept.append(event)
-    kept.reverse()
-    return kept
+    return [event for event in reversed(kept) if event is not None]
 
 
 def _heard(message: Message, known: directory.Directory) -> Event:

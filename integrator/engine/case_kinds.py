@@ -132,8 +132,8 @@ JOB_FAILED = CaseKind(
     happened="“{step}” was refused: {error}",
     means="Other work goes on. What only this step does is not done until it succeeds.",
     todo="Look at what was refused, mend it, then try again.",
-    otherwise="Routine readings start again by themselves, all else waits. This case stays open.",
-    closes_when="the step succeeds",
+    otherwise="Routine readings are made again by themselves. All else waits, and is not done.",
+    closes_when="the step succeeds, or a later routine reading has seen everything",
     actions=(TRY_AGAIN, GIVE_UP),
     evidence=("step", "error"),
 )

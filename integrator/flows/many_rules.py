@@ -22,7 +22,7 @@ GIVE_BACK = Action(
 SNOOZE = Action(
     "snooze",
     "Snooze them",
-    "Each case is hidden until the time or the change you choose.",
+    "Each case is hidden until the time or the change you choose; until then nobody else is told.",
     "case.work",
 )
 SOLVE = Action("solve", "Close them", "Each case is closed with your reason.", "case.solve")

@@ -104,7 +104,8 @@ def test_the_page_says_when_the_record_was_checked_and_what_came_of_it(
     checked(at, "SOUND", heads={"approval": "ab" * 32})
     text = words(otto.html())
     assert "Nothing sealed was changed" in text
-    assert "12 rows under 4 seals, one a day for each of: the books; what a second" in text
+    assert "12 rows under 4 seals, one for each day of each book." in text
+    assert "no day that is over has a row: the books; what the second person said" in text
     assert "ab" * 32 in text
 
 

@@ -23,6 +23,7 @@ def test_a_platform_that_answers_with_old_news_is_not_green(
     at: datetime, returngo: Connection, as_: Callable[[str], Client]
 ) -> None:
     factories.stream(returngo, "rma", swept_at=at - timedelta(minutes=47), budget=600, missed=3)
+    factories.heartbeat(at)
 
     text = words(as_("ada").get("/connections/").content.decode())
 
@@ -30,6 +31,34 @@ def test_a_platform_that_answers_with_old_news_is_not_green(
     assert "47 min of 10 min allowed" in text
     assert "Furthest behind: 47 min, returns from ReturnGO" in text
     assert "in time" not in text.lower()
+
+
+def test_a_stream_that_is_late_by_seconds_is_over_what_is_allowed(
+    at: datetime, returngo: Connection, as_: Callable[[str], Client]
+) -> None:
+    swept = at - timedelta(minutes=10, seconds=5)
+    factories.stream(returngo, "rma", swept_at=swept, budget=600)
+
+    assert "over 10 min of 10 min allowed" in words(
+        as_("ada").get("/connections/").content.decode()
+    )
+
+
+def test_nobody_says_that_a_platform_answers_while_no_worker_asks_it(
+    at: datetime, returngo: Connection, as_: Callable[[str], Client]
+) -> None:
+    factories.stream(returngo, "rma", swept_at=at - timedelta(minutes=47), budget=600)
+    client = as_("ada")
+    paths = ("/connections/", f"/connections/{returngo.pk}/")
+    for path in paths:
+        page = words(client.get(path).content.decode())
+        assert "No worker is known to have run" in page, path
+        assert "behind, not read now" in page and "nswers" not in page, path
+        assert "It waits until a worker runs." in page, path
+    factories.heartbeat(at)
+    for path in paths:
+        page = words(client.get(path).content.decode())
+        assert "No worker" not in page and "until a worker" not in page, path
 
 
 def test_a_stream_that_was_never_read_is_unknown_not_zero(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from fulfilment.models import Order
-from integrator.models import Connection, JobState
+from integrator.models import Connection, Job, JobState
 from tests.desk import factories
 from tests.desk.test_order import UNITS, words
 
@@ -55,6 +58,9 @@ def test_one_time_line_tells_when_it_happened_when_we_learnt_it_and_who_said_so(
     assert "No callback had told us." in text
     assert "We read it again from ReturnGO" in text
     assert "A routine look. and 1 more time" in text
+    last = timezone.localtime(at - timedelta(hours=2), ZoneInfo("Europe/Berlin"))
+    before = text[: text.index("We read it again from ReturnGO")]
+    assert re.findall(r"\d\d:\d\d", before)[-1] == f"{last:%H:%M}", "where it was done last"
     assert "Proof: level 9" in text
     assert "1 missed by callback" in text
 
@@ -94,3 +100,26 @@ def test_the_time_line_can_be_narrowed_and_its_days_go_backwards(
     assert "The unit is received" not in money
     assert "Refund: sent" in money
     assert everything.index("The unit is received") < everything.index("The unit is on its way")
+
+
+def test_readings_that_changed_nothing_are_one_line_at_the_last_of_them(
+    order: Order, at: datetime, returngo: Connection, as_: Callable[[str], Client]
+) -> None:
+    for minutes, changed in ((30, 2), (20, 0), (10, 0)):
+        message = factories.message(returngo, f"m{minutes}", at, order_id=order.pk)
+        job = factories.job(
+            "take_return",
+            at,
+            record=("message", message.pk),
+            order_id=order.pk,
+            to=returngo,
+            state=JobState.DONE,
+            evidence={"steps": changed, "rma": "RMA1"},
+        )
+        Job.objects.filter(pk=job.pk).update(finished_at=at - timedelta(minutes=minutes))
+
+    line = words(as_("carla").get(f"/orders/{order.pk}/").content.decode()).split("Time line")[1]
+
+    assert line.count("no units changed") == 1 and line.count("2 units changed") == 1
+    assert line.index("no units changed") < line.index("2 units changed")
+    assert "no units changed, return RMA1 and 1 more time" in line

@@ -352,3 +352,18 @@ def test_who_was_handed_a_case_gives_it_back_without_choosing(case: Case, as_: A
     assert "Hand back…" in page and "Hand over…" not in page
     assert "Hand back to Finance, or on to another team" in page
     assert '<option value="FINANCE" selected>' in page
+
+
+def test_the_question_stands_on_the_case_until_it_is_handed_back(case: Case, as_: As) -> None:
+    """Whoever takes it has to answer it: it does not go away with the press."""
+    does(as_("fiona"), case, "hand-over", **OVER)
+    omar = as_("omar")
+    does(omar, case, "assign", to="me", assignee="")
+
+    page = words(omar.get(f"/cases/{case.pk}/"))
+
+    assert "“Is it on your shelf?”" in page and "until it is handed back" in page
+    does(omar, case, "hand-over", to="FINANCE", note="Yes, since Monday")
+    back = words(as_("fiona").get(f"/cases/{case.pk}/"))
+    assert "Handed back to Finance" in back and "until somebody takes the case" in back
+    assert "until it is handed back" not in back
