@@ -92,7 +92,8 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> tuple[Change, ...]:
             continue
         label = _FIELDS.get(key, (key.lower() if key.isupper() else key).replace("_", " "))
         if key in _SECRET:
-            changes.append(Change(label, "kept secret", "another one"))
+            became = "another one" if before else "set, kept secret"
+            changes.append(Change(label, "kept secret" if before else "", became if now else ""))
         elif isinstance(before, dict) and isinstance(now, dict):
             changes += [
                 Change(f"{label}, {one.label}", one.old, one.new)

@@ -80,7 +80,7 @@ def told(said: Said, asked: Sequence[Asked]) -> Said:
     by = one.approval.asked_by
     return replace(
         said,
-        means=f"{by.first_name or by.get_username()} says: “{one.label}”. "
+        means=f"{by.first_name or by.get_username()} pressed “{one.label}”. "
         "It counts as soon as somebody else agrees, and not before.",
         otherwise="It stays unanswered, and this case stays open.",
     )

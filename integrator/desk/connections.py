@@ -67,7 +67,7 @@ class Panel:
     in_doubt: int
     stopped: int
     oldest: str
-    rates: list[RateWindow]
+    rates: list[tuple[RateWindow, datetime]]
     last_callback: str
     cases: int
     holds: bool
@@ -211,6 +211,15 @@ def _stream(
     )
 
 
+def _rates(connection: Connection, *, at: datetime) -> list[tuple[RateWindow, datetime]]:
+    """The calls that are left, the scarcest first, and when they renew: to the minute, rounded up,
+    as a platform tells how many whole seconds are left.
+    """
+    now = (one for one in connection.rates.all() if one.resets_at > at)
+    found = sorted(now, key=lambda one: (one.remaining / max(one.limit, 1), one.scope))
+    return [(one, words.up_to_minute(one.resets_at)) for one in found]
+
+
 def _age(lag: Lag) -> str:
     if lag.age is None:
         return ""
@@ -244,10 +253,7 @@ def _panel(
         in_doubt=row.in_doubt,
         stopped=row.stopped,
         oldest=words.ago_text(row.oldest, at=at) if row.oldest else "",
-        rates=sorted(
-            (one for one in connection.rates.all() if one.resets_at > at),
-            key=lambda one: (one.remaining / max(one.limit, 1), one.scope),
-        ),
+        rates=_rates(connection, at=at),
         last_callback=words.ago_text(called, at=at) if called else "none in 30 days",
         cases=about.cases.get(connection.pk, 0),
         holds=connection.holds_work,

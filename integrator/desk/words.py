@@ -111,6 +111,12 @@ def start_text(moment: datetime, *, at: datetime) -> str:
     return f"{local:%a} {local.day} {local:%b %Y %H:%M}"
 
 
+def up_to_minute(moment: datetime) -> datetime:
+    """The next full minute, or the moment itself where it is one."""
+    minute = moment.replace(second=0, microsecond=0)
+    return minute if minute == moment else minute + MINUTE
+
+
 def span(length: timedelta) -> str:
     """A length of time with at most two units: 47 min, 1 h 18 min, 3 d 4 h."""
     seconds = max(int(length.total_seconds()), 0)

@@ -147,7 +147,7 @@ JOB_CRASHES = CaseKind(
     means="Everything else goes on. Only this step waits.",
     todo="Ask a developer to look at the record, then try again.",
     otherwise="It stays undone, unless it is a routine reading. This case stays open.",
-    closes_when="the step succeeds",
+    closes_when="the step succeeds, or a later routine reading has seen everything",
     actions=(TRY_AGAIN, GIVE_UP),
     evidence=("step", "crashes"),
 )

@@ -248,7 +248,7 @@ def why_not(action: Action, job: Job | None, *, deciding: bool) -> str:
 def why_not_close(job: Job | None) -> str:
     """Why a case with this step cannot simply be closed; empty when it can."""
     if job is not None and job.state in (JobState.PARKED, JobState.IN_DOUBT):
-        return "Its step waits for this case. Mend the cause: then this closes by itself."
+        return "Its step waits for this case. It closes by itself once the step has ended."
     return ""
 
 

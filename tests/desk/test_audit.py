@@ -18,7 +18,7 @@ from django.utils.http import urlencode
 
 from finance.models import LedgerEntry, Period
 from fulfilment.models import Location
-from integrator.desk import audit_rows
+from integrator.desk import audit_entry, audit_rows
 from integrator.engine import cases, choices, mappings
 from integrator.engine import connections as switch
 from integrator.engine.states import move
@@ -135,6 +135,24 @@ def test_settings_are_told_without_what_is_secret(
     assert "settings, shop nb" in changed
     assert "address of its callbacks kept secret → another one" in changed
     assert "deadbeef" not in otto.html()
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "told"),
+    [
+        ("", "pbkdf2", ("", "set, kept secret")),
+        ("pbkdf2", "other", ("kept secret", "another one")),
+        ("pbkdf2", "", ("kept secret", "")),
+    ],
+)
+def test_a_secret_is_told_as_set_replaced_or_removed_and_never_shown(
+    before: str, now: str, told: tuple[str, str]
+) -> None:
+    key = "callback_password_hash"
+
+    [change] = audit_entry.differences({key: before}, {key: now})
+
+    assert (change.old, change.new) == told
 
 
 def test_roles_are_told(people: dict[str, User], otto: Reader) -> None:

@@ -350,7 +350,7 @@ def test_no_button_is_pressed_while_a_second_person_is_asked_and_the_page_says_s
     assert "?do=it_did_not_happen" not in page
     assert decisions.WAITS_FOR_SECOND in text_of(page)
     assert "Check what was asked below, then agree or refuse." in told(frank, doubt)
-    assert "Fiona says: “It was sent”. It counts as soon as somebody else agrees" in told(
+    assert "Fiona pressed “It was sent”. It counts as soon as somebody else agrees" in told(
         frank, doubt
     )
     assert "It stays unanswered, and this case stays open." in told(frank, doubt)

@@ -6,12 +6,21 @@ import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from html import unescape
+from zoneinfo import ZoneInfo
 
 from django.test import Client
+from django.utils import timezone
 
 from integrator.engine import connections
 from integrator.engine.states import Trace
-from integrator.models import Case, Connection, ConnectionState, JobState, Transition
+from integrator.models import (
+    Case,
+    Connection,
+    ConnectionState,
+    JobState,
+    RateWindow,
+    Transition,
+)
 from tests.desk import factories
 
 
@@ -31,6 +40,22 @@ def test_a_platform_that_answers_with_old_news_is_not_green(
     assert "47 min of 10 min allowed" in text
     assert "Furthest behind: 47 min, returns from ReturnGO" in text
     assert "in time" not in text.lower()
+
+
+def test_the_same_renewal_is_told_as_one_time_however_it_was_counted(
+    at: datetime, returngo: Connection, as_: Callable[[str], Client]
+) -> None:
+    """A platform tells whole seconds that are left: its moment lands just short of ours."""
+    ends = (at + timedelta(hours=3)).replace(minute=0, second=0, microsecond=0)
+    for scope, short in (("day", timedelta()), ("month", timedelta(milliseconds=400))):
+        RateWindow.objects.create(
+            connection=returngo, scope=scope, limit=10, remaining=5, resets_at=ends - short
+        )
+
+    page = words(as_("ada").get("/connections/").content.decode())
+
+    told = f"{timezone.localtime(ends, ZoneInfo('Europe/Berlin')):%H:%M}"
+    assert page.split("Renews")[1].count(told) == 2
 
 
 def test_a_stream_that_is_late_by_seconds_is_over_what_is_allowed(

@@ -122,4 +122,4 @@ def test_readings_that_changed_nothing_are_one_line_at_the_last_of_them(
 
     assert line.count("no units changed") == 1 and line.count("2 units changed") == 1
     assert line.index("no units changed") < line.index("2 units changed")
-    assert "no units changed, return RMA1 and 1 more time" in line
+    assert "no units changed and 1 more time" in line
