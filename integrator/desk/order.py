@@ -133,8 +133,7 @@ def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
     panel = timeline.panel_of(events, request.GET.get("show", ""), known, at=at)
     open_cases = _open_cases(case_events)
     is_open = {case.pk for case, _, _ in open_cases}
-    steps = [step_of(job, request, open_cases=is_open) for job in jobs]
-    owed, kept = promises(steps)
+    owed, kept = promises([step_of(job, request, open_cases=is_open) for job in jobs])
     times = rails.reached(transitions)
     exchanges = exchanges_of(Q(order=order)) if any(unit.goes_out for unit in units) else []
     about = records_of(
@@ -145,6 +144,7 @@ def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
     )
     waits = _first_of_each([case for case, _, _ in open_cases], about)
     owes = _first_of_each([one.job for one in owed], about)
+    told = _told(units, refunds, exchanges, movements)
     shipments = list(Shipment.objects.filter(order=order).order_by("id"))
     may_read = may(request, "record.read_again")
     asked = among(messages, jobs) if may_read else {}
@@ -171,9 +171,7 @@ def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
         "trust": _trust(order, units, known, history=len(events)),
         "there": known.page(order.connection_id, "order", order.external_id),
         "shipments": shipments,
-        "tellings": telling.sayings(
-            items, units, shipments, returns=_told(units, refunds, exchanges, movements)
-        ),
+        "tellings": telling.sayings(items, units, shipments, returns=told),
         "head": _head(units, refunds, movements),
         "may_ask_goodwill": may(request, "goodwill.ask"),
         "known": known,

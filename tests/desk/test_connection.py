@@ -204,7 +204,7 @@ def test_a_pause_may_say_when_it_ends(at: datetime, scayle: Connection, as_: As)
     assert "End it early… Keep it paused…" in said
     asked = page(ada, scayle, "?do=on")
     assert "End the pause of SCAYLE early" in asked
-    assert "Nothing is held, so nothing starts now." in asked
+    assert "No step is held." in asked
     assert "0 held steps" not in asked
     maintenance.turn(at=ends)
     scayle.refresh_from_db()

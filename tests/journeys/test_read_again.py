@@ -83,7 +83,7 @@ def test_an_order_is_read_again_and_the_page_says_what_changed(stage: Stage) -> 
 
     said = of_order(stage, order)
     assert "fields changed, read at 10:00" in said
-    assert re.search(r"Order not kept Placed → \w+", said)
+    assert re.search(r"Order – not kept there Placed → \w+", said)
     assert re.search(rf"{SKU} \(\d+\) \w+ → \w+ Open → Shipped", said)
     assert "Refunded" not in said, "what is as it was is left out"
     assert "A person asked to read it again from SCAYLE" in page(stage, f"/orders/{pk}/")
@@ -115,7 +115,7 @@ def test_a_return_is_read_again_in_both_systems_words(stage: Stage) -> None:
     said = of_return(stage, rma)
     assert "ReturnGO says Ours" in said
     assert re.search(r"Return Approved → \w+ On its way → Checked", said)
-    assert re.search(r"verdict not kept not checked → May be sold again", said)
+    assert re.search(r"verdict – not kept there not checked → May be sold again", said)
 
 
 @pytest.mark.parametrize("kind", ["order", "return"])
