@@ -18,7 +18,7 @@ _WORDS = {
 }
 # What a count counts, for one and for more.
 _COUNTS = {
-    "changes": ("change of state told", "changes of state told"),
+    "changes": ("change of state", "changes of state"),
     "steps": ("unit changed", "units changed"),
     "returns": ("return looked at again", "returns looked at again"),
     "mails": ("e-mail sent", "e-mails sent"),

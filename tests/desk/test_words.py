@@ -205,7 +205,7 @@ def test_limits_are_named_by_what_they_count(scope: str, said: str) -> None:
 def test_a_proof_is_written_in_words() -> None:
     assert proofs.in_words({"nothing": "no unit is here"}) == "nothing to do: no unit is here"
     assert proofs.in_words({"at": "Hamburg", "to": "SELLABLE"}) == "at Hamburg, to sellable"
-    assert proofs.in_words({"batch": 1, "changes": 2}) == "2 changes of state told"
+    assert proofs.in_words({"batch": 1, "changes": 2}) == "2 changes of state"
     assert proofs.in_words({"steps": 1, "return": "R1"}) == "1 unit changed, return R1"
     assert proofs.in_words({"returns": 0}) == "no returns looked at again"
     assert proofs.in_words({"missed": 0}) == "none missed by callback"
