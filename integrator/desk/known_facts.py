@@ -41,7 +41,7 @@ FACT_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One thing a case knows. ``returns`` are those it names: each leads to its page."""
+    """One thing a case knows. ``returns`` and ``order`` are what it names: with a way there."""
 
     label: str
     text: str

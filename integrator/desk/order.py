@@ -171,7 +171,7 @@ def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
         "trust": _trust(order, units, known, history=len(events)),
         "there": known.page(order.connection_id, "order", order.external_id),
         "shipments": shipments,
-        "tellings": telling.sayings(items, units, shipments, returns=told),
+        "tellings": telling.sayings(items, units, shipments, told),
         "head": _head(units, refunds, movements),
         "may_ask_goodwill": may(request, "goodwill.ask"),
         "known": known,

@@ -50,27 +50,13 @@ UNITS: Mapping[UnitStatus, tuple[str, str]] = {
         "",
     ),
 }
-RETURNED: Mapping[Custody, tuple[str, str]] = {
-    Custody.REQUESTED: (
-        "The customer wants to send it back. Nobody has agreed yet.",
-        "We have your request to return this, and will answer it: {what}.",
-    ),
-    Custody.AUTHORISED: (
-        "It may come back. No carrier has it yet.",
-        "You may send this back to us: {what}.",
-    ),
-    Custody.IN_TRANSIT: (
-        "A carrier has it. It has not arrived.",
-        "Your return is on its way to us: {what}.",
-    ),
-    Custody.RECEIVED: (
-        "It arrived and is not checked yet.",
-        "Your return has arrived and will be checked: {what}.",
-    ),
-    Custody.INSPECTED: (
-        "It arrived and was checked. Where its money is stands beside it.",
-        "Your return has arrived and was checked: {what}.",
-    ),
+# What a customer may be told of a change of a returned piece.
+RETURNED: Mapping[Custody, str] = {
+    Custody.REQUESTED: "We have your request to return this, and will answer it.",
+    Custody.AUTHORISED: "You may send this back to us.",
+    Custody.IN_TRANSIT: "Your return is on its way to us.",
+    Custody.RECEIVED: "Your return has arrived and will be checked.",
+    Custody.INSPECTED: "Your return has arrived and was checked.",
 }
 ORDERS: Mapping[OrderStatus, str] = {
     OrderStatus.CAPTURED: "We have your order.",
@@ -84,31 +70,26 @@ def sayings(
     items: Iterable[OrderItem],
     units: Iterable[ReturnItem],
     shipments: Iterable[Shipment],
-    *,
-    returns: Sequence[Saying] = (),
+    returns: Sequence[Saying],
 ) -> list[Saying]:
-    """Each state that occurs with the pieces in it, in the order of the items; then parcels.
+    """Each state that occurs with the pieces in it, in the items' order; ``returns``; parcels.
 
-    With ``returns`` a piece that is in one is told of by it, money included; and of parcels nothing
-    is told once every piece is.
+    A piece that comes back is told of by its return, money included; and of parcels nothing is told
+    once every piece does.
     """
-    items, units = list(items), list(units)
-    sets = {item.parent_id for item in items}
-    with_return = {unit.order_item_id for unit in units} if returns else set()
-    back = {unit.order_item_id: unit for unit in units if unit.custody in RETURNED}
-    found: dict[tuple[str, str], list[str]] = {}
+    items = list(items)
+    sets = {item.parent_id for item in items}  # its parts stand for a set
+    units = list(units)
+    with_return = {unit.order_item_id for unit in units}
+    back = {unit.order_item_id for unit in units if unit.custody in RETURNED}
+    found: dict[str, list[str]] = {}
     for item in items:
-        if item.pk in sets:
-            continue  # its parts stand for it
-        unit = back.get(item.pk)
-        is_back = unit is not None or item.platform_status == UnitStatus.RETURNED
-        if item.pk in with_return and is_back:
-            continue
-        state = ("", item.platform_status) if unit is None else ("return", unit.custody)
-        found.setdefault(state, []).append(item.sku.name or item.sku.code)
-    told = [_of(kind, state, ", ".join(names)) for (kind, state), names in found.items()]
-    parcels = [_parcel(one) for one in shipments] if told or not returns else []
-    return [*told, *returns, *parcels]
+        state = item.platform_status
+        is_told = item.pk in (with_return if state == UnitStatus.RETURNED else back)
+        if item.pk not in sets and not is_told:
+            found.setdefault(state, []).append(item.sku.name or item.sku.code)
+    told = [_of(state, ", ".join(names)) for state, names in found.items()]
+    return [*told, *returns, *(_parcel(one) for one in shipments if told or not returns)]
 
 
 def of_change(kind: str, field: str, new: str) -> str:
@@ -116,13 +97,13 @@ def of_change(kind: str, field: str, new: str) -> str:
     if kind == "order" and field == "status" and new in OrderStatus.values:
         return ORDERS[OrderStatus(new)]
     if kind == "return_item" and field == "custody" and new in RETURNED:
-        return RETURNED[Custody(new)][1].partition(": {what}")[0].rstrip(".") + "."
+        return RETURNED[Custody(new)]
     return ""
 
 
-def _of(kind: str, state: str, what: str) -> Saying:
-    known = RETURNED[Custody(state)] if kind else UNITS[UnitStatus(state)]
-    return Saying(what, known[0], known[1].format(what=what) if known[1] else "")
+def _of(state: str, what: str) -> Saying:
+    says, tell = UNITS[UnitStatus(state)]
+    return Saying(what, says, tell.format(what=what))
 
 
 def _parcel(one: Shipment) -> Saying:

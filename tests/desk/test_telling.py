@@ -23,7 +23,8 @@ OURS = re.compile(
     r"\b(SCAYLE|ReturnGO|RMA|case|platform|sync|status|unit|payload|refund|tomorrow|soon)\b", re.I
 )
 SENTENCES = [
-    *(tell for _, tell in (*telling.UNITS.values(), *telling.RETURNED.values()) if tell),
+    *(tell for _, tell in telling.UNITS.values() if tell),
+    *telling.RETURNED.values(),
     *telling.ORDERS.values(),
 ]
 
