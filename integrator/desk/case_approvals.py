@@ -13,11 +13,14 @@ from django.views.decorators.http import require_POST
 
 from integrator.desk import case as case_page
 from integrator.desk import case_asked, case_forms, catalogue
+from integrator.desk.answers import Answer, answer_of
 from integrator.desk.auth import DeskRequest, needs, trace_of
 from integrator.engine import decisions
 from integrator.engine.approvals import UnableToApprove
 from integrator.engine.case_kinds import Action
 from integrator.models import Approval, Case
+
+_WORDS = (Answer.AGREE, Answer.REFUSE)  # a case's question is taken back by a form of its own
 
 
 @require_POST
@@ -35,7 +38,7 @@ def agree(request: DeskRequest, case_id: int, approval_id: int) -> HttpResponse:
         if action is None:
             messages.warning(request, "Somebody has answered this already")
             return case_page.back(request, case)
-        grant = request.POST.get("answer") == "agree"
+        grant = answer_of(request, _WORDS) == Answer.AGREE
         answer = decisions.agree if grant else decisions.refuse
         try:
             answer(case, action, approval, trace=trace_of(request), by=request.user)

@@ -19,6 +19,7 @@ from integrator.desk.auth import DeskRequest, may, needs
 from integrator.desk.catalogue import Tile
 from integrator.engine.flow import LOCAL
 from integrator.engine.lag import Lag, all_lags
+from integrator.engine.watch import SILENT_AFTER
 from integrator.flows import alert, tell_receiver, try_connection
 from integrator.models import (
     Case,
@@ -32,7 +33,6 @@ from integrator.models import (
 )
 from integrator.platforms import PLATFORMS
 
-BEAT_STALE_AFTER = timedelta(minutes=2)
 CALLBACK_DAYS = 30
 NOT_READ = "not read now"
 STREAM_WORDS = {"order": "Orders", "rma": "Returns"}
@@ -347,7 +347,7 @@ def silence(newest: datetime | None, *, at: datetime) -> str:
     """That no worker is alive, by its newest sign of life, in words; empty while one is."""
     if newest is None:
         return "No worker is known to have run"
-    if at - newest <= BEAT_STALE_AFTER:
+    if at - newest <= SILENT_AFTER:
         return ""
     return f"No worker has given a sign of life for {words.span(at - newest)}"
 
@@ -359,7 +359,7 @@ def _told(beats: Sequence[Heartbeat], *, at: datetime) -> list[tuple[str, str, b
         (
             names.get(beat.name, beat.name),
             words.ago_text(beat.at, at=at),
-            at - beat.at > BEAT_STALE_AFTER,
+            at - beat.at > SILENT_AFTER,
         )
         for beat in beats
     ]

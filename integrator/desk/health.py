@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import Error as DatabaseError
 from django.db.models import Count
@@ -16,10 +16,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from integrator.engine import clock, jobs, router
 from integrator.engine.lag import all_lags
-from integrator.engine.watch import newest_beat
+from integrator.engine.watch import SILENT_AFTER, newest_beat
 from integrator.models import Case, CaseState, Connection, Job, JobState
-
-BEAT_STALE_AFTER = timedelta(minutes=2)
 
 
 @require_safe
@@ -38,7 +36,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
     except DatabaseError:
         return JsonResponse({"ready": False, "because": "the database does not answer"}, status=503)
     at = clock.now()
-    if beat is None or at - beat > BEAT_STALE_AFTER:
+    if beat is None or at - beat > SILENT_AFTER:
         said = "no worker has ever run" if beat is None else "no worker for two minutes"
         return JsonResponse({"ready": False, "because": said}, status=503)
     return JsonResponse({"ready": True})

@@ -29,6 +29,7 @@ from integrator.desk import (
     tables,
     words,
 )
+from integrator.desk.answers import Answer, answer_of
 from integrator.desk.auth import DeskRequest, may, needs, trace_of
 from integrator.desk.copies import copy_of
 from integrator.desk.tables import UnableToRead
@@ -319,14 +320,14 @@ def answer(request: DeskRequest, file_id: int) -> HttpResponse:
     """
     file = _get(request, file_id)
     asked = _asked(file)
-    trace, given = trace_of(request), request.POST.get("answer", "")
+    trace, given = trace_of(request), answer_of(request)
     try:
         if asked is None:
             raise UnableToApprove("This has been decided already.")
-        if given == "take_back":
+        if given == Answer.TAKE_BACK:
             mapping_files.take_back(file, asked, trace=trace, by=request.user)
             messages.success(request, "Taken back: those words stay as they were")
-        elif given == "agree":
+        elif given == Answer.AGREE:
             released = mapping_files.agree(file, asked, trace=trace, by=request.user)
             held = f", and {words.plural(released, 'step')} go on" if released else ""
             messages.success(request, f"You agreed: the new meanings hold from now on{held}")

@@ -18,6 +18,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from integrator.desk import history, periods, words
+from integrator.desk.answers import Answer, answer_of
 from integrator.desk.auth import DeskRequest, may, needs, trace_of
 from integrator.desk.mapping_rows import SHOWN_MAX, Meanings, Word
 from integrator.desk.periods import UnableToReadPeriod
@@ -216,14 +217,14 @@ def answer(request: DeskRequest, plan_id: int) -> HttpResponse:
     asked = Approval.objects.select_related("asked_by").filter(
         record_kind=MappingPlan.RECORD_KIND, record_id=plan.pk, state=ApprovalState.ASKED
     )
+    trace, given = trace_of(request), answer_of(request)
     try:
         if (approval := asked.first()) is None:
             raise UnableToApprove("This has been decided already.")
-        trace, given = trace_of(request), request.POST.get("answer", "")
-        if given == "take_back":
+        if given == Answer.TAKE_BACK:
             mapping_plans.take_back(plan, approval, trace=trace, by=request.user)
             messages.success(request, "Taken back: it stays as it was")
-        elif given == "agree":
+        elif given == Answer.AGREE:
             mapping_plans.agree(plan, approval, trace=trace, by=request.user)
             starts = words.start_text(plan.starts_at, at=request.at)
             messages.success(request, f"You agreed: it starts {starts}")

@@ -21,6 +21,7 @@ from django.views.decorators.http import require_POST, require_safe
 from fulfilment.models import Sku
 from integrator import policy
 from integrator.desk import catalogue, directory, mapping_plans, mapping_rows, words
+from integrator.desk.answers import Answer, answer_of
 from integrator.desk.auth import DeskRequest, may, needs, trace_of
 from integrator.desk.directory import Known
 from integrator.desk.mapping_asked import asked_of
@@ -365,13 +366,13 @@ def agree(request: DeskRequest, approval_id: int) -> HttpResponse:
         verb=mappings.CHANGE,
     )
     rule = get_object_or_404(Mapping, pk=approval.record_id)
-    trace, given = trace_of(request), request.POST.get("answer", "")
+    trace, given = trace_of(request), answer_of(request)
     try:
-        if given == "take_back":
+        if given == Answer.TAKE_BACK:
             with transaction.atomic():
                 approvals.take_back(approval, by=request.user, trace=trace)
             messages.success(request, "Taken back: it stays as it was")
-        elif given == "agree":
+        elif given == Answer.AGREE:
             _, released = mappings.agree_to_change(approval, trace=trace, by=request.user)
             held = f", and {words.plural(released, 'step')} go on" if released else ""
             messages.success(request, f"You agreed: the new meaning holds from now on{held}")

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from integrator import sign_in, staff
 from integrator.desk import words
+from integrator.desk.answers import Answer, answer_of
 from integrator.desk.auth import DeskRequest, may, needs, trace_of
 from integrator.desk.would_see import would_see
 from integrator.engine import approvals
@@ -203,12 +204,12 @@ def answer(request: DeskRequest, approval_id: int) -> HttpResponse:
         Approval, pk=approval_id, record_kind=RoleChange.RECORD_KIND, verb=staff.CHANGE
     )
     user_id = get_object_or_404(RoleChange, pk=approval.record_id).person_id
-    trace, given = trace_of(request), request.POST.get("answer", "")
+    trace, given = trace_of(request), answer_of(request)
     try:
-        if given == "take_back":
+        if given == Answer.TAKE_BACK:
             staff.role_take_back(approval, trace=trace, by=request.user)
             messages.success(request, "Taken back: nobody is asked any more")
-        elif given == "agree":
+        elif given == Answer.AGREE:
             today = timezone.localtime(request.at).date()
             staff.role_agree(approval, today=today, trace=trace, by=request.user)
             messages.success(request, "You agreed: it holds from their next click on")

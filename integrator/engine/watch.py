@@ -28,6 +28,7 @@ _PR_SET_PDEATHSIG = 1  # from Linux's sys/prctl.h
 
 STALE_AFTER = timedelta(seconds=75)  # the minute schedule makes every living cluster beat sooner
 SOONER_WHEN_DUE = timedelta(seconds=15)
+SILENT_AFTER = timedelta(minutes=2)  # people and probes are told that no worker is alive
 GRACE = timedelta(seconds=75)  # a fresh cluster needs time for its first beat
 KILL_AFTER_SECONDS = 2.5  # a killed worker loses nothing, so nobody waits long for a polite end
 

@@ -21,6 +21,7 @@ from integrator.flows import CASE_KINDS, tasks
 from integrator.models import (
     AccessReview,
     Approval,
+    ApprovalState,
     Case,
     ReviewDecision,
     ReviewItem,
@@ -172,7 +173,10 @@ def test_a_second_person_who_refuses_is_told_on_the_review(
 ) -> None:
     review = begins(at)
     decides(as_("clara"), people["carla"], "remove", "Changed teams")
-    as_("ada").post(f"/people/changes/{Approval.objects.get().pk}/", {"answer": "refuse"})
+    address = f"/people/changes/{Approval.objects.get().pk}/"
+    assert as_("ada").post(address, {"answer": "no"}).status_code == 404  # no button says that
+    assert Approval.objects.get().state == ApprovalState.ASKED
+    as_("ada").post(address, {"answer": "refuse"})
 
     assert "kept: a second person refused" in said(as_("ada").get(f"/people/reviews/{review.pk}/"))
 

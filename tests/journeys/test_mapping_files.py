@@ -180,6 +180,8 @@ def test_a_refusal_leaves_other_meanings_as_they_were(stage: Stage) -> None:
     second_warehouse(stage)
     file = brings(stage, [place("WH-1", "berlin")])
     presses(stage, "omar", "confirm", file)
+    presses(stage, "ada", "answer", file, answer="no")  # no button says that
+    assert "A second person refused" not in page(stage, file, name="ada")
     presses(stage, "ada", "answer", file, answer="refuse")
 
     assert "A second person refused" in page(stage, file, name="ada")

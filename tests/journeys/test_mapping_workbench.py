@@ -107,6 +107,7 @@ def test_a_refusal_leaves_it_as_it_was_and_no_word_is_answered_twice(stage: Stag
     second_warehouse(stage)
     saves(stage, "omar", "WH-1", "berlin")
     asked = Approval.objects.get(record_kind="mapping")
+    assert stage.posts(stage.ada, "mapping_agree", asked.pk, answer="no").status_code == 404
     stage.posts(stage.ada, "mapping_agree", asked.pk, answer="refuse")
     stage.posts(stage.ada, "mapping_agree", asked.pk, answer="agree")
     assert meanings("WH-1") == [("hamburg", True)]

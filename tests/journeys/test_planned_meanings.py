@@ -241,6 +241,7 @@ def test_who_asked_takes_the_question_back_and_nobody_else_withdraws_it(stage: S
     made = newest()
     stage.posts(stage.ada, "mapping_plan_withdraw", made.pk)  # it is a question, not yet a plan
     stage.posts(stage.ada, "mapping_plan_answer", made.pk, answer="take_back")
+    stage.posts(stage.ada, "mapping_plan_answer", made.pk, answer="no")  # no button says that
     assert newest().state == "ASKED"
 
     stage.posts(stage.omar, "mapping_plan_answer", made.pk, answer="take_back")
