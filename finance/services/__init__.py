@@ -7,7 +7,7 @@ from finance.services.corrections import (
     return_review,
     unit_contradicted,
 )
-from finance.services.goodwill import goodwill_ask
+from finance.services.goodwill import goodwill_ask, goodwill_fits, goodwill_needs_two
 from finance.services.refunds import (
     facts_of,
     refund_by_hand,
@@ -33,6 +33,8 @@ __all__ = [
     "facts_of",
     "figure_contradicted",
     "goodwill_ask",
+    "goodwill_fits",
+    "goodwill_needs_two",
     "open_refund",
     "period_for",
     "refund_by_hand",

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST
 from finance.services import goodwill_ask
 from integrator.desk import words
 from integrator.desk.auth import DeskRequest, needs, trace_of
-from integrator.desk.case_forms import NOTE_MAX
+from integrator.desk.case_writes import too_long
 from integrator.desk.order import page_of, whole_order
 from integrator.engine import choices
 
@@ -21,9 +21,10 @@ from integrator.engine import choices
 def ask(request: DeskRequest, order_id: int) -> HttpResponse:
     """Put an amount and a reason in front of finance. A form with a mistake comes back as typed."""
     order = whole_order(order_id)
-    note = words.typed(request.POST.get("note", ""))[:NOTE_MAX]
+    note = words.typed(request.POST.get("note", ""))
     typed = words.typed(request.POST.get("amount", ""))
-    errors = {} if note else {"note": "Say why in one sentence"}
+    wrong = too_long(note, "Why") if note else "Say why in one sentence"
+    errors = {"note": wrong} if wrong else {}
     try:
         amount = words.minor_of(typed, order.currency)
     except words.UnableToRead as error:

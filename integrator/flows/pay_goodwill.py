@@ -5,7 +5,12 @@ from __future__ import annotations
 from django.db.models import Sum
 
 from finance.models import Refund
-from finance.services import refund_recorded, refund_reserve_whole
+from finance.services import (
+    goodwill_fits,
+    goodwill_needs_two,
+    refund_recorded,
+    refund_reserve_whole,
+)
 from finance.states import REFUND_PROVED, Subject
 from fulfilment.models import Order
 from integrator.engine import cases
@@ -24,9 +29,18 @@ def record(work: Work, _: None) -> Evidence:
     if case.state == CaseState.SOLVED:
         return {"nothing": "it is paid already"}
     reference = str(CaseEvent.objects.get(pk=work.job.fact).data["reference"])
-    order = Order.objects.select_related("connection").get(pk=case.record_id)
+    order = (
+        Order.objects.select_for_update(of=["self"], no_key=True)
+        .select_related("connection")
+        .get(pk=case.record_id)
+    )
     policy = work.policy(order.connection.retailer_id)
     trace = work.trace.by(work.job.actor)
+    if not goodwill_fits(case, order):
+        who = work.job.actor.removeprefix("user:")
+        said = f"{who} said that it was paid: {reference}. More has gone back meanwhile"
+        asked = goodwill_needs_two(case, order, said=said, trace=work.trace)
+        return {"nothing": "it takes two people now", "case": asked.pk}
     refund = refund_reserve_whole(
         order_id=order.pk,
         subject=Subject.GOODWILL,

@@ -78,9 +78,11 @@ def test_shipping_waits_for_a_choice_that_nobody_has_made(stage: Stage) -> None:
 # --- goodwill ------------------------------------------------------------------------------------
 
 
-def asks(stage: Stage, order: Row, amount: str, *, by: str = "carla") -> None:
+def asks(
+    stage: Stage, order: Row, amount: str, *, by: str = "carla", why: str = "Late parcel"
+) -> None:
     person = getattr(stage, by)
-    stage.posts(person, "order_goodwill", stage.order(order).pk, amount=amount, note="Late parcel")
+    stage.posts(person, "order_goodwill", stage.order(order).pk, amount=amount, note=why)
 
 
 @pytest.mark.requirement("R015")
@@ -130,8 +132,48 @@ def test_goodwill_that_is_asked_for_twice_counts_together(stage: Stage) -> None:
     asks(stage, order, "1.01")
     assert stage.open_cases() == ["GOODWILL", "GOODWILL_OVER_LIMIT"]
     stage.decide(stage.case("GOODWILL"), "not_an_error", by=stage.fiona)
-    asks(stage, order, "1.01")  # the other was refused: nothing of it counts
+    asks(stage, order, "1.02")  # the other was refused: nothing of it counts
     assert stage.open_cases() == ["GOODWILL", "GOODWILL_OVER_LIMIT"]
+
+
+def test_goodwill_takes_two_when_so_much_went_back_since_it_was_asked(stage: Stage) -> None:
+    """One person of finance was enough; the order came back before they pressed the button."""
+    order = stage.sold(SKU)
+    asks(stage, order, "5.00")
+    case = stage.case("GOODWILL")
+    stage.warehouse_checks(stage.comes_back(order))
+    stage.passes(minutes=4, step=2)
+    stage.decide(case, "goodwill_paid", by=stage.fiona, data={"reference": "G-1"})
+    stage.passes(minutes=4, step=2)
+
+    assert not Refund.objects.filter(subject="goodwill").exists()
+    assert stage.open_cases() == ["GOODWILL_OVER_LIMIT"]
+    for_two = stage.case("GOODWILL_OVER_LIMIT")
+    told = [one.note.text for one in for_two.events.filter(kind="NOTED").order_by("id") if one.note]
+    assert told == [
+        "Late parcel",
+        "fiona said that it was paid: G-1. More has gone back meanwhile",
+    ]
+    decide(stage, "GOODWILL_OVER_LIMIT", "goodwill_paid", reference="G-1")
+    assert Refund.objects.get(subject="goodwill").executed_minor == 500
+    assert stage.open_cases() == []
+
+
+def test_goodwill_that_is_pressed_twice_is_asked_once(stage: Stage) -> None:
+    order = stage.sold(SKU)
+    asks(stage, order, "5.00")
+    asks(stage, order, "5.00")
+    assert stage.open_cases() == ["GOODWILL"]
+    asks(stage, order, "5.00", why="And a scratch")  # another reason is another question
+    asks(stage, order, "4.00")
+    asks(stage, order, "5.00", by="fiona")
+    assert len(stage.open_cases()) == 4
+
+
+def test_a_reason_that_is_too_long_is_said_to_be_and_not_cut(stage: Stage) -> None:
+    order = stage.sold(SKU)
+    asks(stage, order, "5.00", why="a" * 4001)
+    assert stage.open_cases() == []
 
 
 # --- refunded by hand in the shop ----------------------------------------------------------------
