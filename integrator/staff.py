@@ -72,6 +72,11 @@ def role_ask(
         )
 
 
+def may_ask(person: User) -> bool:
+    """Whether somebody may ask for roles: at any time, or at the review of each quarter."""
+    return policy.may(person, CHANGE) or policy.may(person, "people.review")
+
+
 def role_agree(approval: Approval, *, today: date, trace: Trace, by: User) -> RoleChange:
     """The second person's word: it holds from the next click of the person on."""
     with transaction.atomic():

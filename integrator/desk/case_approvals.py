@@ -11,9 +11,10 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_POST
 
+from integrator import policy
 from integrator.desk import case as case_page
 from integrator.desk import case_asked, case_forms, catalogue
-from integrator.desk.answers import Answer, answer_of
+from integrator.desk.answers import Answer, answer_of, refuse_if_asker_may_not
 from integrator.desk.auth import DeskRequest, needs, trace_of
 from integrator.engine import decisions
 from integrator.engine.approvals import UnableToApprove
@@ -40,7 +41,10 @@ def agree(request: DeskRequest, case_id: int, approval_id: int) -> HttpResponse:
             return case_page.back(request, case)
         grant = answer_of(request, _WORDS) == Answer.AGREE
         answer = decisions.agree if grant else decisions.refuse
+        still = policy.may_act(kind, action, policy.roles_of(approval.asked_by))
         try:
+            if grant:
+                refuse_if_asker_may_not(approval, still=still)
             answer(case, action, approval, trace=trace_of(request), by=request.user)
         except (decisions.UnableToDecide, UnableToApprove) as changed:
             messages.warning(request, str(changed))

@@ -22,6 +22,7 @@ from integrator.engine import mappings
 from integrator.engine.case_kinds import Action, CaseKind, Field
 from integrator.engine.together import Skip, with_team
 from integrator.models import Case, MappingKind
+from integrator.models import Mapping as Rule
 from integrator.roles import Role
 
 # Forms that every case has. They are no actions of a kind: nothing is routed from them by name.
@@ -225,13 +226,31 @@ def _checked(one: Field, case: Case, text: str) -> tuple[Any, str]:
     choices = choices_of(one, case)
     if choices and text not in dict(choices):
         return "", f"{one.label}: choose one from the list"
-    is_ours = one.choices == "mapping" and not _asks_for_theirs(case)
+    is_theirs = one.choices == "mapping" and _asks_for_theirs(case)
+    if is_theirs and (other := _other_meaning(case, text)):
+        return "", (
+            f"{one.label}: “{text}” means {other} already. Another meaning takes two people: ask"
+            " for it on Mappings"
+        )
+    is_ours = one.choices == "mapping" and not is_theirs
     is_sku = is_ours and case.facts.get("kind_code") == MappingKind.SKU
     if is_sku or one.choices == "sku":
         retailer = case.connection.retailer_id if case.connection is not None else None
         if not Sku.objects.filter(code=text, retailer=retailer).exists():
             return "", f"{one.label}: we know no SKU “{text}”"
     return text, ""
+
+
+def _other_meaning(case: Case, theirs: str) -> str:
+    """What a word of the platform means that somebody names as the partner of a word of ours."""
+    ours = case.cause.partition(f":{mappings.OURS}")[2]
+    found = Rule.objects.filter(
+        connection=case.connection_id,
+        kind=case.facts.get("kind_code", ""),
+        theirs=theirs,
+        ended_at__isnull=True,
+    ).exclude(ours=ours)
+    return found.values_list("ours", flat=True).first() or ""
 
 
 def _amount(one: Field, case: Case, text: str) -> tuple[Any, str]:

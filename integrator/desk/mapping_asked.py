@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+from integrator import policy
 from integrator.desk.auth import DeskRequest, may
 from integrator.engine import mappings
 from integrator.models import Approval, ApprovalState, Mapping
+
+# Whoever may change meanings, and the team that says what a word of returns promises.
+_ASKERS = (mappings.CHANGE, "return.match")
+
+
+def may_ask(person: Any) -> bool:
+    """Whether somebody may ask for another meaning of a word."""
+    return any(policy.may(person, verb) for verb in _ASKERS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,9 +29,10 @@ from integrator.desk import (
     tables,
     words,
 )
-from integrator.desk.answers import Answer, answer_of
+from integrator.desk.answers import Answer, answer_of, refuse_if_asker_may_not
 from integrator.desk.auth import DeskRequest, may, needs, trace_of
 from integrator.desk.copies import copy_of
+from integrator.desk.mapping_asked import may_ask
 from integrator.desk.tables import UnableToRead
 from integrator.engine import mapping_files, mappings
 from integrator.engine.approvals import UnableToApprove
@@ -328,6 +329,7 @@ def answer(request: DeskRequest, file_id: int) -> HttpResponse:
             mapping_files.take_back(file, asked, trace=trace, by=request.user)
             messages.success(request, "Taken back: those words stay as they were")
         elif given == Answer.AGREE:
+            refuse_if_asker_may_not(asked, still=may_ask(asked.asked_by))
             released = mapping_files.agree(file, asked, trace=trace, by=request.user)
             held = f", and {words.plural(released, 'step')} go on" if released else ""
             messages.success(request, f"You agreed: the new meanings hold from now on{held}")

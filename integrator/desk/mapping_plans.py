@@ -18,8 +18,9 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from integrator.desk import history, periods, words
-from integrator.desk.answers import Answer, answer_of
+from integrator.desk.answers import Answer, answer_of, refuse_if_asker_may_not
 from integrator.desk.auth import DeskRequest, may, needs, trace_of
+from integrator.desk.mapping_asked import may_ask
 from integrator.desk.mapping_rows import SHOWN_MAX, Meanings, Word
 from integrator.desk.periods import UnableToReadPeriod
 from integrator.engine import mapping_plans, mappings
@@ -225,6 +226,7 @@ def answer(request: DeskRequest, plan_id: int) -> HttpResponse:
             mapping_plans.take_back(plan, approval, trace=trace, by=request.user)
             messages.success(request, "Taken back: it stays as it was")
         elif given == Answer.AGREE:
+            refuse_if_asker_may_not(approval, still=may_ask(approval.asked_by))
             mapping_plans.agree(plan, approval, trace=trace, by=request.user)
             starts = words.start_text(plan.starts_at, at=request.at)
             messages.success(request, f"You agreed: it starts {starts}")

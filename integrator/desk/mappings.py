@@ -21,10 +21,10 @@ from django.views.decorators.http import require_POST, require_safe
 from fulfilment.models import Sku
 from integrator import policy
 from integrator.desk import catalogue, directory, mapping_plans, mapping_rows, words
-from integrator.desk.answers import Answer, answer_of
+from integrator.desk.answers import Answer, answer_of, refuse_if_asker_may_not
 from integrator.desk.auth import DeskRequest, may, needs, trace_of
 from integrator.desk.directory import Known
-from integrator.desk.mapping_asked import asked_of
+from integrator.desk.mapping_asked import asked_of, may_ask
 from integrator.desk.mapping_plans import agreed
 from integrator.desk.mapping_rows import LONGEST, Meanings, Waiting, Word
 from integrator.engine import approvals, decisions, mapping_files, mappings
@@ -292,7 +292,7 @@ def save(request: DeskRequest) -> HttpResponse:
                 said = _plan(request, word, ours, connection, starts)
             else:
                 said = _write(request, word, ours, connection, waits)
-    except (UnableToDecide, UnableToPlan) as why:
+    except (UnableToChange, UnableToDecide, UnableToPlan) as why:
         messages.warning(request, str(why))
     else:
         messages.success(request, said)
@@ -346,7 +346,12 @@ def _write(
     ).first()
     if current is None:
         saved = mappings.save(
-            connection=connection, kind=word.kind, theirs=word.theirs, ours=ours, trace=trace
+            connection=connection,
+            kind=word.kind,
+            theirs=word.theirs,
+            ours=ours,
+            trace=trace,
+            first_only=True,
         )
         return f"Saved: “{word.theirs}” means “{Meanings().name(saved)}”"
     if current.ours == ours:
@@ -373,6 +378,7 @@ def agree(request: DeskRequest, approval_id: int) -> HttpResponse:
                 approvals.take_back(approval, by=request.user, trace=trace)
             messages.success(request, "Taken back: it stays as it was")
         elif given == Answer.AGREE:
+            refuse_if_asker_may_not(approval, still=may_ask(approval.asked_by))
             _, released = mappings.agree_to_change(approval, trace=trace, by=request.user)
             held = f", and {words.plural(released, 'step')} go on" if released else ""
             messages.success(request, f"You agreed: the new meaning holds from now on{held}")

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from integrator import sign_in, staff
 from integrator.desk import words
-from integrator.desk.answers import Answer, answer_of
+from integrator.desk.answers import Answer, answer_of, refuse_if_asker_may_not
 from integrator.desk.auth import DeskRequest, may, needs, trace_of
 from integrator.desk.would_see import would_see
 from integrator.engine import approvals
@@ -210,6 +210,7 @@ def answer(request: DeskRequest, approval_id: int) -> HttpResponse:
             staff.role_take_back(approval, trace=trace, by=request.user)
             messages.success(request, "Taken back: nobody is asked any more")
         elif given == Answer.AGREE:
+            refuse_if_asker_may_not(approval, still=staff.may_ask(approval.asked_by))
             today = timezone.localtime(request.at).date()
             staff.role_agree(approval, today=today, trace=trace, by=request.user)
             messages.success(request, "You agreed: it holds from their next click on")

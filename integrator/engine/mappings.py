@@ -96,12 +96,23 @@ def cause_of(connection_id: int, kind: MappingKind, theirs: str) -> str:
     return f"mapping:{connection_id}:{kind.value}:{theirs}"[:200]
 
 
+class UnableToChange(Exception):
+    """The word means something else by now. Says so, for the person."""
+
+
 def save(
-    *, connection: Connection, kind: MappingKind, theirs: str, ours: str, trace: Trace
+    *,
+    connection: Connection,
+    kind: MappingKind,
+    theirs: str,
+    ours: str,
+    trace: Trace,
+    first_only: bool = False,
 ) -> Mapping:
     """Say what a word means from now on: a new version, and the last one ends.
 
-    Repeating is fine.
+    Repeating is fine. ``first_only`` is for one person's word: UnableToChange when the word means
+    something else already, because another meaning takes two.
     """
     with transaction.atomic():
         Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
@@ -113,6 +124,10 @@ def save(
         if last is not None and last.ended_at is None:
             if last.ours == ours:
                 return last
+            if first_only:
+                raise UnableToChange(
+                    f"“{theirs}” means {last.ours} already: another meaning takes two people"
+                )
             Mapping.objects.filter(pk=last.pk).update(ended_at=trace.at)
         return Mapping.objects.create(
             connection=connection,
@@ -133,14 +148,22 @@ def answer(
     ours: str,
     trace: Trace,
     only_partner: bool = False,
+    first_only: bool = False,
 ) -> tuple[Mapping, int]:
     """Save what a word means, release what waits for it in order, and close the cases about it.
 
-    ``only_partner``: asked for the one partner of our word, so its other partners end. Returns the
-    mapping, and how many jobs were released.
+    ``only_partner``: asked for the one partner of our word, so its other partners end. As ``save``
+    with ``first_only``. Returns the mapping, and how many jobs were released.
     """
     with transaction.atomic():
-        mapping = save(connection=connection, kind=kind, theirs=theirs, ours=ours, trace=trace)
+        mapping = save(
+            connection=connection,
+            kind=kind,
+            theirs=theirs,
+            ours=ours,
+            trace=trace,
+            first_only=first_only,
+        )
         partners = Mapping.objects.filter(
             connection=connection, kind=kind, ours=ours, ended_at__isnull=True
         ).exclude(pk=mapping.pk)
@@ -273,10 +296,6 @@ def _answered_by(words: Sequence[Said]) -> dict[str, str]:
 
 
 # --- Giving a word another meaning: two people ----------------------------------------------------
-
-
-class UnableToChange(Exception):
-    """The word means something else by now. Says so, for the person."""
 
 
 def ask_to_change(current: Mapping, *, ours: str, trace: Trace, by: Any) -> Approval:

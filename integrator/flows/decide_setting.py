@@ -31,14 +31,20 @@ def record_mapping(work: Work, __: None) -> Evidence:
     if asked_for_theirs:
         # Our own place had no partner there, or too many: the person named theirs.
         theirs, ours = ours, theirs.removeprefix(mappings.OURS)
-    mapping, released = mappings.answer(
-        connection=connection,
-        kind=MappingKind(kind),
-        theirs=theirs,
-        ours=ours,
-        trace=trace,
-        only_partner=asked_for_theirs,
-    )
+    try:
+        mapping, released = mappings.answer(
+            connection=connection,
+            kind=MappingKind(kind),
+            theirs=theirs,
+            ours=ours,
+            trace=trace,
+            only_partner=asked_for_theirs,
+            first_only=True,
+        )
+    except mappings.UnableToChange as why:
+        # It got a meaning while the answer was held, or the word typed for a place has another.
+        cases.note(case, text=f"Not saved. {why}", trace=work.trace, by=None)
+        return {"nothing": str(why)}
     return {"mapping": mapping.pk, "released": released}
 
 
