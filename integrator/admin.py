@@ -16,19 +16,20 @@ from django.conf import settings
 from django.contrib.admin import AdminSite, ModelAdmin
 from django.contrib.admin.options import TO_FIELD_VAR
 from django.contrib.auth.admin import UserAdmin
-from django.contrib.auth.forms import AdminUserCreationForm
 from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import BadRequest, ValidationError
-from django.forms import ModelForm
+from django.forms import EmailField, ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 
 from fulfilment.models import Location
-from integrator import policy
+from integrator import policy, sign_in, staff
+from integrator.engine import clock
+from integrator.engine.states import Trace
 from integrator.login import lacks_second_factor
-from integrator.models import Connection, Mapping, PolicyVersion, Retailer
+from integrator.models import Connection, Mapping, PolicyVersion, Retailer, SignInEvent
 from integrator.platforms import PLATFORMS, base_url, known_settings, pages
 from integrator.roles import Role
 
@@ -199,23 +200,35 @@ class MappingAdmin(ReadOnly):
     )
 
 
-class NewPersonForm(AdminUserCreationForm):
-    """A new account. Its roles are asked for on the page *People*."""
+class NewPersonForm(ModelForm):
+    """A new account, without a password: its holder sets one by e-mail, and nobody else knows it.
 
-    class Meta(AdminUserCreationForm.Meta):
-        fields = ("username",)
+    Its roles are asked for on the page *People*.
+    """
+
+    email = EmailField(max_length=254)
+
+    class Meta:
+        model = User
+        fields = ("username", "email")
+
+    def save(self, commit: bool = True) -> User:
+        self.instance.set_unusable_password()
+        person: User = super().save(commit)
+        return person
 
 
 class PersonAdmin(Guarded, UserAdmin):
     """Accounts. Their roles, and leaving, are on *People*: there it takes a second person.
 
-    Who holds a role keeps name, address and password in their own hands: whoever could set these
-    could sign in as somebody else, and agree with themselves.
+    A password is its holder's alone, and who holds a role keeps name and address in their own
+    hands: whoever could set these could sign in as somebody else, and agree with themselves.
     """
 
     verb = "people.change"
     can_add = True
     add_form = NewPersonForm
+    add_fieldsets = ((None, {"fields": ("username", "email")}),)
     list_display = ("username", "first_name", "last_name", "role_names", "is_active")
     list_filter = ("is_active",)
     filter_horizontal = ()
@@ -238,19 +251,21 @@ class PersonAdmin(Guarded, UserAdmin):
         if obj is None:
             return fields
         # Whatever somebody did is kept under their name, for ever: nobody else may be given it.
-        return (*fields, "username", "email") if _holds_a_role(obj) else (*fields, "username")
+        return (*fields, "username", "email") if staff.has_role(obj) else (*fields, "username")
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        trace = Trace(at=clock.now(), actor=f"user:{request.user.get_username()}")
+        if not change:
+            sign_in.note(obj, SignInEvent.What.MADE, trace=trace)
+        elif "email" in form.changed_data:
+            sign_in.note(obj, SignInEvent.What.ADDRESS, trace=trace)
 
     def user_change_password(
         self, request: HttpRequest, id: str, form_url: str = ""
     ) -> HttpResponse:
-        if _holds_a_role(self.get_object(request, id)):
-            said = "Who holds a role sets a new password themselves, by e-mail."
-            return TemplateResponse(request, "403.html", {"said": said}, status=403)
-        return super().user_change_password(request, id, form_url)
-
-
-def _holds_a_role(user: User | None) -> bool:
-    return user is not None and user.groups.filter(name__in=Role.values).exists()
+        said = "Everybody sets their own password, by e-mail."
+        return TemplateResponse(request, "403.html", {"said": said}, status=403)
 
 
 site = ConfigurationSite(name="admin")

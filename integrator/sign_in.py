@@ -1,7 +1,7 @@
 """Who somebody is here whom the retailer's sign-in provider vouches for. No account is made here.
 
 Their e-mail address is asked once, to link them; from then on the provider's own mark of them (the
-*subject*) is what counts. Roles are never the provider's.
+*subject*) is what counts. Roles are never the provider's. And what is of note about accounts.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -128,6 +130,28 @@ def _keep(person: User, what: SignInEvent.What, claim: Claim, at: datetime, *, a
         at=at,
     )
     SignInEvent.objects.bulk_create([event], ignore_conflicts=True)
+
+
+def note(person: User, what: SignInEvent.What, *, trace: Trace) -> None:
+    """Keep what somebody did about an account, for the page *Audit*."""
+    SignInEvent.objects.create(
+        person=person,
+        what=what,
+        actor=trace.actor,
+        day=timezone.localtime(trace.at).date(),
+        at=trace.at,
+    )
+
+
+def forget_ways_in(person: User) -> None:
+    """As long as an account has no role its address is an admin's to change, and so is every way
+    in that follows from it. Whoever gets a first role comes in by their own address alone.
+    """
+    person.set_unusable_password()
+    person.save(update_fields=["password"])
+    SocialAccount.objects.filter(user=person).delete()
+    Authenticator.objects.filter(user=person).delete()
+    EmailAddress.objects.filter(user=person).exclude(email__iexact=person.email).delete()
 
 
 def link_of(person: User, issuer: str) -> SocialAccount | None:

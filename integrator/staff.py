@@ -13,10 +13,17 @@ from django.contrib.auth.models import Group, User
 from django.contrib.sessions.models import Session
 from django.db import transaction
 
-from integrator import policy
+from integrator import policy, sign_in
 from integrator.engine import approvals, cases
 from integrator.engine.states import Trace
-from integrator.models import Approval, ApprovalState, Case, CaseState, RoleChange
+from integrator.models import (
+    Approval,
+    ApprovalState,
+    Case,
+    CaseState,
+    RoleChange,
+    SignInEvent,
+)
 from integrator.roles import Role
 
 CHANGE = "people.change"
@@ -38,14 +45,20 @@ def role_ask(
     trace: Trace,
     by: User,
 ) -> Approval:
-    """Ask a second person to give somebody a role, or to take it away."""
+    """Ask a second person to give somebody a role, or to take it away.
+
+    A first role is bound to the e-mail address, by which its holder will set a password.
+    """
     if not reason or len(reason) > LONGEST_REASON:
         raise UnableToChangeRole(f"Say why, in at most {LONGEST_REASON} characters")
     if last_day is not None and last_day < today:
         raise UnableToChangeRole("The last day is over already")
     with transaction.atomic():
-        _locked(person)
-        _check(person, role, gives=gives, last_day=last_day)
+        locked = _locked(person)
+        _check(locked, role, gives=gives, last_day=last_day)
+        is_first = gives and not has_role(locked)
+        if is_first and not locked.email:
+            raise UnableToChangeRole("Give the account an e-mail address first: by it they come in")
         if asked_for(person, role):
             raise UnableToChangeRole("This waits for a second person already")
         change = RoleChange.objects.create(
@@ -66,6 +79,7 @@ def role_ask(
                 "gives": gives,
                 "reason": reason,
                 "last_day": last_day.isoformat() if last_day and gives else "",
+                "email": locked.email if is_first else "",
             },
             by=by,
             trace=trace,
@@ -82,8 +96,13 @@ def role_agree(approval: Approval, *, today: date, trace: Trace, by: User) -> Ro
     with transaction.atomic():
         change = _of(approval)
         refuse_own(change, by)
-        _locked(change.person)
+        person = _locked(change.person)
         role = Role(change.role)
+        is_first = change.gives and not has_role(person)
+        if is_first and approval.content.get("email", "") != person.email:
+            raise UnableToChangeRole(
+                "Their e-mail address was changed since this was asked: refuse it, and ask anew"
+            )
         if change.last_day is not None and change.last_day < today:
             raise UnableToChangeRole("The last day is over already: refuse it, and ask anew")
         _check(change.person, role, gives=change.gives, last_day=change.last_day)
@@ -98,6 +117,9 @@ def role_agree(approval: Approval, *, today: date, trace: Trace, by: User) -> Ro
         # From now on this is what holds: an earlier last day must not end it.
         _standing(change.person).filter(role=role).exclude(pk=change.pk).update(ended_at=trace.at)
         group, _ = Group.objects.get_or_create(name=role.value)
+        if is_first:
+            sign_in.forget_ways_in(person)
+            _end_sessions(person, at=trace.at)
         if change.gives:
             change.person.groups.add(group)
         else:
@@ -176,6 +198,7 @@ def leave(person: User, *, trace: Trace, by: User) -> int:
         _end_sessions(locked, at=trace.at)
         locked.groups.remove(*Group.objects.filter(name__in=Role.values))
         _standing(locked).update(ended_at=trace.at)
+        sign_in.note(locked, SignInEvent.What.CLOSED, trace=trace)
         held = (
             Case.objects.select_related("assignee")
             .filter(assignee=locked)
@@ -184,9 +207,15 @@ def leave(person: User, *, trace: Trace, by: User) -> int:
         return sum(cases.assign(case, to=None, trace=trace) for case in held.order_by("id"))
 
 
-def come_back(person: User) -> None:
+def come_back(person: User, *, trace: Trace) -> None:
     """The account works again; its roles are asked for anew."""
-    User.objects.filter(pk=person.pk, is_active=False).update(is_active=True)
+    with transaction.atomic():
+        if User.objects.filter(pk=person.pk, is_active=False).update(is_active=True):
+            sign_in.note(person, SignInEvent.What.OPENED, trace=trace)
+
+
+def has_role(person: User) -> bool:
+    return person.groups.filter(name__in=Role.values).exists()
 
 
 def clash_of(held: frozenset[str], role: Role) -> str:

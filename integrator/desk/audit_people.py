@@ -23,6 +23,10 @@ _SIGN_INS = {
     SignInEvent.What.UNLINKED: "let somebody link a sign-in anew",
     SignInEvent.What.OTHER_SUBJECT: "sent another account with this e-mail address: refused",
     SignInEvent.What.LEFT: "sent somebody who has left: refused",
+    SignInEvent.What.MADE: "made an account",
+    SignInEvent.What.ADDRESS: "gave an account another e-mail address",
+    SignInEvent.What.CLOSED: "let somebody leave",
+    SignInEvent.What.OPENED: "let an account work again",
 }
 
 

@@ -43,6 +43,7 @@ class Asked:
     gives: bool
     reason: str
     last_day: date | None
+    comes_in_by: str  # the e-mail address of who has no role yet
     is_own: bool
     why_not: str
 
@@ -149,7 +150,15 @@ def _asked(request: DeskRequest, approval: Approval, change: RoleChange) -> Aske
     label = str(Role(change.role).label) if change.role in Role.values else change.role
     name = change.person.get_full_name() or change.person.get_username()
     return Asked(
-        approval, name, label, change.gives, change.reason, change.last_day, is_own, why_not
+        approval=approval,
+        person=name,
+        role=label,
+        gives=change.gives,
+        reason=change.reason,
+        last_day=change.last_day,
+        comes_in_by=str(approval.content.get("email", "")),
+        is_own=is_own,
+        why_not=why_not,
     )
 
 
@@ -213,7 +222,9 @@ def answer(request: DeskRequest, approval_id: int) -> HttpResponse:
             refuse_if_asker_may_not(approval, still=staff.may_ask(approval.asked_by))
             today = timezone.localtime(request.at).date()
             staff.role_agree(approval, today=today, trace=trace, by=request.user)
-            messages.success(request, "You agreed: it holds from their next click on")
+            is_first = bool(approval.content.get("email"))
+            said = "they set a password by e-mail first" if is_first else "from their next click on"
+            messages.success(request, f"You agreed: it holds, {said}")
         else:
             staff.role_refuse(approval, trace=trace, by=request.user)
             messages.success(request, "You refused: it stays as it was")
@@ -229,7 +240,7 @@ def leave(request: DeskRequest, user_id: int) -> HttpResponse:
     user = get_object_or_404(User, pk=user_id)
     do = request.POST.get("do", "")
     if do == "back":
-        staff.come_back(user)
+        staff.come_back(user, trace=trace_of(request))
         messages.success(request, "The account works again. Ask for its roles")
     elif do == "leave":
         try:

@@ -66,10 +66,12 @@ class RoleChange(models.Model):
 
 
 class SignInEvent(models.Model):
-    """Something of note about somebody's sign-in by the retailer's own provider.
+    """Something of note about somebody's way in: their account, or their sign-in by the retailer's
+    own provider.
 
-    ``subject`` is the provider's own mark of an account there; ``issuer`` is the provider. A
-    refusal is kept once a day. ``reason`` is why somebody let a person link anew.
+    ``subject`` is the provider's own mark of an account there; ``issuer`` is the provider. Both are
+    empty where it is about the account. A refusal is kept once a day. ``reason`` is why somebody
+    let a person link anew.
     """
 
     class What(models.TextChoices):
@@ -77,13 +79,17 @@ class SignInEvent(models.Model):
         UNLINKED = "UNLINKED", "was let link anew"
         OTHER_SUBJECT = "OTHER_SUBJECT", "another account with the same e-mail address was refused"
         LEFT = "LEFT", "was refused, having left"
+        MADE = "MADE", "got an account"
+        ADDRESS = "ADDRESS", "got another e-mail address from an admin"
+        CLOSED = "CLOSED", "left: the account was closed"
+        OPENED = "OPENED", "came back: the account works again"
 
     person = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="sign_in_events"
     )
     what = models.CharField(max_length=20, choices=What.choices)
-    issuer = models.CharField(max_length=200)
-    subject = models.CharField(max_length=191)
+    issuer = models.CharField(max_length=200, blank=True)
+    subject = models.CharField(max_length=191, blank=True)
     reason = models.CharField(max_length=200, blank=True)
     actor = models.CharField(max_length=200)
     day = models.DateField()

@@ -42,7 +42,7 @@ def at() -> datetime:
 def people(db: None) -> dict[str, User]:
     """Carla (CX), Omar (operations), Fiona and Frank (finance), Clara (controller) and so on."""
     found = {name: factories.person(name, role) for name, role in ROLES.items()}
-    found["nobody"] = factories.person("nobody")
+    found["nobody"] = factories.person("nobody", email="nobody@shop.test")
     return found
 
 

@@ -50,7 +50,7 @@ def answers(client: Client, word: str = "agree") -> Any:
     return client.post(f"/people/changes/{newest.pk}/", {"answer": word}, follow=True)
 
 
-def test_a_role_is_given_by_two_and_holds_on_the_next_click(people: People, as_: As) -> None:
+def test_a_role_is_given_by_two_and_the_first_needs_a_new_sign_in(people: People, as_: As) -> None:
     nobody = as_("nobody")
     assert nobody.get("/queue/cx/").status_code == 403
 
@@ -62,6 +62,8 @@ def test_a_role_is_given_by_two_and_holds_on_the_next_click(people: People, as_:
 
     answers(as_("clara"))
 
+    assert nobody.get("/queue/cx/").status_code == 302
+    nobody.force_login(User.objects.get(username="nobody"))
     assert nobody.get("/queue/cx/").status_code == 200
     assert Approval.objects.get().state == "USED"
     assert "Waits for a second person" not in said(as_("clara").get("/people/"))

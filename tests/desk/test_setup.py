@@ -102,15 +102,27 @@ def test_a_leavers_name_is_not_free_for_another(
     assert (after.username, after.last_name) == ("fiona", "Berg")
 
 
-def test_who_holds_no_role_yet_gets_a_password(
+def test_nobody_types_the_password_of_somebody_else(
     people: dict[str, User], as_: Callable[[str], Client]
 ) -> None:
+    """Also not before they hold a role: it would still be known once they do."""
     nobody = people["nobody"]
     password = {"password1": "a long new password", "password2": "a long new password"}
+    new = {"username": "newcomer", "email": "new@shop.test", "usable_password": "true"}
 
     as_("ada").post(f"/admin/auth/user/{nobody.pk}/password/", password)
+    as_("ada").post("/admin/auth/user/add/", {**new, **password})
 
-    assert User.objects.get(pk=nobody.pk).check_password("a long new password")
+    assert not User.objects.get(pk=nobody.pk).check_password("a long new password")
+    assert not User.objects.get(username="newcomer").has_usable_password()
+
+
+@pytest.mark.parametrize("email", ["", "no address"])
+def test_an_account_needs_an_address_to_set_its_password_by(
+    people: dict[str, User], as_: Callable[[str], Client], email: str
+) -> None:
+    as_("ada").post("/admin/auth/user/add/", {"username": "newcomer", "email": email})
+    assert not User.objects.filter(username="newcomer").exists()
 
 
 def test_flags_that_grant_nothing_cannot_be_set(
