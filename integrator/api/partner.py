@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_GET
 
 from fulfilment.models import Order, OrderItem
+from fulfilment.services.orders import order_find
 from fulfilment.shapes import UnitStatus
 from integrator.engine import secrets
 from integrator.engine.errors import Misconfigured
@@ -23,7 +24,10 @@ PLATFORM = "returngo"
 
 @require_GET
 def order(request: HttpRequest, number: str) -> HttpResponse:
-    """One order by the number the customer knows; 404 also for another retailer's."""
+    """One order by the number the customer knows; 404 also for another retailer's.
+
+    And for a number that two shops of the retailer use: nobody is told a stranger's order.
+    """
     connection = _caller(request)
     if connection is None:
         refusal = JsonResponse({"error": "unauthorised"}, status=401)
@@ -40,12 +44,7 @@ def order(request: HttpRequest, number: str) -> HttpResponse:
 def _find(connection: Connection, number: str) -> Order | None:
     if "\x00" in number:
         return None  # no order is called so, and the database cannot even be asked
-    return (
-        Order.objects.select_related("customer")
-        .filter(connection__retailer=connection.retailer_id, number=number)
-        .order_by("id")
-        .first()
-    )
+    return order_find(retailer_id=connection.retailer_id, external_id="", number=number)
 
 
 def _caller(request: HttpRequest) -> Connection | None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client, RequestFactory
 
+from fulfilment.models import Order
 from integrator.api import partner
 from integrator.engine import secrets
 from integrator.models import Connection
@@ -84,6 +85,24 @@ def test_it_only_reads(keyed: Stage) -> None:
     assert asked("DE-0") == (404, {"error": "not found"})
     request = RequestFactory().post("/", headers={"Authorization": "Bearer partner-key"})
     assert partner.order(request, order["public_key"]).status_code == 405
+
+
+def test_a_number_that_two_shops_use_gives_no_strangers_order_away(keyed: Stage) -> None:
+    order, strangers = keyed.sold(SKU), keyed.sold(SKU)
+    first = keyed.connection("scayle")
+    other = Connection.objects.create(
+        slug="scayle-2",
+        retailer=first.retailer,
+        platform="scayle",
+        name="SCAYLE 2",
+        base_url=first.base_url,
+        callback_token_hash="another",
+    )
+    Order.objects.filter(number=strangers["public_key"]).update(
+        connection=other, number=order["public_key"]
+    )
+
+    assert asked(order["public_key"]) == (404, {"error": "not found"})
 
 
 @pytest.mark.parametrize("number", ["%00", "DE%0070", "%ff", "9" * 5000])
