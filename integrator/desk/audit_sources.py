@@ -24,6 +24,7 @@ from django.db.models import (
 from django.db.models.functions import Cast, Concat, JSONObject
 
 from finance.models import LedgerEntry
+from integrator.engine.mapping_files import Verdict
 from integrator.models import (
     Approval,
     Case,
@@ -32,6 +33,8 @@ from integrator.models import (
     IncidentNote,
     MaintenanceWindow,
     Mapping,
+    MappingFile,
+    MappingPlan,
     ReviewDecision,
     Sighting,
     SignInEvent,
@@ -41,6 +44,8 @@ from integrator.models import (
 PERSON = "user:"
 _HANDLING = ("ASSIGNED", "SNOOZED", "WOKE", "SOLVED", "HANDED_OVER", "SKIPPED", "UNDONE")
 _MONEY_FIELDS = ("money", "difference")
+# What a row of a file of meanings may come to that changes something.
+_TAKES_EFFECT = (Verdict.NEW, Verdict.CHANGED, Verdict.LATER)
 # The kinds of change, as the filter names them.
 KINDS = {
     "decision": "Decisions on cases",
@@ -174,14 +179,31 @@ def case_events(wanted: Wanted) -> QuerySet[Any] | None:
 
 
 def _approvals_of(target: Target) -> Q | None:
-    """Approvals about a target: those of its case, of its orders' cases, of its words."""
+    """Approvals about a target: those of its case, of its orders' or own cases, of its words."""
     if target.case_id is not None:
         return Q(record_kind="case", record_id=target.case_id)
-    if target.connection_id is not None:
-        words = Mapping.objects.filter(connection_id=target.connection_id)
-        return Q(record_kind="mapping", record_id__in=words.values("pk"))
+    if (connection_id := target.connection_id) is not None:
+        words = Mapping.objects.filter(connection_id=connection_id)
+        cases = Case.objects.filter(connection_id=connection_id)
+        return (
+            Q(record_kind="mapping", record_id__in=words.values("pk"))
+            | Q(record_kind="case", record_id__in=cases.values("pk"))
+            | _later_or_by_file(connection_id, Verdict.CHANGED)
+        )
     cases = Case.objects.filter(order_id__in=target.order_ids)
     return Q(record_kind="case", record_id__in=cases.values("pk"))
+
+
+def _later_or_by_file(connection_id: int, *verdicts: Verdict) -> Q:
+    """Planned meanings of a connection, and files with a row of such a verdict about it."""
+    plans = MappingPlan.objects.filter(connection_id=connection_id)
+    has_row = Q(pk__in=[])
+    for verdict in verdicts:
+        has_row |= Q(rows__contains=[{"connection_id": connection_id, "verdict": verdict.value}])
+    files = MappingFile.objects.filter(has_row)
+    return Q(record_kind=MappingPlan.RECORD_KIND, record_id__in=plans.values("pk")) | Q(
+        record_kind=MappingFile.RECORD_KIND, record_id__in=files.values("pk")
+    )
 
 
 def asked(wanted: Wanted) -> QuerySet[Any] | None:
@@ -204,6 +226,20 @@ def asked(wanted: Wanted) -> QuerySet[Any] | None:
     )
 
 
+def _states_of(target: Target) -> Q:
+    """Changes of state about a target: of its approvals, its own, of its meanings or orders."""
+    about = Approval.objects.filter(_approvals_of(target))
+    states = Q(record_kind="approval", record_id__in=about.values("pk"))
+    if (connection_id := target.connection_id) is not None:
+        windows = MaintenanceWindow.objects.filter(connection=connection_id)
+        states |= Q(record_kind="connection", record_id=connection_id)
+        states |= Q(record_kind="maintenance", record_id__in=windows.values("pk"))
+        states |= _later_or_by_file(connection_id, *_TAKES_EFFECT)
+    if target.order_ids:
+        states |= Q(order_id__in=target.order_ids)
+    return states
+
+
 def moved(wanted: Wanted) -> QuerySet[Any] | None:
     """States a person changed, or a step in a person's name. Cases tell their own story."""
     answers = Q(record_kind="approval", new__in=["GRANTED", "REFUSED", "WITHDRAWN"])
@@ -218,15 +254,7 @@ def moved(wanted: Wanted) -> QuerySet[Any] | None:
         case "status":
             rows = rows.exclude(answers | settings)
     if wanted.target is not None:
-        about = Approval.objects.filter(_approvals_of(wanted.target))
-        mine = Q(record_kind="approval", record_id__in=about.values("pk"))
-        if wanted.target.connection_id is not None:
-            windows = MaintenanceWindow.objects.filter(connection=wanted.target.connection_id)
-            mine |= Q(record_kind="connection", record_id=wanted.target.connection_id)
-            mine |= Q(record_kind="maintenance", record_id__in=windows.values("pk"))
-        if wanted.target.order_ids:
-            mine |= Q(order_id__in=wanted.target.order_ids)
-        rows = rows.filter(mine)
+        rows = rows.filter(_states_of(wanted.target))
     if wanted.two:
         rows = rows.filter(answers)
     if wanted.money:

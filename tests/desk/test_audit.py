@@ -19,10 +19,11 @@ from django.utils.http import urlencode
 from finance.models import LedgerEntry, Period
 from fulfilment.models import Location
 from integrator.desk import audit_entry, audit_rows
-from integrator.engine import cases, choices, mappings
+from integrator.engine import cases, choices, mapping_files, mapping_plans, mappings
 from integrator.engine import connections as switch
+from integrator.engine.mapping_files import Line, Verdict
 from integrator.engine.states import move
-from integrator.models import Case, Connection, Export, MappingKind
+from integrator.models import Approval, Case, Connection, Export, Mapping, MappingKind
 from tests.desk import factories
 from tests.desk.audits import QUERIES_ALLOWED, Reader, by, paid_by_two, words
 
@@ -235,6 +236,67 @@ def test_each_filter_leaves_what_it_names(
     assert len(otto.rows(record=f"C-{other.pk}")) == 1
     assert any("switched" in row for row in otto.rows(record="scayle"))
     assert not any("switched" in row for row in otto.rows(record="DE-70001"))
+
+
+def means(of: Connection, theirs: str, at: datetime) -> Mapping:
+    where = {"connection": of, "kind": MappingKind.LOCATION, "theirs": theirs}
+    return mappings.save(**where, ours="hamburg", trace=factories.trace(at, "configure"))
+
+
+def test_a_connection_is_told_with_the_second_persons_word_on_its_cases(
+    payment: Case, scayle: Connection, returngo: Connection, otto: Reader
+) -> None:
+    Case.objects.filter(pk=payment.pk).update(connection=scayle)
+
+    _decided, agreed, asked, _noted = otto.rows(record="SCAYLE", hand="1")
+
+    assert "clara agreed to" in agreed and "fiona asked a second person" in asked
+    assert otto.rows(record="ReturnGO", hand="1") == []
+
+
+def test_a_connection_is_told_with_what_its_words_will_mean(
+    at: datetime, scayle: Connection, returngo: Connection, people: dict[str, User], otto: Reader
+) -> None:
+    means(scayle, "WH-2", at - timedelta(hours=2))
+    plan = mapping_plans.plan(
+        connection=scayle,
+        kind=MappingKind.LOCATION,
+        theirs="WH-2",
+        ours="berlin",
+        starts_at=at + timedelta(days=2),
+        trace=by("omar", at - timedelta(hours=1)),
+        by=people["omar"],
+    )
+    mapping_plans.agree(plan, Approval.objects.get(), trace=by("ada", at), by=people["ada"])
+
+    rows = otto.rows(record="SCAYLE")
+
+    assert any("ada agreed to another meaning of “WH-2” from a later moment" in row for row in rows)
+    assert any("omar asked a second person to agree" in row for row in rows)
+    assert any("ada changed a planned meaning" in row for row in rows)
+    assert otto.rows(record="ReturnGO", hand="1") == []
+
+
+def test_a_connection_is_told_with_the_files_that_changed_its_words(
+    at: datetime, scayle: Connection, returngo: Connection, people: dict[str, User], otto: Reader
+) -> None:
+    """A file may name words of several connections: those it leaves as they are do not count."""
+    old = means(scayle, "WH-2", at - timedelta(hours=2))
+    same = means(returngo, "WH-9", at - timedelta(hours=2))
+    lines = [
+        Line(2, [], Verdict.CHANGED, scayle.pk, "LOCATION", "WH-2", "berlin", old.pk, "hamburg"),
+        Line(3, [], Verdict.SAME, returngo.pk, "LOCATION", "WH-9", "hamburg", same.pk),
+    ]
+    file = mapping_files.prepare(lines, name="a.xlsx", by=people["omar"], trace=by("omar", at))
+    mapping_files.confirm(file, waiting={}, trace=by("omar", at), by=people["omar"])
+    mapping_files.agree(file, Approval.objects.get(), trace=by("ada", at), by=people["ada"])
+
+    rows = otto.rows(record="SCAYLE")
+
+    assert any("omar asked a second person to agree to 1 other meaning" in row for row in rows)
+    assert any("ada agreed to 1 other meaning of a file" in row for row in rows)
+    assert any("omar saved a file of meanings" in row for row in rows)
+    assert not any("file" in row for row in otto.rows(record="ReturnGO"))
 
 
 def test_days_are_those_of_the_readers_clock(otto: Reader) -> None:
