@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import tzinfo
 
 from django.http import HttpResponseBase
+from django.utils import timezone
 
 from integrator.desk.auth import DeskRequest, trace_of
 from integrator.desk.export import csv_of, xlsx_of
@@ -31,7 +33,22 @@ def copy_of(
         what=what, filters=dict(chosen), actor=trace_of(request).actor, at=request.at
     )
     write = xlsx_of if form == "xlsx" else csv_of
-    return write(name, heads, _counted(rows, record))
+    told = _by_clock_of(timezone.get_current_timezone(), rows)
+    return write(name, heads, _counted(told, record))
+
+
+def _by_clock_of(zone: tzinfo, rows: Rows) -> Rows:
+    """The rows with the times their page shows: they are made after the view that set its zone.
+
+    It holds only while one row is made, for the process does other work between two of them.
+    """
+    told = iter(rows)
+    while True:
+        with timezone.override(zone):
+            row = next(told, None)
+        if row is None:
+            return
+        yield row
 
 
 def _counted(rows: Rows, record: Export) -> Iterator[Sequence[object]]:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils import timezone
 
-from integrator.engine import cases, seal_checks
-from integrator.models import Case, Export, SealCheck
+from integrator.engine import cases, maintenance, seal_checks
+from integrator.models import Case, Connection, Export, SealCheck
 from tests.desk import factories
 from tests.desk.audits import Reader, by, paid_by_two, words
 
@@ -69,6 +70,35 @@ def test_a_copy_that_is_broken_off_is_kept_with_what_had_left(payment: Case, ott
     close()
 
     assert Export.objects.get().row_count == 1
+
+
+def test_a_copy_says_the_times_that_the_page_says(
+    at: datetime, scayle: Connection, people: dict[str, User], clara: Reader
+) -> None:
+    """It is sent after its view has ended, which had set the clock of the house."""
+    case = factories.case("SYSTEMS_DIFFER", at)
+    until = (at + timedelta(days=2)).replace(hour=8, minute=0, second=0, microsecond=0)
+    cases.snooze(case, until=until, awaiting="", trace=by("fiona", at), note="wait")
+    maintenance.announce(
+        scayle,
+        starts_at=until,
+        ends_at=until + timedelta(hours=1),
+        reason="New version",
+        trace=by("ada", at),
+    )
+
+    [shown], [copied] = clara.rows(kind="handling"), clara.copy(kind="handling")
+    assert "snoozed it until" in shown and copied["What"] in shown
+    [shown] = [row for row in clara.rows(kind="setting", who="ada") if "maintenance" in row]
+    [copied] = clara.copy(kind="setting", who="ada")
+    assert copied["About"].removeprefix("SCAYLE · ") in shown
+
+
+def test_the_clock_of_a_copy_holds_only_while_a_row_is_made(payment: Case, otto: Reader) -> None:
+    response: Any = otto.client.post("/audit/copy/", {"record": "DE-70001"})
+
+    for _ in response:
+        assert timezone.get_current_timezone_name() == "UTC"
 
 
 def test_a_copy_needs_a_press_and_the_right(as_: Callable[[str], Client]) -> None:
