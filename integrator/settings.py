@@ -345,6 +345,7 @@ SESSION_COOKIE_AGE = 12 * 60 * 60
 # --- Protection of the browser -------------------------------------------------------------------
 
 ALLOWED_HOSTS = _allowed_hosts()
+CSRF_FAILURE_VIEW = "integrator.desk.auth.form_expired"
 CSRF_TRUSTED_ORIGINS = _words("CSRF_TRUSTED_ORIGINS")
 for _origin in CSRF_TRUSTED_ORIGINS:
     if not _origin.startswith(("http://", "https://")):
@@ -361,8 +362,7 @@ SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60 if _ENCRYPTED_ONLY else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = _ENCRYPTED_ONLY
 SECURE_HSTS_PRELOAD = _ENCRYPTED_ONLY
-SESSION_COOKIE_SECURE = _ENCRYPTED_ONLY
-CSRF_COOKIE_SECURE = _ENCRYPTED_ONLY
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _ENCRYPTED_ONLY
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 

@@ -182,6 +182,23 @@ def test_every_write_needs_a_proof_of_origin(at: datetime, as_: Callable[[str], 
 
     assert response.status_code == 403
     assert not case.events.filter(kind="NOTED").exists()
+    html = response.content.decode()
+    assert "<h1>This form is too old</h1>" in html
+    assert "Go back, load the page again, and press the button once more." in html
+    assert ">Back to your work</a>" in html and "Not for you" not in html
+
+
+def test_a_form_that_is_too_old_is_told_so_to_who_is_not_signed_in(db: None) -> None:
+    client = Client(enforce_csrf_checks=True)
+
+    response = client.post("/accounts/login/", {"login": "fiona", "password": "no"})
+
+    html = response.content.decode()
+    assert response.status_code == 403
+    assert "This form is too old" in html and "You are not signed in now" in html
+    assert 'href="/">Sign in</a>' in html and "Sign out" not in html
+    assert Page(html).inline == [] and Page(html).headings == ["h1"]
+    assert "default-src 'self'" in response.headers["Content-Security-Policy"]
 
 
 @pytest.mark.parametrize(
