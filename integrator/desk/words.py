@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Decimal, InvalidOperation, Overflow
+from decimal import Decimal
 
 from babel.numbers import format_decimal
 from django.utils import timezone
@@ -39,31 +39,41 @@ def amount_text(amount_minor: int, currency: str) -> str:
 
 
 # Thousands set apart, as amounts are shown here, and the decimals after them.
-_GROUPED = re.compile(r"(\d{1,3}(?:,\d{3})+)(?:\.(\d+))?|(\d{1,3}(?:\.\d{3})+)(?:,(\d+))?")
+_GROUPED = re.compile(
+    r"([1-9][0-9]{0,2}(?:,[0-9]{3})+)(?:\.([0-9]+))?"
+    r"|([1-9][0-9]{0,2}(?:\.[0-9]{3})+)(?:,([0-9]+))?"
+)
+_NUMBER = re.compile(r"([0-9]{1,15})(?:[.,]([0-9]{1,15}))?")
 
 
 def minor_of(text: str, currency: str) -> int:
     """The minor units somebody typed as 49.90, 49,90 or EUR 1,249.90.
 
-    A lone 1,249 is refused where it could be either: more decimals than there are, or thousands.
+    A lone 1,249 or 1.249 is refused where it could be either, thousands or decimals. With three
+    decimals 1.249 is an amount as we write it, and read as that.
     """
     digits = EXPONENTS[currency]
     plain = text.replace(" ", "").removeprefix(currency).removesuffix(currency)
     if (grouped := _GROUPED.fullmatch(plain)) is not None:
         whole, cents = grouped[1] or grouped[3], grouped[2] or grouped[4]
         thousands = re.split("[.,]", whole)
+        joined = "".join(thousands)
         if cents or len(thousands) > 2 or not digits:
-            plain = f"{''.join(thousands)}.{cents or 0}"
-    try:
-        value = Decimal(plain.replace(",", "."))
-        minor = value.scaleb(digits)
-    except (InvalidOperation, Overflow):
-        raise UnableToRead("Write an amount like 49.90") from None
-    if not value.is_finite() or minor != minor.to_integral_value():
+            plain = f"{joined}.{cents or 0}"
+        elif digits != 3 or "," in whole:
+            raise UnableToRead(
+                f"{plain} can be read in two ways: write {joined} for thousands, or a dot and "
+                f"{plural(digits, 'decimal')}"
+            )
+    if (number := _NUMBER.fullmatch(plain)) is None:
+        raise UnableToRead("Write an amount like 49.90")
+    decimals = (number[2] or "").rstrip("0")
+    if len(decimals) > digits:
         raise UnableToRead(f"Write an amount with at most {digits} decimals")
+    minor = int(number[1] + decimals.ljust(digits, "0"))
     if not 0 < minor < 10**12:
         raise UnableToRead("Write an amount above zero")
-    return int(minor)
+    return minor
 
 
 def typed(text: str) -> str:

@@ -39,6 +39,7 @@ def test_amounts_have_the_decimals_of_their_currency(minor: int, currency: str, 
         ("EUR 1,249.90", 124990),
         ("1.249,90 EUR", 124990),
         ("1,234,567", 123456700),
+        ("0,500", 50),
     ],
 )
 def test_amounts_are_read_as_people_type_them(typed: str, minor: int) -> None:
@@ -51,8 +52,13 @@ def test_amounts_are_read_as_people_type_them(typed: str, minor: int) -> None:
         "",
         "abc",
         "4.999",
-        "1,249",
         "1,24.90",
+        "1e3",
+        "4_9",
+        "12E-1",
+        "+5",
+        "٤٩",
+        "1.",
         "CHF 5",
         "-3",
         "0",
@@ -66,6 +72,27 @@ def test_amounts_are_read_as_people_type_them(typed: str, minor: int) -> None:
 def test_what_is_not_an_amount_is_refused(typed: str) -> None:
     with pytest.raises(words.UnableToRead):
         words.minor_of(typed, "EUR")
+
+
+@pytest.mark.parametrize(
+    ("typed", "currency"),
+    [("1,249", "EUR"), ("1,200", "EUR"), ("1.200", "EUR"), ("1,249", "KWD"), ("1.249", "CLF")],
+)
+def test_what_could_be_thousands_or_decimals_is_refused_and_says_so(
+    typed: str, currency: str
+) -> None:
+    with pytest.raises(words.UnableToRead, match=r"can be read in two ways: write 12\d\d for thou"):
+        words.minor_of(typed, currency)
+
+
+@pytest.mark.parametrize(
+    ("typed", "currency", "minor"),
+    [("1.249", "KWD", 1249), ("1,249.500", "KWD", 1249500), ("1,249", "JPY", 1249)],
+)
+def test_an_amount_is_read_by_the_decimals_of_its_currency(
+    typed: str, currency: str, minor: int
+) -> None:
+    assert words.minor_of(typed, currency) == minor
 
 
 @pytest.mark.parametrize(
