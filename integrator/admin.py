@@ -33,6 +33,9 @@ from integrator.models import Connection, Mapping, PolicyVersion, Retailer, Sign
 from integrator.platforms import PLATFORMS, base_url, known_settings, pages
 from integrator.roles import Role
 
+# Whatever somebody does is kept under "user:" and their name, in columns of 100 characters.
+USER_NAME_MAX = 90
+
 
 class ConfigurationSite(AdminSite):
     """The plain Django admin behind our own door and login page."""
@@ -216,6 +219,13 @@ class NewPersonForm(ModelForm):
         self.instance.set_unusable_password()
         person: User = super().save(commit)
         return person
+
+    def clean_username(self) -> str:
+        """A name that fits wherever we keep who did something."""
+        name: str = super().clean_username()
+        if len(name) > USER_NAME_MAX:
+            raise ValidationError(f"The user name may have at most {USER_NAME_MAX} characters")
+        return name
 
 
 class PersonAdmin(Guarded, UserAdmin):

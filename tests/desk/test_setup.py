@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -148,6 +149,27 @@ def test_a_password_is_never_shown_not_even_as_its_hash(
     html = as_("ada").get(f"/admin/auth/user/{fiona.pk}/change/").content.decode()
 
     assert fiona.password not in html
+
+
+@pytest.mark.parametrize(("length", "made"), [(90, True), (91, False)])
+def test_a_user_name_fits_wherever_we_keep_who_did_something(
+    length: int, made: bool, at: datetime, as_: Callable[[str], Client]
+) -> None:
+    name, password = "x" * length, "correct horse battery"
+    form = {"username": name, "usable_password": "true"}
+    form |= {"password1": password, "password2": password}
+
+    answer = as_("ada").post("/admin/auth/user/add/", form)
+
+    user = User.objects.filter(username=name).first()
+    assert (user is not None) is made
+    if user is None:
+        assert "The user name may have at most 90 characters" in answer.content.decode()
+        return
+    user.groups.add(Group.objects.get(name="CX"))
+    client = Client()
+    client.force_login(user)
+    assert client.get(f"/orders/{factories.order('DE-70009', at).pk}/").status_code == 200
 
 
 @pytest.mark.parametrize("name", ["carla", "omar", "fiona", "clara", "otto"])
