@@ -63,7 +63,9 @@ def skip(request: DeskRequest, case_id: int) -> HttpResponse:
     )
     if form.errors:
         return case_page.show(request, case, form=form, status=422)
-    together.skip(case, why=Skip(why), words=note, trace=trace_of(request), by=request.user)
+    with transaction.atomic():
+        locked = case_page.lock(case_id)
+        together.skip(locked, why=Skip(why), words=note, trace=trace_of(request), by=request.user)
     return case_page.back(request, case)
 
 

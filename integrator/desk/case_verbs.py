@@ -23,11 +23,13 @@ from integrator.desk.bulk_choice import UnableToChoose
 from integrator.desk.case_forms import Filled, Input
 from integrator.desk.case_writes import checked, needed, require_act, say
 from integrator.desk.steps import belongs, can_be_cancelled
-from integrator.engine import cases, decisions, jobs
+from integrator.engine import cases, decisions, jobs, together
 from integrator.engine.case_kinds import Action
 from integrator.flows import many_rules
 from integrator.flows.many_rules import PER_RECORD
 from integrator.models import Case, CaseState, Job
+
+CLOSED = "This case is closed: there is nothing left to take."
 
 
 @require_POST
@@ -89,22 +91,30 @@ def solve(request: DeskRequest, case_id: int) -> HttpResponse:
 @require_POST
 @needs("case.work")
 def assign(request: DeskRequest, case_id: int) -> HttpResponse:
-    """Take a case, or give it back. Only one of two people who take it at once gets it."""
+    """Take a case, or give it back. Only one of two people who take it at once gets it.
+
+    One that is closed is nobody's to take.
+    """
     case = case_page.get(case_id)
     require_act(request, case, policy.WORK)
     seen = request.POST.get("assignee", "")
     take = request.POST.get("to") == "me"
     with transaction.atomic():
         case = case_page.lock(case_id)
+        is_closed = take and case.state == CaseState.SOLVED
         is_seen = seen == str(case.assignee_id or "")
-        given = is_seen and cases.assign(
-            case, to=request.user if take else None, trace=trace_of(request)
+        given = (
+            is_seen
+            and not is_closed
+            and cases.assign(case, to=request.user if take else None, trace=trace_of(request))
         )
         if given:
             say(request, case, "It is yours now" if take else "Given back to the team")
     if not given:
         case = case_page.get(case_id)
-        return case_page.show(request, case, form=_taken(case), status=409)
+        told = CLOSED if is_closed else _taken(case)
+        form = Filled("assign", conflict=told, is_late=not is_closed)
+        return case_page.show(request, case, form=form, status=409)
     return case_page.back(request, case)
 
 
@@ -158,8 +168,10 @@ def note(request: DeskRequest, case_id: int) -> HttpResponse:
     if wrong:
         form = Filled("note", (Input("note", "Comment", "note", True, text, wrong),))
         return case_page.show(request, case, form=form, status=422)
-    cases.note(case, text=text, trace=trace_of(request), by=request.user)
-    say(request, case, "Comment kept")
+    with transaction.atomic():
+        case = case_page.lock(case_id)
+        together.comment(case, text=text, trace=trace_of(request), by=request.user)
+        say(request, case, "Comment kept")
     return case_page.back(request, case)
 
 
@@ -203,10 +215,9 @@ def _for_all(request: DeskRequest, case: Case, do: str, label: str, **filled: An
     return HttpResponseRedirect(reverse("bulk", args=[bulk.pk]))
 
 
-def _taken(case: Case) -> Filled:
+def _taken(case: Case) -> str:
     name = case.assignee.get_username() if case.assignee is not None else ""
-    told = f"{name} took it a moment ago." if name else "It was given back a moment ago."
-    return Filled("assign", conflict=told, is_late=True)
+    return f"{name} took it a moment ago." if name else "It was given back a moment ago."
 
 
 def _wrong(chosen: str) -> str:

@@ -6,6 +6,7 @@ Nothing here leaves the house, and nothing is erased: what is undone is a fact o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -21,6 +22,8 @@ from integrator.models import Approval, Case, CaseEvent, CaseState
 
 Kind = CaseEvent.Kind
 NOTHING_WRONG = "A person looked and found nothing wrong"
+# In which the same press again is one press: who means it again does so later.
+SECOND_PRESS = timedelta(minutes=1)
 # Decisions that do nothing but close the case they were made on.
 CLOSES_ONLY = "not_an_error"
 # What the house itself notes about a case without changing anything of it.
@@ -66,9 +69,28 @@ def with_team(case: Case) -> str:
     return case.handed_to or case.owner
 
 
-def skip(case: Case, *, why: Skip, words: str, trace: Trace, by: Any) -> CaseEvent:
-    """Somebody goes on to the next case. The case stays as it is."""
-    return cases.happened(case, Kind.SKIPPED, trace, data={"why": why.value}, note=words, by=by)
+def skip(case: Case, *, why: Skip, words: str, trace: Trace, by: Any) -> None:
+    """Somebody goes on to the next case. The case, which is locked, stays as it is."""
+    data = {"why": why.value}
+    if not _is_second_press(case, Kind.SKIPPED, data, words, trace):
+        cases.happened(case, Kind.SKIPPED, trace, data=data, note=words, by=by)
+
+
+def comment(case: Case, *, text: str, trace: Trace, by: Any) -> None:
+    """Keep what somebody says about a case, which is locked."""
+    if not _is_second_press(case, Kind.NOTED, {}, text, trace):
+        cases.note(case, text=text, trace=trace, by=by)
+
+
+def _is_second_press(
+    case: Case, kind: Kind, data: Mapping[str, Any], words: str, trace: Trace
+) -> bool:
+    """Whether the newest that happened to the case is just this, by the same person just now."""
+    newest = case.events.select_related("note").order_by("-id").first()
+    if newest is None or trace.at - newest.at > SECOND_PRESS:
+        return False
+    said = newest.note.text if newest.note is not None else ""
+    return (newest.kind, newest.actor, newest.data, said) == (kind, trace.actor, data, words)
 
 
 # --- Undoing --------------------------------------------------------------------------------------

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import time_machine
 from django.contrib.auth.models import User
 from django.test import Client
 
@@ -74,6 +75,18 @@ def test_of_two_people_who_take_a_case_one_gets_it(
     assert second.status_code == 409
     assert "fiona took it a moment ago" in text_of(second.content.decode())
     assert case.assignee == people["fiona"]
+
+
+def test_a_closed_case_is_nobodys_to_take(at: datetime, as_: Callable[[str], Client]) -> None:
+    case = factories.case("SYSTEMS_DIFFER", at)
+    cases.solve(case, resolution="DUPLICATE", trace=factories.trace(at, "user:frank"), reason="x")
+
+    answer = as_("fiona").post(f"/cases/{case.pk}/assign/", {"to": "me", "assignee": ""})
+
+    case.refresh_from_db()
+    assert answer.status_code == 409
+    assert "This case is closed: there is nothing left to take" in text_of(answer.content.decode())
+    assert case.assignee is None
 
 
 # --- Snooze, close, comment -----------------------------------------------------------------------
@@ -166,6 +179,34 @@ def test_a_comment_is_kept_word_for_word_and_escaped(
 
     html = client.get(f"/cases/{case.pk}/").content.decode()
     assert "&lt;b&gt;Told her&lt;/b&gt; by Friday" in html
+
+
+def test_a_comment_that_is_pressed_twice_is_kept_once(
+    at: datetime, as_: Callable[[str], Client]
+) -> None:
+    case = factories.case("SYSTEMS_DIFFER", at)
+    carla, fiona = as_("carla"), as_("fiona")
+    address, words = f"/cases/{case.pk}/note/", {"note": "Called the shop"}
+
+    first, second = carla.post(address, words), carla.post(address, words)
+
+    assert (first.status_code, second.status_code) == (302, 302)
+    assert case.events.filter(kind="NOTED").count() == 1
+    fiona.post(address, words)
+    carla.post(address, words)
+    assert case.events.filter(kind="NOTED").count() == 3, "each means it"
+
+
+def test_the_same_comment_a_while_later_is_another_one(
+    at: datetime, as_: Callable[[str], Client]
+) -> None:
+    case = factories.case("SYSTEMS_DIFFER", at)
+    carla = as_("carla")
+    for minutes in (0, 2):
+        with time_machine.travel(at + timedelta(minutes=minutes)):
+            carla.post(f"/cases/{case.pk}/note/", {"note": "Called, no answer"})
+
+    assert case.events.filter(kind="NOTED").count() == 2
 
 
 def test_an_auditor_reads_everything_and_presses_nothing(

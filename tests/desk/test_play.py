@@ -148,6 +148,18 @@ def test_what_was_passed_by_comes_again_the_next_day_and_to_others_at_once(
         assert next_of(client) == only.pk
 
 
+def test_a_case_that_is_skipped_twice_by_a_double_press_counts_once(at: datetime, as_: As) -> None:
+    """And once more when it came again and is passed by for the same reason."""
+    (only,) = some(at, 1)
+    for hours in (0, 0, 16):
+        with time_machine.travel(at + timedelta(hours=hours), tick=False):
+            fiona = as_("fiona")
+            fiona.post(f"/cases/{only.pk}/skip/", {"why": "UNCLEAR", "note": ""})
+            assert next_of(fiona) == 0, "it is left alone for a working day"
+
+    assert only.events.filter(kind="SKIPPED").count() == 2
+
+
 def test_after_something_was_done_the_key_leads_on_without_a_reason(at: datetime, as_: As) -> None:
     first, second = some(at, 2)
     fiona = as_("fiona")
