@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +17,11 @@ from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 # control characters are skipped, and the wide forms are read as the narrow ones.
 _FORMULA = "=+-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}"
 _FORMULA += "\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
+# Where a cell goes on as another one to a spreadsheet that splits lines at semicolons or tabs: it
+# takes no notice of quotation marks inside of a line, so that a line break ends the line as well.
+_PIECES = re.compile(r"(?<=[;\t\r\n])(?![;\t\r\n])")
+# What is left out before it: blanks, and the marks that open and close a quotation.
+_BEFORE = re.compile(r'[\s"]*')
 # Without it spreadsheets do not read the file as UTF-8.
 _BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 
@@ -71,20 +77,23 @@ def safe(cell: object) -> str:
         return cell.astimezone(UTC).isoformat(sep=" ", timespec="seconds")
     if not isinstance(cell, str):
         return str(cell)
-    text = cell.replace("\x00", "")
-    return f"'{text}" if _would_run(text.lstrip("'")) else text
+    pieces = _PIECES.split(cell.replace("\x00", ""))
+    return "".join(f"'{one}" if _would_run(one.lstrip("'")) else one for one in pieces)
 
 
 def plain(text: str) -> str:
-    """A cell of a file that comes back, as it was before ``safe``: without the sign put before it.
+    """A cell of a file that comes back, as it was before ``safe``: without the signs put into it.
 
-    Exact both ways: ``safe`` also puts it before text that looks as if it had one already.
+    Exact both ways: ``safe`` also puts one before text that looks as if it had one already.
     """
-    return text[1:] if text.startswith("'") and _would_run(text.lstrip("'")) else text
+    return "".join(
+        one[1:] if one.startswith("'") and _would_run(one.lstrip("'")) else one
+        for one in _PIECES.split(text)
+    )
 
 
 def _would_run(text: str) -> bool:
-    first, visible = text[:1], text.lstrip()[:1]
+    first, visible = text[:1], _BEFORE.sub("", text, count=1)[:1]
     return bool((first and first < " ") or (visible and visible in _FORMULA))
 
 
