@@ -242,6 +242,15 @@ def test_who_may_not_see_people_sees_the_number_only(
     assert ("not shown to your role" in html) is not sees
 
 
+def test_the_name_is_in_no_tab_and_no_history_of_the_browser(
+    order: Order, as_: Callable[[str], Client]
+) -> None:
+    html = page(as_("carla"), order)
+
+    assert "<title>Customer c-100482913 · Desk</title>" in html
+    assert ">Lena Berg</h1>" in html
+
+
 def erasing(order: Order, at: datetime, scayle: Connection, state: JobState) -> None:
     """The shop has told us to forget the customer, and the step is this far."""
     assert order.customer is not None
