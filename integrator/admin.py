@@ -221,10 +221,12 @@ class NewPersonForm(ModelForm):
         return person
 
     def clean_username(self) -> str:
-        """A name that fits wherever we keep who did something."""
-        name: str = super().clean_username()
+        """A name that fits wherever we keep who did something, and that nobody mixes up."""
+        name: str = self.cleaned_data["username"]
         if len(name) > USER_NAME_MAX:
             raise ValidationError(f"The user name may have at most {USER_NAME_MAX} characters")
+        if User.objects.filter(username__iexact=name).exists():
+            raise ValidationError("Somebody has this user name, perhaps in other letters")
         return name
 
 
