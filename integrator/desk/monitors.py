@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpResponse
@@ -19,7 +20,8 @@ from finance.owed import missing, returns_owed, returns_stalled
 from integrator.desk import catalogue, columns, directory, return_says, screens, words
 from integrator.desk.auth import DeskRequest, needs
 from integrator.desk.directory import Directory
-from integrator.desk.lists import WAITING, number
+from integrator.desk.lists import WAITING
+from integrator.desk.paging import page_of
 from integrator.engine import choices
 from integrator.models import Case, CaseState, Job, JobState, Message, PolicyVersion
 from integrator.roles import Role
@@ -27,7 +29,6 @@ from returns.models import Return
 from returns.stages import NEXT
 from returns.states import ReturnStatus
 
-PAGE = 50
 FOUND_DAYS = 7
 TITLES = {
     "owed": "Still owed",
@@ -42,6 +43,16 @@ LEDES = {
     "overdue": "Steps past the time they were promised for, the oldest first.",
     "found": f"What no callback told us and our own look found, in the last {FOUND_DAYS} days.",
     "differ": "What a comparison found and nobody has explained yet.",
+}
+
+
+# By which moment each list is read, and whether the newest come first.
+ORDER = {
+    "owed": ("since", False),
+    "stalled": ("since", False),
+    "overdue": ("due_at", False),
+    "found": ("received_at", True),
+    "differ": ("opened_at", False),
 }
 
 
@@ -72,8 +83,9 @@ def monitors(request: DeskRequest) -> HttpResponse:
     stage = stage if stage in ReturnStatus.values else ""
     here = f"stage={stage}&show={show}" if stage else f"show={show}"
     rows = lists[show].filter(status=stage) if stage else lists[show]
-    start = number(request.GET.get("after", ""))
-    found = list(rows[start : start + PAGE + 1])
+    field, newest_first = ORDER[show]
+    # By key: what is mended meanwhile leaves the list, and must not push others off the next page.
+    page = page_of(rows, field, request.GET.get("after", ""), newest_first=newest_first)
     known = directory.current(at=request.at)
     context = {
         "tabs": [
@@ -88,12 +100,12 @@ def monitors(request: DeskRequest) -> HttpResponse:
         "stages": _stages(lists["stalled"], stage) if show == "stalled" else [],
         "title": TITLES[show],
         "lede": LEDES[show],
-        "rows": _rows(show, found[:PAGE], request, known),
-        "is_first_page": start == 0,
+        "rows": _rows(show, page.rows, request, known),
+        "is_first_page": page.is_first,
         "table": screens.shown(request, columns.OWED),
         "stage": ReturnStatus(stage).label if stage else "",
         "first_page": f"?{here}",
-        "next_page": f"?{here}&after={start + PAGE}" if len(found) > PAGE else "",
+        "next_page": f"?{here}&{urlencode({'after': page.after})}" if page.after else "",
     }
     return render(request, "desk/monitors.html", context)
 
@@ -107,15 +119,13 @@ def _lists(request: DeskRequest) -> dict[str, QuerySet[Any]]:
         "stalled": returns_stalled(hours, at=at),
         "overdue": Job.objects.filter(
             state__in=[*WAITING, JobState.PARKED], due_at__lte=at, connection__isnull=False
-        ).order_by("due_at", "pk"),
+        ),
         "found": Message.objects.filter(
             origin=Message.Origin.SWEEP,
             kind="missed",
             received_at__gte=at - timedelta(days=FOUND_DAYS),
-        ).order_by("-pk"),
-        "differ": Case.objects.filter(kind=SYSTEMS_DIFFER.code)
-        .exclude(state=CaseState.SOLVED)
-        .order_by("pk"),
+        ),
+        "differ": Case.objects.filter(kind=SYSTEMS_DIFFER.code).exclude(state=CaseState.SOLVED),
     }
 
 
