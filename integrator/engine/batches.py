@@ -178,6 +178,12 @@ def end_item(item: BatchItem, state: BatchItemState, *, trace: Trace, reason: st
         )
 
 
+def give_up_item(item_id: int, *, trace: Trace, reason: str) -> None:
+    """Nobody tries its step any more: its batch does not wait for it. A result it has stands."""
+    item = BatchItem.objects.get(pk=item_id)
+    end_item(item, BatchItemState.FAILED, trace=trace, reason=reason)
+
+
 def fail_item(item: BatchItem, *, rule: str, timezone: str, trace: Trace, reason: str) -> None:
     """It was refused. Its changes go into the next batch, while a person looks at this one."""
     item.refresh_from_db()

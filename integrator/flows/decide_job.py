@@ -10,15 +10,15 @@ from django.db.models import Q
 from finance.models import Refund
 from finance.services import refund_refused
 from finance.states import RefundStatus
-from integrator.engine import bulks, cases, choices, jobs
+from integrator.engine import batches, bulks, cases, choices, jobs
 from integrator.engine.cases import TRY_AGAIN as TRY_AGAIN_ACTION
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, each
 from integrator.engine.money import money_text
 from integrator.engine.shapes import Call, Change
-from integrator.engine.states import move
+from integrator.engine.states import Trace, move
 from integrator.engine.work import Work
 from integrator.flows.kinds import CASE_KINDS
-from integrator.models import BulkItem, Case, CaseState, Job, JobState
+from integrator.models import BatchItem, BulkItem, Case, CaseState, Job, JobState
 from integrator.models.states import JOB_OPEN
 from returns.models import ReturnItem
 from returns.states import MONEY_MOVES, Money
@@ -113,9 +113,17 @@ def record_give_up(work: Work, _: None) -> Evidence:
         reason="Done in another way",
     )
     _leave_unpaid(case, work)
-    if job is not None and job.record_kind == BulkItem.RECORD_KIND:
-        bulks.give_up_item(job.record_id, trace=trace)
+    if job is not None:
+        _wait_no_longer(job, trace)
     return {"stopped": job.pk if job is not None else None}
+
+
+def _wait_no_longer(job: Job, trace: Trace) -> None:
+    """What this step was a part of ends without it."""
+    if job.record_kind == BulkItem.RECORD_KIND:
+        bulks.give_up_item(job.record_id, trace=trace)
+    elif job.record_kind == BatchItem.RECORD_KIND:
+        batches.give_up_item(job.record_id, trace=trace, reason="Its step was given up")
 
 
 def _leave_unpaid(case: Case, work: Work) -> None:

@@ -127,7 +127,9 @@ def record(work: Work, told: Told) -> Evidence:
     reason = "The shop shows it" if told.wrote else "The shop showed it already"
     batches.end_item(item, state, trace=work.trace, reason=reason)
     for older in _set_aside_before(work):
-        jobs.cancel(older, at=work.at, reason=f"batch {item.batch_id} told it")
+        told_by = f"batch {item.batch_id} told it"
+        if jobs.cancel(older, at=work.at, reason=told_by):
+            batches.give_up_item(older.record_id, trace=work.trace, reason=told_by.capitalize())
     cases.close_by_fact(
         trace=work.trace,
         reason="A later batch told it",

@@ -218,6 +218,63 @@ def test_a_report_does_not_hold_back_the_money_of_its_order(stage: Stage) -> Non
     assert stage.open_cases() == []
 
 
+@pytest.mark.requirement("R004")
+@pytest.mark.parametrize(("kind", "hours"), [("JOB_LATE", 6), ("STATUS_NOT_POSTED", 24 * 8)])
+def test_a_batch_ends_when_its_last_step_is_given_up(stage: Stage, kind: str, hours: int) -> None:
+    """Given up while it was only late, and after it had stopped by itself."""
+    stage.breaks("scayle", PUT, "error", status=429, retry_after=3600)
+    order = stage.sold(SKU)
+    rma = stage.shopper_returns(order)
+    stage.passes(hours=hours, step=hours * 3)
+    assert Batch.objects.get().state == "POSTING"
+
+    stage.decide(stage.case(kind), "give_up", by=stage.ada)
+
+    assert (stage.owed(), "STATUS_NOT_POSTED" in stage.open_cases()) == ([], False)
+    assert (Batch.objects.get().state, BatchItem.objects.get().state) == ("DONE", "FAILED")
+    stage.mended()
+    stage.approves(rma)
+    stage.passes(minutes=40, step=5)
+    assert told(stage, order) == returns_summary(stage.order(order).pk)
+    assert BatchItem.objects.latest("id").state == "POSTED"
+    assert not Batch.objects.exclude(state="DONE").exists()
+
+
+@pytest.mark.requirement("R004")
+def test_a_batch_that_stopped_ends_when_a_later_one_tells_the_same_order(stage: Stage) -> None:
+    stage.breaks("scayle", PUT, "error", status=429, retry_after=3600)
+    order = stage.sold(SKU)
+    rma = stage.shopper_returns(order)
+    stage.passes(hours=24 * 8, step=480)
+    assert "STATUS_NOT_POSTED" in stage.open_cases()
+    stage.mended()
+
+    stage.approves(rma)
+    stage.passes(minutes=40, step=5)
+
+    assert told(stage, order) == returns_summary(stage.order(order).pk)
+    ended = list(BatchItem.objects.order_by("id").values_list("state", "error"))
+    assert ended == [("FAILED", f"Batch {Batch.objects.latest('id').pk} told it"), ("POSTED", "")]
+    assert not Batch.objects.exclude(state="DONE").exists()
+    assert (stage.owed(), stage.open_cases()) == ([], [])
+
+
+@pytest.mark.requirement("R004")
+def test_an_item_that_had_failed_ends_well_when_its_step_is_tried_again(stage: Stage) -> None:
+    stage.configure(status_posting="daily at 18:00")
+    order = stage.sold(SKU)
+    stage.shopper_returns(order)
+    rule = stage.breaks("scayle", PUT, "error", status=422, times=1)
+    stage.passes(hours=8, step=30)
+    assert (rule.struck, BatchItem.objects.earliest("id").state) == (1, "FAILED")
+
+    stage.decide(stage.case("STATUS_NOT_POSTED"), "try_again", by=stage.ada)
+
+    assert BatchItem.objects.earliest("id").state == "POSTED"
+    assert told(stage, order) == returns_summary(stage.order(order).pk)
+    assert stage.open_cases() == []
+
+
 def test_an_order_that_does_not_show_what_others_keep_is_not_written(stage: Stage) -> None:
     order = stage.sold(SKU)
     somebody_else_keeps(stage, order, loyalty={"points": 7})
