@@ -58,12 +58,7 @@ def change_figure(
     kept = work.kept["figure"]
     target, changed_at = int(kept["target"]), _date_of(kept)
     reply = client.post_stock(str(kept["variant"]), str(kept["warehouse"]), target, changed_at)
-    # Our date on the row means that it took ours, whatever it sold since; another date means that
-    # ours was ignored. Without a date only the figure speaks.
-    took_ours = (
-        reply.quantity == target if reply.changed_at is None else reply.changed_at == changed_at
-    )
-    if took_ours:
+    if took(reply, target, changed_at):
         return _posted(kept, reply)
     doubted = bool(work.kept.get("doubted"))
     with work.step():
@@ -77,6 +72,22 @@ def change_figure(
         )
     # The shop ignored it: the figure changed after our look. Nothing was added, so start afresh.
     raise Transient("the stock changed while we changed it", retry_after=2)
+
+
+def to_the_tick(moment: datetime) -> datetime:
+    """The moment as SCAYLE is sent it and shows it again."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def took(reply: StockSeen, target: int, changed_at: datetime) -> bool:
+    """Whether the shop took what it was sent, by the row it answered with.
+
+    Our date on the row means that it took ours, whatever it sold since; another date means that
+    ours was ignored. Without a date only the figure speaks.
+    """
+    if reply.changed_at is None:
+        return reply.quantity == target
+    return reply.changed_at == changed_at
 
 
 def found_there(work: Work, client: Scayle) -> Posted | None:
@@ -122,9 +133,8 @@ def _decide(
 ) -> dict[str, Any]:
     """The figure to send, from two looks that show the same."""
     first = _look(client, variant_id, warehouse)
-    moment = now()
-    # One tick later than now, cut to what is sent: younger than every sale the first look saw.
-    changed_at = moment.replace(microsecond=moment.microsecond // 1000 * 1000) + _TICK
+    # One tick later than now: younger than every sale the first look saw.
+    changed_at = to_the_tick(now()) + _TICK
     if first is not None and first.changed_at is not None:
         if level is not None and level.counted_at and first.changed_at < level.counted_at:
             raise Transient("the shop shows an older figure than it confirmed", retry_after=5)

@@ -19,11 +19,13 @@ from fulfilment.services import pieces_of
 from fulfilment.states import Bucket
 from integrator.engine import mappings
 from integrator.engine.clock import now
+from integrator.engine.errors import Transient
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, Nothing
 from integrator.engine.shapes import Call
 from integrator.engine.work import Work
 from integrator.flows import platforms
 from integrator.flows.settling import settling
+from integrator.flows.shop_stock import to_the_tick, took
 from integrator.models import Connection, MappingKind
 from returns.models import ReturnItem
 
@@ -71,8 +73,11 @@ def call(work: Work) -> Shown | Nothing:
     sku = Sku.objects.get(pk=work.job.record_id)
     warehouse = mappings.find_theirs(connection=connection, kind=MappingKind.LOCATION, ours=code)
     sold = OrderItem.objects.filter(order__connection=connection, sku=sku).latest("id")
-    at, quantity = now(), in_transit(connection, sku)  # the instant before we count
-    platforms.scayle(work, connection).post_stock(sold.variant_id, warehouse, quantity, at)
+    at, quantity = to_the_tick(now()), in_transit(connection, sku)  # the instant before we count
+    client = platforms.scayle(work, connection)
+    if not took(client.post_stock(sold.variant_id, warehouse, quantity, at), quantity, at):
+        # Its own figure is younger than our clock. Ours becomes younger by waiting.
+        raise Transient("the shop kept its own figure of the units on their way")
     return Shown(quantity, warehouse)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.db.models import Q, Sum
 
@@ -82,6 +84,26 @@ def test_a_lost_answer_leaves_the_right_count(stage: Stage) -> None:
 
     assert shown(stage) == 1
     assert stage.owed() == []
+
+
+@pytest.mark.requirement("R038")
+def test_a_figure_the_shop_ignored_is_sent_again_until_it_shows(stage: Stage) -> None:
+    """Somebody counted there with a clock that is ahead of ours: older news is ignored."""
+    shows_what_travels(stage)
+    rma = stage.shopper_returns(stage.sold(SKU))
+    stage.approves(rma)
+    rows = stage.sandbox.world.scayle.stock.values()
+    row = next(one for one in rows if (one.warehouse, one.sku) == (TRANSIT, SKU))
+    row.changed_at = stage.now() + timedelta(minutes=5)
+    stage.hands_in(rma)
+
+    stage.passes(minutes=4, step=1)
+    assert (shown(stage), held(Bucket.IN_TRANSIT)) == (0, 1)
+    assert [one.split(":")[0] for one in stage.owed()] == ["show_in_transit"]
+
+    stage.passes(minutes=20, step=1)
+    assert shown(stage) == 1
+    assert (stage.owed(), stage.open_cases()) == ([], [])
 
 
 @pytest.mark.requirement("R038")
