@@ -19,7 +19,7 @@ from integrator.engine.flow import Aim, Evidence, Fact, Flow, only_reads
 from integrator.engine.shapes import Call
 from integrator.engine.work import Work
 from integrator.flows import platforms
-from integrator.flows.restock_rules import stock_lane
+from integrator.flows.tenants import stock_lane, tenants
 from integrator.models import Case, Connection, MappingKind
 
 AFTER_CLOSING_SECONDS = 10  # whoever closes the case goes first; this opens it again
@@ -34,7 +34,11 @@ class Looked:
 
 def aim(facts: Sequence[Fact]) -> dict[int, list[Aim]]:
     """The articles of new orders that may be oversold, and those said to be."""
-    return {fact.id: [_at(fact, *one) for one in _articles(fact)] for fact in facts}
+    tenant_of = tenants()
+    return {
+        fact.id: [_at(fact, shop, sku, tenant_of[shop]) for shop, sku in _articles(fact)]
+        for fact in facts
+    }
 
 
 def _articles(fact: Fact) -> list[tuple[int, Sku]]:
@@ -62,13 +66,13 @@ def _of_order(order_id: int) -> list[tuple[int, Sku]]:
     ]
 
 
-def _at(fact: Fact, connection_id: int, sku: Sku) -> Aim:
+def _at(fact: Fact, connection_id: int, sku: Sku, tenant: int) -> Aim:
     is_decision = fact.record_kind == "case"
     delay = AFTER_CLOSING_SECONDS + int(fact.data.get("hold_seconds", 0)) if is_decision else 0
     return Aim(
         "sku",
         sku.pk,
-        lane=stock_lane(connection_id, sku.code),
+        lane=stock_lane(tenant, sku.code),
         connection_id=connection_id,
         delay_seconds=delay,
     )

@@ -18,7 +18,7 @@ from fulfilment.cases import (
     RESTOCK_FAILED,
     RESTOCK_IN_DOUBT,
 )
-from fulfilment.models import Location, StockLevel, StockMovement
+from fulfilment.models import Location, StockMovement
 from fulfilment.services import (
     SHELVES,
     Place,
@@ -43,7 +43,6 @@ from integrator.flows.restock_rules import (
     pieces_counted,
     refuse_other_authority,
     refuse_unsellable,
-    stock_lane,
     task_of,
 )
 from integrator.flows.settling import settling
@@ -54,6 +53,7 @@ from integrator.flows.shop_stock import (
     found_there,
     under_way,
 )
+from integrator.flows.tenants import last_figure, stock_lane, tenants
 from integrator.models import Job, JobState, MappingKind
 from integrator.platforms.scayle.client import Scayle
 from returns.models import Inspection, Return, ReturnItem
@@ -82,6 +82,7 @@ def aim(facts: Sequence[Fact]) -> dict[int, list[Aim]]:
         .prefetch_related("return_item__order_item__components__sku")
     }
     before = _counted_before([one.return_item_id for one in verdicts.values()])
+    tenant_of = tenants()
     aims = {}
     for fact in facts:
         verdict = verdicts.get(fact.record_id)
@@ -94,7 +95,7 @@ def aim(facts: Sequence[Fact]) -> dict[int, list[Aim]]:
             Aim(
                 "return_item",
                 item.pk,
-                lane=stock_lane(sold.order.connection_id, code),
+                lane=stock_lane(tenant_of[sold.order.connection_id], code),
                 order_id=item.order_id,
                 connection_id=sold.order.connection_id,
             )
@@ -171,20 +172,19 @@ def _off_sale(work: Work, task: Task, shelf: Location) -> Posted | None:
 
 def _change(work: Work, client: Scayle, task: Task, shelf: Location, by: int) -> Posted:
     connection = task.sold.order.connection
-    warehouse = ""  # what is under way names its own
+    warehouse, level = "", None  # what is under way names its own
     if under_way(work) is None:
         warehouse = mappings.find_theirs(
             connection=connection, kind=MappingKind.LOCATION, ours=shelf.code
         )
+        level = last_figure(connection, task.piece.sku, shelf, warehouse)
     return change_figure(
         work,
         client,
         variant_id=task.piece.variant_id,
         warehouse=warehouse,
         by=by,
-        level=StockLevel.objects.filter(
-            connection=connection, sku=task.piece.sku, location=shelf
-        ).first(),
+        level=level,
         about={"verdict": task.verdict.pk, "location": shelf.pk},
     )
 

@@ -14,6 +14,7 @@ from integrator.engine.errors import Misconfigured, Refused
 from integrator.engine.shapes import Change
 from integrator.engine.work import Work
 from integrator.flows.shop_stock import under_way
+from integrator.flows.tenants import article_of
 from integrator.models import MappingKind
 from integrator.platforms.scayle.client import Scayle
 from returns.models import Inspection, ReturnItem
@@ -51,11 +52,6 @@ def counted(item: ReturnItem, disposition: Disposition) -> tuple[Change, ...]:
     )
 
 
-def stock_lane(connection_id: int, sku_code: str) -> str:
-    """Everything that changes the shop's figure of one article happens in this lane."""
-    return f"stock:{connection_id}:{sku_code}"[:120]
-
-
 def pieces_counted(sold: OrderItem, verdict: Inspection) -> list[Piece]:
     """What the unit is counted as: what was sold, or the article a person named instead."""
     if verdict.sku is None:
@@ -81,12 +77,11 @@ def task_of(work: Work) -> Task:
         verdicts = verdicts.filter(pk=started["verdict"])
     verdict, sold = verdicts.first(), item.order_item
     assert verdict is not None and sold is not None, "restocked without a verdict"
-    pieces = pieces_counted(sold, verdict)
-    mine = [piece for piece in pieces if _lane_of(sold, piece.sku) == work.job.lane]
+    code = article_of(work.job.lane)
+    mine = [piece for piece in pieces_counted(sold, verdict) if piece.sku.code == code]
     if mine:
         return Task(item, sold, verdict, mine[0], _BUCKET_OF[Disposition(verdict.disposition)])
-    counted = Sku.objects.filter(pk__in=unit_places(item.pk))
-    sku = next(one for one in counted if _lane_of(sold, one) == work.job.lane)
+    sku = Sku.objects.get(pk__in=unit_places(item.pk), code=code)
     known = next((one for one in pieces_of(sold) if one.sku == sku), None)
     if known is None:
         bought = OrderItem.objects.filter(sku=sku).order_by("-id").first()
@@ -94,10 +89,6 @@ def task_of(work: Work) -> Task:
         known = Piece(sku, 1, bought.variant_id, bought.product_id)
     # It is counted as another article now.
     return Task(item, sold, verdict, known, Bucket.OUTSIDE)
-
-
-def _lane_of(sold: OrderItem, sku: Sku) -> str:
-    return stock_lane(sold.order.connection_id, sku.code)
 
 
 def is_there(task: Task, here: Place) -> bool:

@@ -6,10 +6,18 @@ ends equal to it once everybody has come to rest.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
+from fulfilment.models import Order
+from fulfilment.shapes import StockSeen
+from integrator.engine import mappings
+from integrator.flows import QUEUES
+from integrator.models import Connection, MappingKind
+from integrator.platforms.scayle.client import Scayle
 from tests.story import Row, Stage
 
 SKU = "JKT-NVY-M"
@@ -101,6 +109,88 @@ def _judge(stage: Stage, rma: Row, is_fine: bool, *, first: bool) -> None:
         stage.act("returngo", "reopen", rma_id=rma["id"], status="Received")
         stage.act("returngo", "done", rma_id=rma["id"])
     stage.settle()
+
+
+def another_country(stage: Stage) -> Connection:
+    """A second shop of the same tenant: other customers, the same articles and stock."""
+    other = stage.connection("scayle")
+    other.pk, other.slug, other.name = None, "scayle-at", "SCAYLE Austria"
+    other._state.adding, other.callback_token_hash = True, "f" * 64
+    other.save()
+    mappings.save(
+        connection=other,
+        kind=MappingKind.LOCATION,
+        theirs="WH-HAM",
+        ours="hamburg",
+        trace=stage.trace("test"),
+    )
+    return other
+
+
+def sold_in(stage: Stage, where: Connection) -> Row:
+    order = stage.sold(SKU)
+    Order.objects.filter(external_id=str(order["id"])).update(connection=where)
+    return order
+
+
+class SlowPost:
+    """The first post is slow: others work meanwhile, and it arrives right before one of theirs."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage, self.post = stage, Scayle.post_stock
+        self.answers: list[StockSeen] = []
+        self.on_its_way: tuple[Any, ...] = ()
+
+    def __call__(self, *call: Any) -> StockSeen:
+        if self.answers:
+            return self.post(*call)
+        if self.on_its_way:
+            self.answers.append(self.post(*self.on_its_way))
+            return self.post(*call)
+        self.on_its_way = call
+        while not self.answers and self.stage.worker.round(list(QUEUES)):
+            pass
+        if not self.answers:
+            self.answers.append(self.post(*call))
+        return self.answers[0]
+
+
+def test_two_shops_of_one_tenant_change_an_article_one_after_the_other(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The figure is the tenant's: both would look, and the later post would lose the other's."""
+    here = stage.sold(SKU)
+    there = sold_in(stage, another_country(stage))
+    rmas = [stage.comes_back(order) for order in (here, there)]
+    before = stage.sellable(SKU)
+    slow = SlowPost(stage)
+    monkeypatch.setattr(Scayle, "post_stock", lambda *call: slow(*call))
+    stage.worker.threads = 0  # one job at a time: the two meet only where the post is slow
+    for rma in rmas:
+        stage.checks_only(rma, restockable=True)
+    stage.clock.shift(360)
+    stage.tick_and_work()
+    stage.clock.shift(60)
+    stage.tick_and_work()
+
+    assert slow.answers, "it was slow once"
+    assert [stage.movements(rma)[-1] for rma in rmas] == ["RECEIVED>SELLABLE"] * 2
+    assert stage.sellable(SKU) == before + 2
+
+
+def test_an_older_figure_is_not_believed_whichever_shop_of_the_tenant_is_shown_it(
+    stage: Stage,
+) -> None:
+    here = stage.sold(SKU)
+    there = sold_in(stage, another_country(stage))
+    rmas = [stage.comes_back(order) for order in (here, there)]
+    stage.breaks("scayle", STOCKS, "visible_after", seconds=120, times=1)
+    for rma in rmas:
+        stage.checks_only(rma, restockable=True)
+    stage.passes(minutes=16, step=1)
+
+    assert [stage.movements(rma)[-1] for rma in rmas] == ["RECEIVED>SELLABLE"] * 2
+    assert figure(stage)[0] == figure(stage)[1]
 
 
 def test_an_older_figure_shown_to_us_is_not_believed(stage: Stage) -> None:
