@@ -56,15 +56,15 @@ def pieces_counted(sold: OrderItem, verdict: Inspection) -> list[Piece]:
     """What the unit is counted as: what was sold, or the article a person named instead."""
     if verdict.sku is None:
         return pieces_of(sold)
-    known = OrderItem.objects.filter(sku=verdict.sku).order_by("-id").first()
-    return [
-        Piece(
-            verdict.sku,
-            1,
-            known.variant_id if known is not None else "",
-            known.product_id if known is not None else "",
-        )
-    ]
+    return [_as_another(sold, verdict.sku)]
+
+
+def _as_another(sold: OrderItem, sku: Sku) -> Piece:
+    """As the shop that sold the unit knows the article: another shop has other numbers for it."""
+    known = OrderItem.objects.filter(order__connection=sold.order.connection_id, sku=sku)
+    last = known.order_by("-id").first()
+    assert last is not None, "counted as an article this shop never sold"
+    return Piece(sku, 1, last.variant_id, last.product_id)
 
 
 def task_of(work: Work) -> Task:
@@ -83,12 +83,8 @@ def task_of(work: Work) -> Task:
         return Task(item, sold, verdict, mine[0], _BUCKET_OF[Disposition(verdict.disposition)])
     sku = Sku.objects.get(pk__in=unit_places(item.pk), code=code)
     known = next((one for one in pieces_of(sold) if one.sku == sku), None)
-    if known is None:
-        bought = OrderItem.objects.filter(sku=sku).order_by("-id").first()
-        assert bought is not None, "it was counted as an article nobody ever bought"
-        known = Piece(sku, 1, bought.variant_id, bought.product_id)
     # It is counted as another article now.
-    return Task(item, sold, verdict, known, Bucket.OUTSIDE)
+    return Task(item, sold, verdict, known or _as_another(sold, sku), Bucket.OUTSIDE)
 
 
 def is_there(task: Task, here: Place) -> bool:

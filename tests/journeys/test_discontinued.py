@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils.html import strip_tags
 
-from fulfilment.models import StockMovement
+from fulfilment.models import Order, OrderItem, StockMovement
 from tests.journeys.causing import SKU, STOCKS
 from tests.story import Row, Stage
 
@@ -77,6 +77,45 @@ def test_counted_as_another_article_it_is_sold_again_once(stage: Stage) -> None:
     assert "0 units" in off_sale(stage)
     assert (stage.open_cases(), stage.owed()) == ([], [])
     assert "\n0 differences" in stage.compare()
+
+
+@pytest.mark.requirement("R066")
+@pytest.mark.parametrize("taken_back", [False, True])
+def test_another_article_is_looked_up_in_the_shop_the_unit_came_from(
+    stage: Stage, taken_back: bool
+) -> None:
+    """Another shop of the retailer sold that article last, and knows it by another number."""
+    before = stage.sellable("TEE-BLK-L")
+    _, rma = comes_back_too_late(stage, "block_sku")
+    if taken_back:
+        counts_as(stage, "TEE-BLK-L")
+    elsewhere = stage.connection("scayle")
+    elsewhere.pk, elsewhere.slug, elsewhere.base_url = None, "elsewhere", "https://shop.example"
+    elsewhere._state.adding, elsewhere.callback_token_hash = True, "f" * 64
+    elsewhere.save()
+    units = OrderItem.objects.filter(order=stage.order(stage.sold("TEE-BLK-L")))
+    Order.objects.filter(items__in=units).update(connection=elsewhere)
+    units.update(variant_id="999", product_id="999")
+
+    if taken_back:
+        wish = {"rma_id": rma["id"], "item_id": rma["items"][0]["id"], "restockable": False}
+        stage.act("returngo", "correct_validation", **wish)
+        stage.act("returngo", "reopen", rma_id=rma["id"], status="Received")
+        stage.act("returngo", "done", rma_id=rma["id"])
+        stage.settle()
+        stage.passes(minutes=6, step=6)
+    else:
+        counts_as(stage, "TEE-BLK-L")
+
+    sold = 2  # one in each shop
+    assert stage.sellable("TEE-BLK-L") == before - sold + (0 if taken_back else 1)
+    assert not [one for one in stage.calls() if "/999" in one]
+
+
+def counts_as(stage: Stage, sku: str) -> None:
+    case = stage.case("SKU_DISCONTINUED")
+    stage.decide(case, "count_as", by=stage.omar, second=stage.conrad, data={"sku": sku})
+    stage.passes(minutes=4, step=2)
 
 
 @pytest.mark.requirement("R066")
