@@ -142,6 +142,11 @@ def _decide(
             raise Transient("the shop's figure is younger than our clock", retry_after=1)
     if _look(client, variant_id, warehouse) != first:
         raise Transient("the stock changed while we looked", retry_after=1)
+    if first is None and level is not None and level.confirmed is not None:
+        # Not none is there: nobody knows how many, and our post would say that it is only ours.
+        raise Refused(
+            f"the shop shows no figure of {warehouse} any more; it had confirmed {level.confirmed}"
+        )
     read = first.quantity if first is not None else 0
     account = read + by - _short(level, first)
     return {

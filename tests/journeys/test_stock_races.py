@@ -111,6 +111,27 @@ def _judge(stage: Stage, rma: Row, is_fine: bool, *, first: bool) -> None:
     stage.settle()
 
 
+def test_a_figure_that_was_confirmed_and_is_missing_now_is_not_taken_for_none(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The shop lists no row of the warehouse any more: what is there is not known."""
+    first, second = stage.sold(SKU), stage.sold(SKU)
+    stage.warehouse_checks(stage.comes_back(first))
+    before = stage.sellable(SKU)
+    rma = stage.comes_back(second)
+    monkeypatch.setattr(Scayle, "stock", lambda *_: ())
+    stage.warehouse_checks(rma)
+    stage.passes(minutes=10, step=2)
+
+    assert (stage.sellable(SKU), stage.movements(rma)[-1]) == (before, "IN_TRANSIT>RECEIVED")
+    assert "shows no figure" in stage.case("RESTOCK_FAILED").facts["error"]
+    monkeypatch.undo()
+    stage.decide(stage.case("RESTOCK_FAILED"), "try_again", by=stage.omar)
+    stage.passes(minutes=4, step=2)
+    assert figure(stage) == (before + 1, before + 1)
+    assert (stage.owed(), stage.open_cases()) == ([], [])
+
+
 def another_country(stage: Stage) -> Connection:
     """A second shop of the same tenant: other customers, the same articles and stock."""
     other = stage.connection("scayle")
