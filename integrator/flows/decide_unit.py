@@ -16,10 +16,30 @@ from integrator.engine.shapes import Call
 from integrator.engine.work import Work
 from integrator.flows.decide_job import aim_case, the_case
 from integrator.flows.restock_rules import counted
-from integrator.models import Case, CaseEvent
+from integrator.models import Case, CaseEvent, CaseState
 from returns.models import Return, ReturnItem
 from returns.services import unit_overrule
 from returns.states import Disposition
+
+Record = Callable[[Work, Any], Evidence]
+
+
+def _while_open(record: Record) -> Record:
+    """A decision is held for a moment. One whose case has closed meanwhile books nothing.
+
+    The history says so: the return was opened again, or a later verdict was carried out.
+    """
+
+    def checked(work: Work, reply: Any) -> Evidence:
+        case, decision = the_case(work), _decision(work)
+        closed = case.events.filter(kind=CaseEvent.Kind.SOLVED, id__gt=decision.pk)
+        if case.state != CaseState.SOLVED and not closed.exists():
+            return record(work, reply)
+        text = "Nothing was booked: the exception had closed before the decision was carried out"
+        cases.note(case, text=text, trace=work.trace.by(work.job.actor), by=None)
+        return {"nothing": "the exception had closed before"}
+
+    return checked
 
 
 def record_keep(work: Work, _: None) -> Evidence:
@@ -113,14 +133,14 @@ KEEP = Flow(
     name="keep_unit",
     says="Keep the unit as it is booked",
     aim=each(aim_case),
-    record=record_keep,
+    record=_while_open(record_keep),
     priority=15,
 )
 QUARANTINE = Flow(
     name="quarantine_unit",
     says="Set the unit aside",
     aim=each(aim_case),
-    record=record_quarantine,
+    record=_while_open(record_quarantine),
     plan=_plan(Disposition.QUARANTINE),
     priority=15,
 )
@@ -128,7 +148,7 @@ SEND_BACK = Flow(
     name="send_back_unit",
     says="Book the unit as going back to the customer",
     aim=each(aim_case),
-    record=record_send_back,
+    record=_while_open(record_send_back),
     plan=_plan(Disposition.SENT_BACK),
     priority=15,
 )
@@ -136,7 +156,7 @@ WRITE_OFF = Flow(
     name="write_off_unit",
     says="Write the unit off",
     aim=each(aim_case),
-    record=record_write_off,
+    record=_while_open(record_write_off),
     plan=_plan(Disposition.WRITTEN_OFF),
     priority=15,
 )
@@ -156,7 +176,7 @@ COUNT_AS = Flow(
     name="count_as",
     says="Count the unit as another article",
     aim=each(aim_case),
-    record=record_count_as,
+    record=_while_open(record_count_as),
     plan=_plan_count_as,
     priority=15,
 )

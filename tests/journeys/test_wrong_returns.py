@@ -259,6 +259,35 @@ def test_a_return_that_was_ended_and_opened_again_unseen_starts_over(
     assert (stage.open_cases(), stage.owed()) == ([], [])
 
 
+@pytest.mark.parametrize(
+    ("button", "data"),
+    [("send_back_unit", {}), ("quarantine_unit", {"location": "hamburg"})],
+)
+def test_a_decision_about_goods_of_a_cancelled_return_ends_when_it_is_opened_again(
+    stage: Stage, button: str, data: dict[str, str]
+) -> None:
+    """It was opened again in the moment for which a decision is held: it is checked and paid."""
+    order = stage.sold(SKU)
+    before = stage.sellable(SKU)
+    rma = stage.comes_back(order)
+    stage.act("returngo", "cancel", rma_id=rma["id"])
+    stage.settle()
+    case = stage.case("CANCELLED_WITH_GOODS")
+    stage.presses(case, button, by=stage.omar, **data)
+    stage.act("returngo", "reopen", rma_id=rma["id"], status="Received")
+    stage.settle()
+    stage.passes(minutes=4, step=1)
+
+    assert stage.movements(rma)[-1] == "IN_TRANSIT>RECEIVED"
+    assert stage.unit(rma).inspections.count() == 0
+    assert "CANCELLED_WITH_GOODS" not in stage.open_cases()
+    said = case.events.filter(kind="NOTED").latest("id").note
+    assert said is not None and said.text.startswith("Nothing was booked")
+    stage.warehouse_checks(rma)
+    assert stage.sellable(SKU) == before + 1
+    assert len(stage.refunds_there(order)) == 1
+
+
 @pytest.mark.requirement("R006")
 def test_a_unit_on_our_shelf_cannot_come_back_once_more(stage: Stage) -> None:
     """Its first return was cancelled after it had gone back on sale; an agent opens another one."""
