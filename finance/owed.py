@@ -39,7 +39,7 @@ def with_promises(returns: QuerySet[Return]) -> QuerySet[Any]:
     unpaid = units.filter(resolution=Resolution.REFUND).exclude(
         Q(custody=Custody.CLOSED) | Q(money__in=[Money.RECORDED, Money.SETTLED, Money.WAIVED])
     )
-    last = Inspection.objects.filter(return_item=OuterRef("pk")).order_by("-version")
+    last = Inspection.objects.filter(return_item=OuterRef("pk"), piece=None).order_by("-version")
     shelved = StockMovement.objects.filter(
         return_item_id=OuterRef("pk"),
         to_bucket__in=[Bucket.SELLABLE, Bucket.QUARANTINE, Bucket.WRITTEN_OFF],

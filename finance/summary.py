@@ -53,7 +53,7 @@ def same(one: object, other: Summary) -> bool:
 
 def _units(order_id: int) -> list[Any]:
     """Held ones first: where two claim one unit of the order, the one that counts is told."""
-    last = Inspection.objects.filter(return_item=OuterRef("pk")).order_by("-version")
+    last = Inspection.objects.filter(return_item=OuterRef("pk"), piece=None).order_by("-version")
     return list(
         ReturnItem.objects.filter(return_record__order_id=order_id, order_item__isnull=False)
         .select_related("return_record", "order_item")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Max, OuterRef, QuerySet, Subquery, Sum
+from django.db.models import Max, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from fulfilment.models import Sku, StockMovement
@@ -74,9 +74,13 @@ def unit_counts(sku: Sku) -> list[Counted]:
 
 
 def _judged(movements: QuerySet[StockMovement]) -> Any:
-    """Each with its unit's last verdict."""
+    """Each with the last verdict on its unit, or on that article of it."""
+    article = OuterRef("sku_id")
     verdict = (
-        Inspection.objects.filter(return_item=OuterRef("return_item_id"))
+        Inspection.objects.filter(
+            Q(piece=None) | Q(piece=article) | Q(sku=article),
+            return_item=OuterRef("return_item_id"),
+        )
         .order_by("-version")
         .values("disposition")[:1]
     )
@@ -84,10 +88,10 @@ def _judged(movements: QuerySet[StockMovement]) -> Any:
 
 
 def units_judged(units: QuerySet[ReturnItem]) -> QuerySet[Any]:
-    """Each with its last verdict as ``disposition``, when that was given as ``checked_at``, and
-    what its page shows of other records.
+    """Each with the last verdict on all of it as ``disposition``, when that was given as
+    ``checked_at``, and what its page shows of other records.
     """
-    last = Inspection.objects.filter(return_item=OuterRef("pk")).order_by("-version")
+    last = Inspection.objects.filter(return_item=OuterRef("pk"), piece=None).order_by("-version")
     return units.select_related("return_record", "sku", "order_item").annotate(
         disposition=Subquery(last.values("disposition")[:1]),
         checked_at=Subquery(last.values("inspected_at")[:1]),
@@ -135,7 +139,7 @@ def misplaced_units(return_ids: Sequence[int]) -> Mapping[int, list[Misplaced]]:
     Without those where a person stopped the step and did it in another way.
     """
     verdict = (
-        Inspection.objects.filter(return_item=OuterRef("pk"))
+        Inspection.objects.filter(return_item=OuterRef("pk"), piece=None)
         .order_by("-version")
         .values("disposition")[:1]
     )
@@ -147,11 +151,13 @@ def misplaced_units(return_ids: Sequence[int]) -> Mapping[int, list[Misplaced]]:
         .values_list("pk", "return_record_id", "external_id", "verdict")
     )
     moved = StockMovement.objects.filter(return_item_id__in=[row[0] for row in items])
-    places: dict[int, dict[int, str]] = defaultdict(dict)
-    for item_id, sku_id, bucket in moved.order_by("id").values_list(
-        "return_item_id", "sku_id", "to_bucket"
+    places: dict[int, dict[int, tuple[str, str]]] = defaultdict(dict)
+    for item_id, sku_id, *place in (
+        _judged(moved)
+        .order_by("id")
+        .values_list("return_item_id", "sku_id", "to_bucket", "verdict")
     ):
-        places[item_id][sku_id] = bucket
+        places[item_id][sku_id] = (place[0], place[1])
     given_up = set(
         Job.objects.filter(
             flow="restock",
@@ -163,12 +169,18 @@ def misplaced_units(return_ids: Sequence[int]) -> Mapping[int, list[Misplaced]]:
     )
     found: dict[int, list[Misplaced]] = defaultdict(list)
     for item_id, return_id, unit, said in items:
-        counted = {bucket for bucket in places[item_id].values() if bucket != Bucket.OUTSIDE}
-        is_good = said == Disposition.RESTOCK
-        is_right = counted == {Bucket.SELLABLE} if is_good else Bucket.SELLABLE not in counted
-        if is_right or item_id in given_up:
+        counted = [one for one in places[item_id].values() if one[0] != Bucket.OUTSIDE]
+        wrong = [verdict for bucket, verdict in counted if _is_wrong(bucket, verdict)]
+        if not counted and said == Disposition.RESTOCK:
+            wrong = [said]
+        if not wrong or item_id in given_up:
             continue
-        where = ", ".join(sorted(str(Bucket(one).label).lower() for one in counted))
-        label = str(Disposition(said).label).lower()
+        where = ", ".join(sorted({str(Bucket(bucket).label).lower() for bucket, _ in counted}))
+        label = str(Disposition(wrong[0]).label).lower()
         found[return_id].append(Misplaced(unit, label, where or "not here"))
     return found
+
+
+def _is_wrong(bucket: str, verdict: str) -> bool:
+    """Whether what is here is on sale and not good, or good and not on sale."""
+    return (bucket == Bucket.SELLABLE) != (verdict == Disposition.RESTOCK)

@@ -213,7 +213,7 @@ def return_review(record: Return, *, trace: Trace) -> None:
         .order_by("id")
     )
     last = dict(
-        Inspection.objects.filter(return_item__return_record=record)
+        Inspection.objects.filter(return_item__return_record=record, piece=None)
         .order_by("version")
         .values_list("return_item_id", "disposition")
     )

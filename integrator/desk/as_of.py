@@ -83,7 +83,9 @@ def standing(order: Order, at: datetime) -> Standing:
         CaseEvent.objects.filter(case__order_id=order.pk).select_related("case").order_by("id")
     )
     jobs = list(Job.objects.filter(order_id=order.pk).order_by("-id"))
-    verdicts = list(Inspection.objects.filter(return_item__in=items).order_by("version"))
+    verdicts = list(
+        Inspection.objects.filter(return_item__in=items, piece=None).order_by("version")
+    )
     known = _known(one for one in changes if one.at <= at)
     moved = [one for one in moves if one.at <= at]
     units = _units(order, items, changes, known, moved, verdicts, at)

@@ -198,7 +198,9 @@ def _read(rma: Return) -> Read:
     units, refunds = list(_units(rma)), list(_refunds(rma))
     replacements = exchanges_of(Q(return_record=rma))
     inspections = list(
-        Inspection.objects.filter(return_item__return_record=rma).select_related("location", "sku")
+        Inspection.objects.filter(return_item__return_record=rma).select_related(
+            "location", "sku", "piece"
+        )
     )
     about = records_of(
         [rma],

@@ -93,10 +93,13 @@ def verdicts_of(
     """Every verdict and correction, the newest first; what a platform said is the platform's."""
     by = {one.record_id: one.actor for one in transitions if one.record_kind == "inspection"}
     unit_of = {unit.pk: unit for unit in units}
-    before: dict[int, Inspection] = {}
+    before: dict[tuple[int, int | None], Inspection] = {}
     found = []
     for row in sorted(inspections, key=lambda one: (one.return_item_id, one.version)):
-        last = before.get(row.return_item_id)
+        of_unit = before.get((row.return_item_id, None))
+        last = before.get((row.return_item_id, row.piece_id), of_unit)
+        if last is not None and of_unit is not None and of_unit.version > last.version:
+            last = of_unit
         actor = by.get(row.pk, "")
         is_person = actor.startswith("user:")
         found.append(
@@ -110,15 +113,16 @@ def verdicts_of(
                 by_two=row.approval_id is not None,
             )
         )
-        before[row.return_item_id] = row
+        before[row.return_item_id, row.piece_id] = row
     return sorted(found, key=lambda one: (one.row.learned_at, one.row.pk), reverse=True)
 
 
 def _says(row: Inspection) -> list[str]:
-    """A verdict in parts: what becomes of the unit, where, and as what it is counted."""
+    """A verdict in parts: of which piece, what becomes of it, where, and as what it is counted."""
+    only = f"only {row.piece.code}" if row.piece is not None else ""
     place = str(row.location) if row.location is not None else row.location_word
     counted_as = f"counted as {row.sku.code}" if row.sku is not None else ""
-    return [one for one in (str(row.get_disposition_display()), place, counted_as) if one]
+    return [one for one in (only, str(row.get_disposition_display()), place, counted_as) if one]
 
 
 def tree(
@@ -132,7 +136,7 @@ def tree(
     at: datetime,
 ) -> list[Branch]:
     """The units in their order; those of one bundle together where the first of them is."""
-    last = {one.unit.pk: one for one in reversed(verdicts)}
+    last = {one.unit.pk: one for one in reversed(verdicts) if one.row.piece_id is None}
     under: dict[tuple[str, int], list[Detail]] = {}
     for unit in units:
         sold = unit.order_item

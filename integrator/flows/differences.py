@@ -70,7 +70,7 @@ def return_now(connection_id: int, number: str) -> dict[str, tuple[str, str]]:
         "Return": (rma.platform_word, rma.get_status_display()),
         "Order": (rma.order_number, rma.order.number if rma.order is not None else ""),
     }
-    verdict = Inspection.objects.filter(return_item=OuterRef("pk")).order_by("-version")
+    verdict = Inspection.objects.filter(return_item=OuterRef("pk"), piece=None).order_by("-version")
     units = rma.items.annotate(verdict=Subquery(verdict.values("disposition")[:1]))
     for unit in units.order_by("id"):
         name = f"{unit.sku_code} ({unit.external_id})"

@@ -40,7 +40,8 @@ from integrator.flows.restock_rules import (
     counted,
     is_there,
     location_of,
-    pieces_counted,
+    parts_now,
+    parts_of,
     refuse_other_authority,
     refuse_unsellable,
     task_of,
@@ -57,8 +58,6 @@ from integrator.flows.tenants import last_figure, stock_lane, tenants
 from integrator.models import Job, JobState, MappingKind
 from integrator.platforms.scayle.client import Scayle
 from returns.models import Inspection, Return, ReturnItem
-from returns.services import last_disposition
-from returns.states import Disposition
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ class Settled:
 
 
 def aim(facts: Sequence[Fact]) -> dict[int, list[Aim]]:
-    """One aim per article: those the unit consists of, and those it was counted as before."""
+    """One aim per article the verdict is about: what it is counted as, and was before."""
     verdicts = {
         one.pk: one
         for one in Inspection.objects.filter(
@@ -79,7 +78,9 @@ def aim(facts: Sequence[Fact]) -> dict[int, list[Aim]]:
         )
         .select_related("sku", "return_item__return_record")
         .select_related("return_item__order_item__sku", "return_item__order_item__order")
-        .prefetch_related("return_item__order_item__components__sku")
+        .prefetch_related(
+            "return_item__order_item__components__sku", "return_item__inspections__sku"
+        )
     }
     before = _counted_before([one.return_item_id for one in verdicts.values()])
     tenant_of = tenants()
@@ -90,7 +91,13 @@ def aim(facts: Sequence[Fact]) -> dict[int, list[Aim]]:
             continue
         item, sold = verdict.return_item, verdict.return_item.order_item
         assert sold is not None
-        codes = {piece.sku.code for piece in pieces_counted(sold, verdict)} | before[item.pk]
+        codes = {
+            sku.code
+            for part in parts_of(sold, item.inspections.all())
+            if verdict.piece_id in (None, part.piece.sku.pk)
+            for sku in part.ever_counted_as
+            if sku == part.counted_as or sku.code in before[item.pk]
+        }
         aims[fact.id] = [
             Aim(
                 "return_item",
@@ -149,8 +156,9 @@ def _shelf(work: Work, task: Task) -> Location:
 def _on_sale(work: Work, task: Task, shelf: Location) -> Posted:
     """Nothing becomes sellable as one article while it still is as another."""
     others = unit_places(task.item.pk)
-    pieces = {piece.sku.pk for piece in pieces_counted(task.sold, task.verdict)}
-    if any(place.bucket == Bucket.SELLABLE for pk, place in others.items() if pk not in pieces):
+    if any(
+        place.bucket == Bucket.SELLABLE for pk, place in others.items() if pk not in task.articles
+    ):
         raise Transient("the unit is still on sale as another article", retry_after=5)
     client = platforms.scayle(work, task.sold.order.connection)
     if under_way(work) is None:
@@ -280,8 +288,8 @@ def probe(work: Work) -> Found | NotFound:
 
 def plan(item: ReturnItem, _: Mapping[str, Any]) -> list[Call]:
     code = item.sku_code
-    disposition = last_disposition(item)
-    changes = counted(item, Disposition(disposition)) if disposition is not None else ()
+    then = {sku: bucket for part in parts_now(item.pk) for sku, bucket in part.belongs.items()}
+    changes = counted(item.pk, then)
     says = f"Change that number, if the returned {code} goes on sale or comes off it"
     return [
         Call("scayle", "GET", "/variants/…/stocks", f"Read how many {code} are on sale"),

@@ -18,8 +18,9 @@ class Inspection(models.Model):
 
     ``location_word`` is the platform's name of the place, as it said it; ``location`` is the place
     a person named. ``sku`` is the article a person counts the unit as, when it is not the one that
-    was sold. Every verdict is born as a fact: what follows from it is the line
-    ``inspection.disposition:…`` of ``ROUTES``.
+    was sold. ``piece`` is the one article of a set that a person judged; NULL: the whole unit. The
+    last word on a piece is the newest verdict on it or on the whole unit. Every verdict is born as
+    a fact: what follows from it is the line ``inspection.disposition:…`` of ``ROUTES``.
     """
 
     RECORD_KIND: ClassVar = "inspection"
@@ -33,6 +34,7 @@ class Inspection(models.Model):
     location_word = models.CharField(max_length=120, blank=True)
     location = models.ForeignKey(Location, null=True, on_delete=models.PROTECT)
     sku = models.ForeignKey(Sku, null=True, on_delete=models.PROTECT)
+    piece = models.ForeignKey(Sku, null=True, on_delete=models.PROTECT, related_name="+")
     reason = models.CharField(max_length=200, blank=True)
     inspected_at = models.DateTimeField()
     approval_id = models.BigIntegerField(null=True)
@@ -61,10 +63,11 @@ class Inspection(models.Model):
 
     @property
     def is_by_person(self) -> bool:
-        """A person's here: only people name a place or an article of ours, or send a unit away."""
+        """A person's here: only people name a place, an article or a piece, or send a unit away."""
         return (
             self.location_id is not None
             or self.sku_id is not None
+            or self.piece_id is not None
             or self.disposition in (Disposition.SENT_BACK, Disposition.WRITTEN_OFF)
         )
 

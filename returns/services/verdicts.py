@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from fulfilment.models import Location, Sku
@@ -12,8 +13,12 @@ from returns.states import Disposition
 
 
 def last_verdict(item: ReturnItem) -> Inspection | None:
-    """The newest; of a unit that was read together with its verdicts, the newest of those."""
-    return max(item.inspections.all(), key=lambda one: one.version, default=None)
+    """The newest on the whole unit; of one read together with its verdicts, among those."""
+    return _newest(one for one in item.inspections.all() if one.piece_id is None)
+
+
+def _newest(verdicts: Iterable[Inspection]) -> Inspection | None:
+    return max(verdicts, key=lambda one: one.version, default=None)
 
 
 def last_disposition(item: ReturnItem) -> str | None:
@@ -32,11 +37,11 @@ def verdict_is_news(item: ReturnItem, seen: InspectionSeen) -> bool:
 
     What a person has overruled is no news, whatever date the platform's clock gave it.
     """
-    last = last_verdict(item)
+    last = _newest(item.inspections.all())
     if last is None:
         return True
     said = (disposition_of(seen), seen.location)
-    if (last.disposition, last.location_word) == said:
+    if last.piece_id is None and (last.disposition, last.location_word) == said:
         return False
     if last.is_by_person:
         theirs = next(
@@ -71,14 +76,17 @@ def unit_overrule(
     trace: Trace,
     location: Location | None = None,
     sku: Sku | None = None,
+    piece: Sku | None = None,
     approval_id: int | None = None,
 ) -> Inspection:
     """A person decides what becomes of a unit. It stands until the warehouse looks at it again.
 
     Where no ``location`` is named, the unit stays where it lies. ``sku``: it is counted as this
-    article from now on.
+    article from now on. ``piece``: only this article of a set is meant, and the rest of it stays
+    as it was judged before.
     """
-    last = last_verdict(item)
+    known = item.inspections.all()
+    last = _newest(one for one in known if piece is None or one.piece_id in (None, piece.pk))
     return _verdict(
         item,
         trace,
@@ -88,6 +96,7 @@ def unit_overrule(
         inspected_at=trace.at,
         location=location or (last.location if last is not None else None),
         sku=sku,
+        piece=piece,
         approval_id=approval_id,
     )
 
@@ -102,9 +111,10 @@ def _verdict(
     inspected_at: datetime,
     location: Location | None = None,
     sku: Sku | None = None,
+    piece: Sku | None = None,
     approval_id: int | None = None,
 ) -> Inspection:
-    last = last_verdict(item)
+    last = _newest(item.inspections.all())
     inspection = Inspection.objects.create(
         return_item=item,
         version=1 if last is None else last.version + 1,
@@ -112,6 +122,7 @@ def _verdict(
         location_word=location_word,
         location=location,
         sku=sku,
+        piece=piece,
         reason=reason,
         inspected_at=inspected_at,
         approval_id=approval_id,
@@ -119,7 +130,8 @@ def _verdict(
         job_id=trace.job_id,
         learned_at=trace.at,
     )
+    only = "" if piece is None else f", only {piece.code}"
     before = "" if last is None else f", after {last.get_disposition_display().lower()}"
-    said = f"Verdict {inspection.version}: {disposition.label.lower()}{before}"
+    said = f"Verdict {inspection.version}: {disposition.label.lower()}{only}{before}"
     born(inspection, "disposition", reason=said, trace=trace)
     return inspection
