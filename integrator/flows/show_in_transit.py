@@ -7,7 +7,7 @@ time, and a repeat is harmless. Without the policy the count is only in our ledg
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ from integrator.engine.work import Work
 from integrator.flows import platforms
 from integrator.flows.settling import settling
 from integrator.flows.shop_stock import to_the_tick, took
+from integrator.flows.tenants import shops_of
 from integrator.models import Connection, MappingKind
 from returns.models import ReturnItem
 
@@ -73,7 +74,8 @@ def call(work: Work) -> Shown | Nothing:
     sku = Sku.objects.get(pk=work.job.record_id)
     warehouse = mappings.find_theirs(connection=connection, kind=MappingKind.LOCATION, ours=code)
     sold = OrderItem.objects.filter(order__connection=connection, sku=sku).latest("id")
-    at, quantity = to_the_tick(now()), in_transit(connection, sku)  # the instant before we count
+    at = to_the_tick(now())  # the instant before we count
+    quantity = in_transit(shops_of(warehouse, connection, code), sku)
     client = platforms.scayle(work, connection)
     if not took(client.post_stock(sold.variant_id, warehouse, quantity, at), quantity, at):
         # Its own figure is younger than our clock. Ours becomes younger by waiting.
@@ -81,9 +83,9 @@ def call(work: Work) -> Shown | Nothing:
     return Shown(quantity, warehouse)
 
 
-def in_transit(connection: Connection, sku: Sku) -> int:
-    """Units of the article on their way back to this shop, by the movements."""
-    orders = OrderItem.objects.filter(order__connection=connection, sku=sku).values("order_id")
+def in_transit(shops: Collection[int], sku: Sku) -> int:
+    """Units of the article on their way back to these shops, by the movements."""
+    orders = OrderItem.objects.filter(order__connection__in=shops, sku=sku).values("order_id")
     moved = StockMovement.objects.filter(sku=sku, order_id__in=orders).aggregate(
         came=Sum("quantity", filter=Q(to_bucket=Bucket.IN_TRANSIT), default=0),
         left=Sum("quantity", filter=Q(from_bucket=Bucket.IN_TRANSIT), default=0),

@@ -25,20 +25,25 @@ def article_of(lane: str) -> str:
     return lane.split(":", 2)[2]
 
 
-def last_figure(
-    connection: Connection, sku: Sku, shelf: Location, warehouse: str
-) -> StockLevel | None:
-    """The newest figure that this warehouse's tenant confirmed, to whichever of its shops."""
+def shops_of(warehouse: str, connection: Connection, code: str) -> list[int]:
+    """The shops of a connection's tenant that mean this warehouse by our place of that code."""
     of = tenants()
     shops = [pk for pk, tenant in of.items() if tenant == of[connection.pk]]
     named = Mapping.objects.filter(
         connection__in=shops,
+        connection__retailer=connection.retailer_id,
         kind=MappingKind.LOCATION,
         theirs=warehouse,
-        ours=shelf.code,
+        ours=code,
         ended_at__isnull=True,
     )
-    levels = StockLevel.objects.filter(
-        connection__in=named.values("connection"), sku=sku, location=shelf, counted_at__isnull=False
-    )
-    return levels.order_by("-counted_at").first()
+    return list(named.values_list("connection_id", flat=True))
+
+
+def last_figure(
+    connection: Connection, sku: Sku, shelf: Location, warehouse: str
+) -> StockLevel | None:
+    """The newest figure that this warehouse's tenant confirmed, to whichever of its shops."""
+    shops = shops_of(warehouse, connection, shelf.code)
+    levels = StockLevel.objects.filter(connection__in=shops, sku=sku, location=shelf)
+    return levels.filter(counted_at__isnull=False).order_by("-counted_at").first()

@@ -11,6 +11,7 @@ from fulfilment.models import Location, StockMovement
 from fulfilment.states import Bucket
 from integrator.engine import mappings
 from integrator.models import MappingKind
+from tests.journeys.test_stock_races import another_country, sold_in
 from tests.story import Stage
 
 SKU = "JKT-NVY-M"
@@ -104,6 +105,27 @@ def test_a_figure_the_shop_ignored_is_sent_again_until_it_shows(stage: Stage) ->
     stage.passes(minutes=20, step=1)
     assert shown(stage) == 1
     assert (stage.owed(), stage.open_cases()) == ([], [])
+
+
+@pytest.mark.requirement("R038")
+def test_two_shops_of_one_tenant_count_in_its_warehouse_together(stage: Stage) -> None:
+    """The figure is the tenant's: each shop's own count would overwrite the other's."""
+    shows_what_travels(stage)
+    other = another_country(stage)
+    mappings.save(
+        connection=other,
+        kind=MappingKind.LOCATION,
+        theirs=TRANSIT,
+        ours="on-its-way",
+        trace=stage.trace("test"),
+    )
+    for order in (stage.sold(SKU), sold_in(stage, other)):
+        rma = stage.shopper_returns(order)
+        stage.approves(rma)
+        stage.hands_in(rma)
+        stage.passes(minutes=6, step=1)
+
+    assert shown(stage) == held(Bucket.IN_TRANSIT) == 2
 
 
 @pytest.mark.requirement("R038")
