@@ -66,7 +66,10 @@ def return_end_as_shown(return_record: Return, *, trace: Trace) -> None:
 
 
 def _is_over(item: ReturnItem) -> bool:
-    """Paid or settled by a person; never in the parcel; or settled there by goods, not money."""
+    """Paid or settled by a person; never in the parcel; or settled there by goods, not money.
+
+    What was to be done by hand is done there, but only while it is not money that is promised.
+    """
     if item.blocked_by:
         return False
     if item.money in (Money.RECORDED, Money.SETTLED, Money.WAIVED):
@@ -76,6 +79,8 @@ def _is_over(item: ReturnItem) -> bool:
         return False
     if disposition in NOT_KEPT:
         return True
+    if item.resolution in (Resolution.REFUND, Resolution.STORE_CREDIT):
+        return False
     return item.resolution == Resolution.EXCHANGE or (
         Case.objects.filter(
             kind=RESOLUTION_BY_HAND.code, record_kind="return_item", record_id=item.pk

@@ -71,3 +71,15 @@ def test_an_exchange_nobody_named_a_piece_for_becomes_money(stage: Stage) -> Non
     assert stage.open_cases() == ["RESOLUTION_BY_HAND"]
     stage.act("returngo", "change_wish", rma_id=rma["id"])
     paid_once(stage, order, rma)
+
+
+@pytest.mark.requirement("R058")
+def test_it_becomes_money_and_is_marked_as_done_before_we_read_it_again(stage: Stage) -> None:
+    order = stage.sold(SKU)
+    rma = stage.comes_back(order, resolution="InstantVariantExchange")
+    stage.warehouse_checks(rma)
+    assert stage.open_cases() == ["RESOLUTION_BY_HAND"]
+    stage.act("returngo", "change_wish", rma_id=rma["id"])
+    stage.act("returngo", "done", rma_id=rma["id"])
+    stage.settle()
+    paid_once(stage, order, rma)
