@@ -66,8 +66,11 @@ def exchange_facts(exchange: Exchange) -> dict[str, str]:
 def exchange_is_due(exchange: Exchange, trigger: str) -> bool:
     """Whether the policy's trigger is met: by its unit, or by every unit for a whole return.
 
-    What the customer keeps never arrives: there approval is all that can be waited for.
+    What the customer keeps never arrives: there approval is all that can be waited for. A return
+    that is done has met every trigger.
     """
+    if exchange.return_record.completed_at is not None:
+        return True
     if exchange.return_item is None:
         return exchange.return_record.status in _REACHED[trigger]
     item = exchange.return_item
@@ -265,8 +268,17 @@ def exchange_refuse(exchange: Exchange, *, reason: str, trace: Trace) -> bool:
 
 def unit_gets_goods(item: ReturnItem) -> bool:
     """Goods go out for this unit, or have gone: no money may be paid for it."""
-    may_be = [*item.exchanges.all(), *(_for_whole(item) if item.resolution == "EXCHANGE" else ())]
-    return any(one.status not in EXCHANGE_ENDED for one in may_be)
+    return any(one.status not in EXCHANGE_ENDED for one in _meant_for(item))
+
+
+def unit_awaits_order(item: ReturnItem) -> bool:
+    """Goods are wanted for this unit, and their order is not in the shop yet."""
+    return any(one.status in EXCHANGE_WANTED for one in _meant_for(item))
+
+
+def _meant_for(item: ReturnItem) -> list[Exchange]:
+    """Its own exchanges, and those for the whole return while goods are promised for it."""
+    return [*item.exchanges.all(), *(_for_whole(item) if item.resolution == "EXCHANGE" else ())]
 
 
 def _for_whole(item: ReturnItem) -> list[Exchange]:

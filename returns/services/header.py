@@ -7,6 +7,7 @@ from integrator.engine.states import Trace, move
 from integrator.models import Case
 from returns.cases import COMPLETE_FAILED, NOT_IN_PARCEL, RESOLUTION_BY_HAND
 from returns.models import Return, ReturnItem
+from returns.services.exchanges import unit_awaits_order
 from returns.services.verdicts import last_disposition
 from returns.shapes import Method, Resolution
 from returns.states import NOT_KEPT, Custody, Money, ReturnStatus
@@ -60,7 +61,10 @@ def return_complete(return_record: Return, *, trace: Trace) -> None:
 
 def return_end_as_shown(return_record: Return, *, trace: Trace) -> None:
     """The platform shows the return as done. It is done here too once nothing is owed any more."""
-    items = list(return_record.items.exclude(custody=Custody.CLOSED))
+    units = return_record.items.exclude(custody=Custody.CLOSED).select_related("return_record")
+    items = list(
+        units.prefetch_related("inspections", "exchanges", "return_record__exchanges").order_by("id")
+    )
     if items and all(_is_over(item) for item in items):
         return_complete(return_record, trace=trace)
 
@@ -69,8 +73,9 @@ def _is_over(item: ReturnItem) -> bool:
     """Paid or settled by a person; never in the parcel; or settled there by goods, not money.
 
     What was to be done by hand is done there, but only while it is not money that is promised.
+    Goods that nobody has ordered yet are still owed, whatever is shown.
     """
-    if item.blocked_by:
+    if item.blocked_by or unit_awaits_order(item):
         return False
     if item.money in (Money.RECORDED, Money.SETTLED, Money.WAIVED):
         return True
