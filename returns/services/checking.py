@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from django.db.models import Exists, OuterRef, Q
+
 from fulfilment.cases import BUNDLE_UNREADABLE
 from fulfilment.models import Order, OrderItem
 from fulfilment.services import units_on_shelf
@@ -19,9 +21,9 @@ from returns.cases import (
     UNIT_RETURNED_TWICE,
     WRONG_CUSTOMER,
 )
-from returns.models import ReturnItem
-from returns.shapes import ReturnSeen, ReturnUnitSeen
-from returns.states import Custody
+from returns.models import Exchange, ReturnItem
+from returns.shapes import Resolution, ReturnSeen, ReturnUnitSeen
+from returns.states import EXCHANGE_ENDED, Custody
 
 SHIPPED = (UnitStatus.SHIPPED, UnitStatus.RETURNED)
 
@@ -121,7 +123,8 @@ def _is_free(item: OrderItem, items: list[OrderItem], taken: set[int]) -> bool:
 
 
 def _taken_elsewhere(items: list[OrderItem], here: Iterable[ReturnItem]) -> set[int]:
-    """Units that are coming back, or were paid back, in another return or for another unit.
+    """Units that are coming back, or were paid back or replaced, in another return or for another
+    unit.
 
     One whose return was cancelled is free again, but not while it lies on a shelf of ours: it
     would be put on sale a second time. A person says first what becomes of it.
@@ -130,15 +133,26 @@ def _taken_elsewhere(items: list[OrderItem], here: Iterable[ReturnItem]) -> set[
     rows = (
         ReturnItem.objects.filter(order_item__in=items, blocked_by="")
         .exclude(pk__in=own)
-        .values_list("pk", "order_item_id", "custody", "money")
+        .annotate(is_replaced=has_replacement())
+        .values_list("pk", "order_item_id", "custody", "money", "is_replaced")
     )
     taken, ended = set(), {}
-    for pk, order_item_id, custody, money in rows:
-        if custody != Custody.CLOSED or money not in ("NONE", "REFUSED"):
+    for pk, order_item_id, custody, money, is_replaced in rows:
+        if custody != Custody.CLOSED or money not in ("NONE", "REFUSED") or is_replaced:
             taken.add(order_item_id)
         else:
             ended[pk] = order_item_id
     return {one for one in taken | {ended[pk] for pk in units_on_shelf(ended)} if one is not None}
+
+
+def has_replacement() -> Exists:
+    """Of a returned unit: goods go out for it, or have gone. The customer may have kept it."""
+    meant = Q(return_item=OuterRef("pk")) | Q(
+        return_item=None,
+        return_record__items=OuterRef("pk"),
+        return_record__items__resolution__in=[Resolution.EXCHANGE, Resolution.UNKNOWN],
+    )
+    return Exists(Exchange.objects.filter(meant).exclude(status__in=EXCHANGE_ENDED))
 
 
 def _is_stranger(order: Order, seen: ReturnSeen) -> bool:

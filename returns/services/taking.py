@@ -15,7 +15,7 @@ from integrator.engine.states import Trace, born
 from integrator.models import Connection
 from returns import cases as kinds
 from returns.models import Return, ReturnItem
-from returns.services.checking import Checked, check_units
+from returns.services.checking import Checked, check_units, has_replacement
 from returns.services.contradictions import (
     place_contradiction,
     price_contradiction,
@@ -255,8 +255,8 @@ def _holders(item: ReturnItem, record: Return) -> dict[str, object]:
     fits = Q(order_item__sku__code=sku) | Q(order_item__parent__sku__code=sku)
     fits |= Q(order_item__components__sku__code=sku)
     units = ReturnItem.objects.filter(fits, return_record__order=record.order, blocked_by="")
-    # Closed and unpaid it is free again, unless it lies on a shelf.
-    free = Q(custody=Custody.CLOSED, money__in=(Money.NONE, Money.REFUSED))
+    # Closed, unpaid and not replaced it is free again, unless it lies on a shelf.
+    free = Q(custody=Custody.CLOSED, money__in=(Money.NONE, Money.REFUSED)) & ~has_replacement()
     ids = set((units.exclude(free) or units).values_list("return_record__external_id", flat=True))
     others = sorted(ids - {record.external_id})
     if not others:

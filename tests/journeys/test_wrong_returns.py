@@ -8,6 +8,7 @@ from django.core.exceptions import PermissionDenied
 from finance.models import Refund
 from fulfilment.models import StockMovement
 from tests.journeys.causes import CAUSES
+from tests.journeys.exchanges import leaves, wants
 from tests.story import Row, Stage
 
 SKU = "JKT-NVY-M"
@@ -78,6 +79,20 @@ def test_a_unit_that_was_paid_back_already(stage: Stage) -> None:
 
     assert stage.open_cases() == ["UNIT_RETURNED_TWICE"]
     assert len(stage.refunds_there(order)) == 1
+    assert stage.movements(again) == []
+
+
+@pytest.mark.requirement("R006")
+def test_a_unit_the_customer_kept_and_got_another_one_for(stage: Stage) -> None:
+    order = stage.sold(SKU)
+    stage.approves(stage.shopper_returns(order, method="No shipment required", **wants(order)))
+    leaves(stage)
+    stage.passes(minutes=20, step=5)
+    again = stage.comes_back(order, 0, unchecked=True)
+    stage.warehouse_checks(again)
+
+    assert stage.open_cases() == ["UNIT_RETURNED_TWICE"]
+    assert stage.refunds_there(order) == []
     assert stage.movements(again) == []
 
 
