@@ -48,7 +48,8 @@ def unit_advance(item: ReturnItem, unit: ReturnUnitSeen, seen: ReturnSeen, trace
     difference is applied to stock and money like the first one was.
     """
     if seen.status in _ENDED:
-        return _end(item, seen, trace, says=seen.raw_status)
+        steps = _arrive(item, unit, seen, trace)
+        return steps + _end(item, seen, trace, says=seen.raw_status)
     if item.custody == Custody.CLOSED:
         if not _opens_again(item, unit, seen):
             return _after_the_end(item, unit, seen, trace)
@@ -60,14 +61,22 @@ def unit_advance(item: ReturnItem, unit: ReturnUnitSeen, seen: ReturnSeen, trace
             trace,
             "The return was opened again",
         )
-    target = _target(item, unit, seen)
-    here, there = _PATH.index(Custody(item.custody)), _PATH.index(target)
-    if there < here and unit.inspection is None:
+    there = _PATH.index(_target(item, unit, seen))
+    if there < _PATH.index(Custody(item.custody)) and unit.inspection is None:
         if item.custody == Custody.INSPECTED or item.money not in _UNPAID:
             _behind(item, seen, trace)
             return 0
-        here = _start_over(item, seen, trace)
+        _start_over(item, seen, trace)
     close(kinds.RETURN_WENT_BACK, "return_item", item.pk, trace, "It caught up again")
+    steps = _walk(item, unit, seen, trace)
+    _check_verdict(item, unit, seen, trace)
+    return steps
+
+
+def _walk(item: ReturnItem, unit: ReturnUnitSeen, seen: ReturnSeen, trace: Trace) -> int:
+    """Every step from where the unit is to where it is shown, and its verdict. Never back."""
+    target = _target(item, unit, seen)
+    here, there = _PATH.index(Custody(item.custody)), _PATH.index(target)
     steps = 0
     for step in _PATH[here + 1 : there + 1]:
         if step == Custody.INSPECTED or (step == Custody.IN_TRANSIT and target != step):
@@ -76,8 +85,27 @@ def unit_advance(item: ReturnItem, unit: ReturnUnitSeen, seen: ReturnSeen, trace
         steps += 1
     if unit.inspection is not None:
         steps += _judge(item, unit.inspection, seen, trace)
-    _check_verdict(item, unit, seen, trace)
     return steps
+
+
+def _arrive(item: ReturnItem, unit: ReturnUnitSeen, seen: ReturnSeen, trace: Trace) -> int:
+    """The return has ended, and the unit is here all the same: it is taken as far as that shows.
+
+    One that came after its return had ended goes its way once, to end again as one that is here.
+    """
+    is_missing = unit.inspection is not None and not unit.inspection.is_returned
+    is_here = _target(item, unit, seen) in (Custody.RECEIVED, Custody.INSPECTED)
+    if is_missing or not is_here or item.blocked_by or item.order_item is None:
+        return 0
+    if item.custody == Custody.CLOSED:
+        told = Case.objects.filter(
+            kind=kinds.CANCELLED_WITH_GOODS.code, record_kind="return_item", record_id=item.pk
+        )
+        if item.return_record.completed_at is not None or told.exists():
+            return 0
+        reason = "It arrived after its return had ended"
+        move(item, "custody", Custody.REQUESTED, reason=reason, trace=trace)
+    return _walk(item, unit, seen, trace)
 
 
 def unit_vanished(item: ReturnItem, seen: ReturnSeen, trace: Trace) -> int:
@@ -133,10 +161,10 @@ def _behind(item: ReturnItem, seen: ReturnSeen, trace: Trace) -> None:
         _went_back(item, seen, trace)
 
 
-def _start_over(item: ReturnItem, seen: ReturnSeen, trace: Trace) -> int:
+def _start_over(item: ReturnItem, seen: ReturnSeen, trace: Trace) -> None:
     """An earlier step is shown, and no money moved: the return was ended and opened again unseen.
 
-    A return goes back in no other way, so it ends as if both had been seen. Returns the step.
+    A return goes back in no other way, so it ends as if both had been seen.
     """
     reason = f"The return went back to {seen.raw_status}: it was ended and opened again"
     if item.order_item is not None:
@@ -145,7 +173,6 @@ def _start_over(item: ReturnItem, seen: ReturnSeen, trace: Trace) -> int:
     move(item, "custody", Custody.REQUESTED, reason=reason, trace=trace)
     for kind in _WHILE_OPEN:
         close(kind, "return_item", item.pk, trace, reason)
-    return _PATH.index(Custody.REQUESTED)
 
 
 def _target(item: ReturnItem, unit: ReturnUnitSeen, seen: ReturnSeen) -> Custody:
