@@ -39,6 +39,7 @@ from returns.exchange_cases import (
 from returns.models import Exchange
 from returns.services.exchanges import (
     about_exchange,
+    exchange_absent,
     exchange_due,
     exchange_facts,
     exchange_follow,
@@ -110,6 +111,9 @@ def call(work: Work) -> Placed | Nothing:
     found = client.find_order(exchange.key)
     if found is not None:
         return Placed(found)
+    if exchange.placing_at is not None:
+        with work.step():  # this is asked again only after it has settled: no order was made
+            exchange_absent(exchange_lock(exchange.pk))
     warehouse = _warehouse(exchange, values)
     draft, address = _prepare(work, client, exchange)
     _reserve(work, client, exchange, warehouse)

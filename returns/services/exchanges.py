@@ -139,11 +139,16 @@ def exchange_placing(
     return True
 
 
+def exchange_absent(exchange: Exchange) -> None:
+    """Proved not to have been ordered: it may be withdrawn or ended again. What is held stays."""
+    Exchange.objects.filter(pk=exchange.pk).update(placing_at=None)
+    exchange.placing_at = None
+
+
 def exchange_not_placed(exchange: Exchange, *, reason: str, trace: Trace) -> None:
     """Proved not to have been ordered, and nothing is held for it any more."""
     exchange.items.update(reservation_id="")
-    Exchange.objects.filter(pk=exchange.pk).update(placing_at=None)
-    exchange.placing_at = None
+    exchange_absent(exchange)
     if exchange.status == ExchangeStatus.RESERVED:
         move(exchange, "status", ExchangeStatus.REQUESTED, reason=reason, trace=trace)
 
