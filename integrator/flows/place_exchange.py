@@ -4,7 +4,8 @@ SCAYLE takes no idempotency key, and its import neither reserves nor delegates. 
 
 1. Look up the order by our reference ``EXC-…``: if it is there, only tie it.
 2. Read the return and the original order again: is it still wanted, and is every field there?
-3. Reserve one piece each, under a reference of ours. None left: a case, and no order.
+3. Note that pieces may be held from here, then reserve one each, under a reference of ours. None
+   left: a case, and no order.
 4. Note that it may exist from here, then create it, then read it back by its reference.
 5. Refused: give back what is reserved. Unknown: only look-ups by the reference decide.
 """
@@ -43,14 +44,16 @@ from returns.services.exchanges import (
     exchange_due,
     exchange_facts,
     exchange_follow,
+    exchange_freed,
     exchange_is_due,
     exchange_lock,
     exchange_not_placed,
     exchange_ordered,
     exchange_placing,
     exchange_reserved,
+    exchange_reserving,
 )
-from returns.states import EXCHANGE_WANTED
+from returns.states import EXCHANGE_WANTED, ExchangeStatus
 
 LOOK_AGAIN_SECONDS = 60.0
 
@@ -107,14 +110,13 @@ def call(work: Work) -> Placed | Nothing:
     with work.step():
         exchange_due(exchange, trace=work.trace)
     client = platforms.scayle(work, exchange.order.connection)
-    _finish_giving_back(work, client)
     found = client.find_order(exchange.key)
     if found is not None:
         return Placed(found)
     if exchange.placing_at is not None:
         with work.step():  # this is asked again only after it has settled: no order was made
             exchange_absent(exchange_lock(exchange.pk))
-    warehouse = _warehouse(exchange, values)
+    warehouse = warehouse_of(exchange, values)
     draft, address = _prepare(work, client, exchange)
     _reserve(work, client, exchange, warehouse)
     with work.step():
@@ -136,7 +138,7 @@ def _exchange(work: Work) -> Exchange:
     ).get(pk=work.job.record_id)
 
 
-def _warehouse(exchange: Exchange, values: Mapping[str, Any]) -> str:
+def warehouse_of(exchange: Exchange, values: Mapping[str, Any]) -> str:
     """Where the pieces are reserved: our location that sends replacements, in the shop's word."""
     code = values["exchange_location"]
     connection = exchange.order.connection
@@ -173,16 +175,27 @@ def _prepare(work: Work, client: Scayle, exchange: Exchange) -> tuple[OrderDraft
 
 
 def _reserve(work: Work, client: Scayle, exchange: Exchange, warehouse: str) -> None:
-    """Hold every piece, or none: a half-held replacement would keep others from buying."""
-    items = {one.reference: one for one in exchange.items.filter(reservation_id="")}
-    if not items:
+    """Hold every piece, or none: a half-held replacement would keep others from buying.
+
+    Until all of it is held, every piece is asked for anew: its reference never holds a second one.
+    """
+    if exchange.status == ExchangeStatus.RESERVED:
         return
-    answers = client.reserve({key: one.sku_code for key, one in items.items()}, warehouse)
-    held = {items[one.reference].place: one.external_id for one in answers if one.external_id}
+    items = {one.reference: one for one in exchange.items.all()}
     with work.step():
-        exchange_reserved(exchange_lock(exchange.pk), held, trace=work.trace)
+        exchange_reserving(exchange_lock(exchange.pk), trace=work.trace)
+    try:
+        answers = client.reserve({key: one.sku_code for key, one in items.items()}, warehouse)
+    except (Refused, Misconfigured):
+        with work.step():
+            exchange_reserved(exchange_lock(exchange.pk), {}, is_whole=True, trace=work.trace)
+        raise
+    held = {items[one.reference].place: one.external_id for one in answers if one.external_id}
     refused = [one for one in answers if not one.external_id]
-    if not refused and len(held) == len(items):
+    is_whole = len(held) + len(refused) == len(items)
+    with work.step():
+        exchange_reserved(exchange_lock(exchange.pk), held, is_whole=is_whole, trace=work.trace)
+    if len(held) == len(items):
         return
     _give_back(work, client, exchange, reason="The shop cannot hold every piece")
     if not refused:
@@ -212,21 +225,15 @@ def _create(work: Work, client: Scayle, exchange: Exchange, draft: OrderDraft) -
 
 
 def _give_back(work: Work, client: Scayle, exchange: Exchange, *, reason: str) -> None:
-    """Note what is to be given back before it is, so that a death in between forgets none."""
+    """Each hold is known until it has ended. What is left of them by a death or a refusal is given
+    back when it is not wanted any more, or held again.
+    """
     with work.step():
-        locked = exchange_lock(exchange.pk)
-        held = [one.reservation_id for one in locked.items.exclude(reservation_id="")]
-        exchange_not_placed(locked, reason=reason, trace=work.trace)
-        work.keep(giving_back=[*work.kept.get("giving_back", []), *held])
-    _finish_giving_back(work, client)
-
-
-def _finish_giving_back(work: Work, client: Scayle) -> None:
-    for reservation_id in list(work.kept.get("giving_back", [])):
-        client.end_reservation(reservation_id)
+        exchange_not_placed(exchange_lock(exchange.pk), reason=reason, trace=work.trace)
+    for item in exchange.items.exclude(reservation_id="").order_by("place"):
+        client.end_reservation(item.reservation_id)
         with work.step():
-            rest = [one for one in work.kept["giving_back"] if one != reservation_id]
-            work.keep(giving_back=rest)
+            exchange_freed(exchange.pk, [item.reservation_id])
 
 
 def record(work: Work, placed: Placed) -> Evidence:

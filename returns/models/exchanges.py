@@ -28,7 +28,8 @@ class Exchange(models.Model):
     ``key`` is ``EXC-<return>-<number>``: the reference its order carries in the shop, once for
     ever. ``order`` is the original sale, ``exchange_order`` the one made for this.
     ``difference_minor`` is what the pieces cost above the returned unit; below zero it is owed to
-    the customer. From ``placing_at`` on the order may exist in the shop.
+    the customer. From ``placing_at`` on the order may exist in the shop, from ``reserving_at`` on
+    the shop may hold pieces whose reservations we do not know.
     """
 
     RECORD_KIND: ClassVar = "exchange"
@@ -60,6 +61,7 @@ class Exchange(models.Model):
     release_reference = models.CharField(max_length=200, blank=True)
     requested_at = models.DateTimeField()
     due_since = models.DateTimeField(null=True)
+    reserving_at = models.DateTimeField(null=True)
     placing_at = models.DateTimeField(null=True)
     ordered_at = models.DateTimeField(null=True)
     released_at = models.DateTimeField(null=True)

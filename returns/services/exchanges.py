@@ -5,7 +5,7 @@ Each function is one step, inside the caller's transaction and safe to repeat.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from fulfilment.models import Address, Order
 from fulfilment.shapes import AddressSeen, OrderKind, UnitStatus
@@ -16,7 +16,7 @@ from integrator.engine.money import money_text
 from integrator.engine.states import Trace, move
 from integrator.models import Job, JobState
 from returns import exchange_cases as kinds
-from returns.models import Exchange, ReturnItem
+from returns.models import Exchange, ExchangeItem, ReturnItem
 from returns.shapes import AddressSource, Method
 from returns.states import (
     EXCHANGE_ENDED,
@@ -101,16 +101,36 @@ def exchange_lock(exchange_id: int) -> Exchange:
     )
 
 
-def exchange_reserved(exchange: Exchange, held: Mapping[int, str], *, trace: Trace) -> None:
-    """Keep what the shop holds back, place → reservation. All of it held: RESERVED."""
-    for item in exchange.items.all():
+def exchange_reserving(exchange: Exchange, *, trace: Trace) -> None:
+    """From here the shop may hold pieces that we have no number of."""
+    Exchange.objects.filter(pk=exchange.pk).update(reserving_at=trace.at)
+
+
+def exchange_reserved(
+    exchange: Exchange, held: Mapping[int, str], *, is_whole: bool, trace: Trace
+) -> None:
+    """Keep what the shop holds back, place → reservation. All of it held: RESERVED.
+
+    ``is_whole``: it has answered for every piece, so nothing else is held.
+    """
+    items = list(exchange.items.all())
+    for item in items:
         if item.place in held:
             item.reservation_id = held[item.place]
             item.save(update_fields=["reservation_id"])
-    everything = not exchange.items.filter(reservation_id="").exists()
+    if is_whole:
+        Exchange.objects.filter(pk=exchange.pk).update(reserving_at=None)
+    everything = len(held) == len(items)
     if everything and exchange.status == ExchangeStatus.REQUESTED:
         reason = "The shop holds the pieces back"
         move(exchange, "status", ExchangeStatus.RESERVED, reason=reason, trace=trace)
+
+
+def exchange_freed(exchange_id: int, reservation_ids: Collection[str]) -> None:
+    """The shop does not hold these any more."""
+    ExchangeItem.objects.filter(exchange_id=exchange_id, reservation_id__in=reservation_ids).update(
+        reservation_id=""
+    )
 
 
 def exchange_placing(
@@ -146,8 +166,7 @@ def exchange_absent(exchange: Exchange) -> None:
 
 
 def exchange_not_placed(exchange: Exchange, *, reason: str, trace: Trace) -> None:
-    """Proved not to have been ordered, and nothing is held for it any more."""
-    exchange.items.update(reservation_id="")
+    """Proved not to have been ordered. What is held for it is being given back."""
     exchange_absent(exchange)
     if exchange.status == ExchangeStatus.RESERVED:
         move(exchange, "status", ExchangeStatus.REQUESTED, reason=reason, trace=trace)
