@@ -20,9 +20,9 @@ from integrator.engine import cases
 from integrator.engine.money import money_text
 from integrator.engine.states import Trace
 from integrator.models import Case, CaseState
-from returns.models import Inspection, Return, ReturnItem
+from returns.models import Exchange, Inspection, Return, ReturnItem
 from returns.shapes import Resolution
-from returns.states import Disposition
+from returns.states import EXCHANGE_ENDED, Disposition
 
 _PAID = (
     RefundStatus.SENT,
@@ -210,6 +210,7 @@ def return_review(record: Return, *, trace: Trace) -> None:
             return_item__return_record=record, is_live=True, refund__status__in=_PAID
         )
         .select_related("refund", "return_item__return_record")
+        .prefetch_related("return_item__exchanges")
         .order_by("id")
     )
     last = dict(
@@ -224,6 +225,17 @@ def return_review(record: Return, *, trace: Trace) -> None:
         unit_contradicted(item, due_minor=due, why=why, trace=trace)
 
 
+def difference_left(exchange: Exchange) -> int:
+    """What the customer is still owed of a replacement that costs less than its unit."""
+    paid = RefundItem.objects.filter(
+        return_item__isnull=False,
+        return_item=exchange.return_item_id,
+        is_live=True,
+        refund__status__in=_PAID,
+    )
+    return max(-exchange.difference_minor - sum(paid.values_list("amount_minor", flat=True)), 0)
+
+
 def _due(part: RefundItem, item: ReturnItem, disposition: str) -> tuple[int, str]:
     """What is due for a unit that was paid, and the sentence that says why."""
     if disposition == Disposition.NOT_RETURNED:
@@ -233,7 +245,16 @@ def _due(part: RefundItem, item: ReturnItem, disposition: str) -> tuple[int, str
         # Nothing was worked out: a person said what was paid, or it is an exchange's difference.
         return part.amount_minor, ""
     if item.resolution == Resolution.EXCHANGE:
-        return 0, f"{item.sku_code} is now to be exchanged instead of refunded."
+        costs_less = -sum(
+            min(one.difference_minor, 0)
+            for one in item.exchanges.all()
+            if one.status not in EXCHANGE_ENDED
+        )
+        if not costs_less:
+            return 0, f"{item.sku_code} is now to be exchanged instead of refunded."
+        # What is missing of the difference is the exchange's own question.
+        due = min(costs_less, part.amount_minor)
+        return due, f"{item.sku_code} is exchanged: what its replacement costs less is due."
     row = rows[0]
     changed = sum(int(fee["amount_minor"]) for fee in item.deductions) - int(row["unit_fees_minor"])
     if not changed:

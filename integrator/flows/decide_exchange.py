@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from finance.services import Share, refund_recorded, refund_reserve
+from finance.services.corrections import difference_left
 from finance.states import Executor
 from integrator.engine import cases
 from integrator.engine.flow import Evidence, Flow, each
@@ -72,7 +73,10 @@ def _promise_by_hand(exchange: Exchange, work: Work) -> None:
 
 
 def record_difference_paid(work: Work, _: None) -> Evidence:
-    """Finance has paid what the replacement cost less: booked against the unit that came back."""
+    """Finance has paid what the replacement cost less: booked against the unit that came back.
+
+    Where the returns platform has paid a part of it, it is the rest.
+    """
     case, exchange, trace = _decided(work)
     reference = _reference(work)
     if exchange.difference != DifferenceStatus.OWED:
@@ -80,9 +84,13 @@ def record_difference_paid(work: Work, _: None) -> Evidence:
     item = exchange.return_item or exchange.return_record.items.filter(blocked_by="").first()
     assert item is not None
     item.return_record = exchange.return_record
+    left = difference_left(exchange)
+    if not left:
+        return {"nothing": "all of it is paid back"}
+    is_rest = left != -exchange.difference_minor
     refund = refund_reserve(
         return_record=exchange.return_record,
-        shares=[Share(item, -exchange.difference_minor)],
+        shares=[Share(None if is_rest else item, left, unit=item.order_item)],
         executor=Executor.MANUAL,
         evidence_before=[],
         billing_before="",

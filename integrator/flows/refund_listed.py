@@ -23,12 +23,12 @@ from finance.services import (
 )
 from finance.states import REFUND_OPEN, REFUND_PROVED, Executor, RefundStatus
 from fulfilment.shapes import OrderKind
-from fulfilment.shares import spread
 from integrator.engine.decisions import let_look_again
 from integrator.engine.work import Work
 from integrator.flows.refund_rules import Ready, stopped_refunds
 from integrator.flows.replacement_worth import replacement_book, worth_of
 from returns.models import Return, ReturnItem
+from returns.services.payments import money_parts
 from returns.shapes import MoneySeen, MoneyStatus, Resolution, ReturnSeen
 
 TOPIC = "money"
@@ -205,20 +205,10 @@ def _paid(
     return len(free)
 
 
-def _parts(money: MoneySeen, seen: ReturnSeen) -> dict[str, int]:
-    """What of a payment is for each of its units, in proportion to what they ask for each."""
-    asked = {
-        unit.external_id: unit.paid_minor - sum(fee.amount_minor for fee in unit.deductions)
-        for unit in seen.units
-    }
-    parts = spread(money.amount_minor, [asked.get(one, 0) for one in money.unit_ids])
-    return dict(zip(money.unit_ids, parts, strict=True))
-
-
 def _report_twice(work: Work, refund: Refund, seen: ReturnSeen, money: MoneySeen) -> None:
     """They list a payment besides the one we have proof of: the customer has it twice."""
     covered = ReturnItem.objects.filter(pk__in=[pk for pk in _covers(refund) if pk is not None])
-    parts = _parts(money, seen)
+    parts = money_parts(money, seen)
     again = sum(parts.get(one, 0) for one in covered.values_list("external_id", flat=True))
     if again <= 0:
         return
@@ -250,7 +240,7 @@ def _prove(work: Work, refund: Refund, seen: ReturnSeen) -> None:
     if not ours <= {unit for money in paid for unit in money.unit_ids}:
         return
     executed = sum(
-        part for money in paid for unit, part in _parts(money, seen).items() if unit in ours
+        part for money in paid for unit, part in money_parts(money, seen).items() if unit in ours
     )
     if executed <= 0:
         return  # a payment of nothing proves nothing: it is told of as overdue
@@ -277,7 +267,7 @@ def _write_down(
     free: Sequence[ReturnItem],
 ) -> None:
     """They paid units nobody here has paid: theirs is the refund, so that nobody pays it again."""
-    parts = _parts(money, seen)
+    parts = money_parts(money, seen)
     reference = money.reference or money.external_id
     reason = "The returns platform had paid it already"
     for item in free:

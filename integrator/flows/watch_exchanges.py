@@ -13,10 +13,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from finance.evidence import missing_evidence
+from finance.services.corrections import difference_left
 from integrator.engine import cases
 from integrator.engine.case_facts import moment_fact
 from integrator.engine.cases import About, CaseKind
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, each
+from integrator.engine.money import money_text
 from integrator.engine.work import Work
 from integrator.flows.watching import Key, close_others
 from integrator.models import Case, CaseState, Connection
@@ -136,17 +138,18 @@ def waits_of(
         if at >= after_working_days(exchange.released_at.astimezone(zone), days):
             why = f"no parcel after {days} working days"
             yield _stalled(exchange, about, why, exchange.released_at, zone, "parcel")
-    if _is_owed_now(exchange, values):
+    if _is_owed_now(exchange, values) and (left := difference_left(exchange)):
         owed = About(
             "exchange",
             exchange.pk,
             exchange.order_id,
             exchange.connection_id,
-            money_minor=-exchange.difference_minor,
+            money_minor=left,
             currency=exchange.currency,
             customers_waiting=1,
         )
-        yield Waits(kinds.EXCHANGE_DIFFERENCE_OWED, owed, exchange_facts(exchange), "owed")
+        facts = {**exchange_facts(exchange), "amount": money_text(left, exchange.currency)}
+        yield Waits(kinds.EXCHANGE_DIFFERENCE_OWED, owed, facts, "owed")
 
 
 def _payable_since(exchange: Exchange, since: datetime) -> datetime:

@@ -17,9 +17,9 @@ from integrator.models import Case, CaseState
 from returns import exchange_cases as kinds
 from returns.models import Exchange, ExchangeItem, Return, ReturnItem
 from returns.services.exchanges import about_exchange, exchange_facts, exchange_stop_waiting
+from returns.services.payments import difference_is, payments_take
 from returns.services.reporting import close
 from returns.shapes import (
-    MoneyStatus,
     PlatformStatus,
     Resolution,
     ReturnSeen,
@@ -99,7 +99,7 @@ def exchanges_take(record: Return, seen: ReturnSeen, trace: Trace) -> None:
         is_open = before is None or before.status == ExchangeStatus.CANCELLED
         if is_open and seen.status != PlatformStatus.DONE and not _was_refused(record, key, wish):
             _want(record, wish, trace)
-    _take_payments(record, seen, trace)
+    payments_take(record, seen, trace)
 
 
 def is_the_same(exchange: Exchange, wish: Wish | None) -> bool:
@@ -149,9 +149,9 @@ def _want(record: Return, wish: Wish, trace: Trace) -> Exchange:
     )
     born(exchange, "status", reason="The customer wants another piece", trace=trace)
     if exchange.difference_minor > 0:
-        _difference(exchange, DifferenceStatus.OPEN, "The replacement costs more", trace)
+        difference_is(exchange, DifferenceStatus.OPEN, "The replacement costs more", trace)
     elif exchange.difference_minor < 0:
-        _difference(exchange, DifferenceStatus.OWED, "The replacement costs less", trace)
+        difference_is(exchange, DifferenceStatus.OWED, "The replacement costs less", trace)
     return exchange
 
 
@@ -176,53 +176,6 @@ def _changed_late(exchange: Exchange, wish: Wish | None, seen: ReturnSeen, trace
     if not waived.exists():
         kind = kinds.EXCHANGE_CHANGED_LATE
         cases.open_case(kind, about_exchange(exchange), trace=trace, facts=facts)
-
-
-def _take_payments(record: Return, seen: ReturnSeen, trace: Trace) -> None:
-    """What the platform billed for the differences, and what it paid back of them.
-
-    It bills by return and names no unit: nothing is released while any of it is open.
-    """
-    rows = record.exchanges.exclude(status__in=EXCHANGE_ENDED).select_related("return_item")
-    exchanges = list(rows.order_by("number"))
-    billed = [one for one in seen.money if one.resolution == Resolution.EXCHANGE]
-    is_open = any(one.status != MoneyStatus.SUCCEEDED for one in billed)
-    paid = sum(one.amount_minor for one in billed if one.status == MoneyStatus.SUCCEEDED)
-    due = sum(max(one.difference_minor, 0) for one in exchanges)
-    is_paid = not is_open and paid >= due
-    refunded = {
-        unit
-        for one in seen.money
-        if one.resolution == Resolution.REFUND and one.status == MoneyStatus.SUCCEEDED
-        for unit in one.unit_ids
-    }
-    for exchange in exchanges:
-        _take_payment(exchange, refunded, trace, is_paid=is_paid, is_open=is_open)
-
-
-def _take_payment(
-    exchange: Exchange, refunded: set[str], trace: Trace, *, is_paid: bool, is_open: bool
-) -> None:
-    now = exchange.difference
-    if now == DifferenceStatus.NONE and is_open:
-        _difference(exchange, DifferenceStatus.OPEN, "The customer was billed", trace)
-    elif now in (DifferenceStatus.OPEN, DifferenceStatus.WAIVED) and is_paid:
-        _difference(exchange, DifferenceStatus.PAID, "The returns platform has the money", trace)
-        close(kinds.EXCHANGE_UNPAID, "exchange", exchange.pk, trace, "It is paid now")
-    elif now == DifferenceStatus.PAID and not is_paid and not exchange.released_at:
-        _difference(exchange, DifferenceStatus.OPEN, "The payment is not there any more", trace)
-    elif (
-        now == DifferenceStatus.OWED
-        and exchange.return_item is not None
-        and exchange.return_item.external_id in refunded
-    ):
-        _difference(exchange, DifferenceStatus.SETTLED, "The returns platform paid it", trace)
-        owed = kinds.EXCHANGE_DIFFERENCE_OWED
-        close(owed, "exchange", exchange.pk, trace, "The returns platform paid it")
-
-
-def _difference(exchange: Exchange, new: DifferenceStatus, reason: str, trace: Trace) -> None:
-    move(exchange, "difference", new, reason=reason, trace=trace, difference_at=trace.at)
 
 
 def _note_drafts(record: Return, seen: ReturnSeen, trace: Trace) -> None:

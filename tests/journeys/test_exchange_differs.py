@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
+from integrator.sandbox.returngo import bodies, process
 from returns.models import Exchange
 from tests.journeys.exchanges import (
     OTHER,
@@ -69,6 +74,69 @@ def test_what_a_cheaper_piece_leaves_over_is_owed_and_booked_once(stage: Stage) 
     assert stage.order(order).refunded_minor == 1500
     assert stage.rma_there(rma)["status"] == "Done"
     ends_well(stage, rma)
+
+
+@pytest.mark.parametrize("amount", [3000, 500])
+def test_what_a_cheaper_piece_leaves_over_is_paid_by_the_returns_platform(
+    stage: Stage, amount: int
+) -> None:
+    """All of it settles the difference. Of a part, finance is asked to pay the rest."""
+    order = stage.sold(SKU)
+    rma = approved(stage, order, exchange_price=order["items"][0]["paid"] - 3000)
+    leaves(stage)
+    stage.hands_in(rma)
+    stage.arrives(rma)
+    row = stage.act("returngo", "request_refund_transaction", rma_id=rma["id"], amount=amount)
+    stage.act("returngo", "mark_transaction", transaction_id=row["id"], status="Success")
+    stage.warehouse_checks(rma)
+    stage.passes(minutes=30, step=5)
+
+    if amount < 3000:
+        assert exchange(rma).difference == "OWED"
+        assert stage.open_cases() == ["EXCHANGE_DIFFERENCE_OWED"]
+        case, data = stage.case("EXCHANGE_DIFFERENCE_OWED"), {"reference": "BANK-78"}
+        assert (case.money_minor, case.facts["amount"]) == (2500, "EUR 25.00")
+        stage.decide(case, "difference_paid", by=stage.fiona, second=stage.conrad, data=data)
+        stage.passes(minutes=20, step=5)
+    assert exchange(rma).difference == "SETTLED"
+    assert stage.order(order).refunded_minor == 3000
+    ends_well(stage, rma)
+
+
+def test_a_payment_after_one_that_failed_is_enough(stage: Stage) -> None:
+    order = stage.sold(SKU)
+    rma = approved(stage, order, exchange_price=order["items"][0]["paid"] + 2500)
+    (first,) = stage.transactions_there(rma)
+    stage.act("returngo", "mark_transaction", transaction_id=first["id"], status="Failed")
+    stage.passes(minutes=20, step=5)
+    assert exchange(rma).difference == "OPEN"
+    world = stage.sandbox.world
+    there = world.returngo.rmas[rma["id"]]
+    second = process.add_transaction(world, there, "InvoicePayment", 2500, [], stage.now())
+    stage.act("returngo", "mark_transaction", transaction_id=second.id, status="Success")
+    stage.passes(hours=80, step=240)
+
+    assert exchange(rma).difference == "PAID"
+    assert "EXCHANGE_UNPAID" not in stage.open_cases()
+
+
+def test_a_difference_billed_in_another_currency_is_not_paid(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = bodies.transaction
+
+    def in_francs(row: Any) -> Any:
+        body = written(row)
+        return body | {"amount": body["amount"] | {"currency": "CHF"}}
+
+    monkeypatch.setattr(bodies, "transaction", in_francs)
+    order = stage.sold(SKU)
+    rma = approved(stage, order, exchange_price=order["items"][0]["paid"] + 2500)
+    stage.act("returngo", "pay_difference", rma_id=rma["id"])
+    stage.passes(minutes=10, step=2)
+    assert exchange(rma).difference == "OPEN"
+    stage.passes(hours=73, step=240)
+    assert stage.open_cases() == ["EXCHANGE_UNPAID"]
 
 
 # --- changed wishes ------------------------------------------------------------------------------
