@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Sum
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Abs, Coalesce
 
 from finance.models import Refund, RefundItem
 from finance.states import REFUND_OPEN, RefundStatus, Subject
 from fulfilment.models import Order
 from returns.models import Exchange, Return, ReturnItem
 from returns.shapes import Resolution
-from returns.states import Custody, DifferenceStatus, Money
+from returns.states import EXCHANGE_ENDED, Custody, DifferenceStatus, Money
 
 _PROVED = Q(status__in=[RefundStatus.RECORDED, RefundStatus.SETTLED])
 _GIFT = Q(subject=Subject.GOODWILL)
@@ -66,7 +66,7 @@ def account_of(customer_id: int) -> Account:
         counts["goodwill"] += row["gifts"]
         counts["refunds"] += row["rows"] - row["gifts"]
     for row in _exchanges(customer_id):
-        sums[row["currency"]].owed -= row["difference"]  # below zero is owed to the customer
+        sums[row["currency"]].owed += row["difference"]
         counts["replacements"] += row["rows"]
     for row in _returns(customer_id):
         if row["currency"]:
@@ -124,11 +124,17 @@ def _refunds(customer_id: int) -> Any:
 
 
 def _exchanges(customer_id: int) -> Any:
-    is_owed = Q(difference=DifferenceStatus.OWED)
+    """A cheaper piece leaves a difference over, and so does a dearer one that was paid and ended."""
+    has_ended = Q(status__in=EXCHANGE_ENDED)
+    is_owed = Q(difference=DifferenceStatus.OWED) & (
+        Q(difference_minor__lt=0) & ~has_ended | Q(difference_minor__gt=0) & has_ended
+    )
     return (
         Exchange.objects.filter(order__customer=customer_id)
         .values("currency")
-        .annotate(rows=Count("id"), difference=Sum("difference_minor", filter=is_owed, default=0))
+        .annotate(
+            rows=Count("id"), difference=Sum(Abs("difference_minor"), filter=is_owed, default=0)
+        )
     )
 
 

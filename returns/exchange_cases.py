@@ -157,6 +157,21 @@ EXCHANGE_DIFFERENCE_OWED = CaseKind(
     evidence=("rma", "sku", "amount", "order"),
     ladder=("CONTROLLER",),
 )
+EXCHANGE_PAYMENT_OWED = CaseKind(
+    code="EXCHANGE_PAYMENT_OWED",
+    owner="FINANCE",
+    severity=2,
+    due_hours=24,
+    title="Return {rma}: {amount} was paid for a replacement that is not sent",
+    happened="The customer paid {amount} more for {sku}. The replacement {exchange} has ended.",
+    means="{platform} has the money, and no refund of the return contains it.",
+    todo="Pay {amount} back, in {platform} or past it, then note the reference here.",
+    otherwise="The customer has paid for nothing.",
+    closes_when="it is recorded as paid back",
+    actions=(DIFFERENCE_PAID,),
+    evidence=("rma", "sku", "amount", "order"),
+    ladder=("CONTROLLER",),
+)
 EXCHANGE_STALLED = CaseKind(
     code="EXCHANGE_STALLED",
     owner="CX",
@@ -229,6 +244,7 @@ KINDS = (
     EXCHANGE_RELEASE_BY_HAND,
     EXCHANGE_UNPAID,
     EXCHANGE_DIFFERENCE_OWED,
+    EXCHANGE_PAYMENT_OWED,
     EXCHANGE_STALLED,
     EXCHANGE_CHANGED_LATE,
     EXCHANGE_ORDER_CANCELLED,

@@ -148,7 +148,7 @@ class DifferenceStatus(TextChoices):
     OPEN = "OPEN", "Not paid yet"  # the customer has to pay it: nothing leaves before
     PAID = "PAID", "Paid"  # the returns platform shows the payment as successful
     WAIVED = "WAIVED", "Waived"  # a person let it pass without payment
-    OWED = "OWED", "Owed to the customer"  # the replacement costs less
+    OWED = "OWED", "Owed to the customer"  # the replacement costs less, or it was paid and ended
     SETTLED = "SETTLED", "Paid back"  # what was owed was paid, with a reference
 
 
@@ -156,7 +156,10 @@ DIFFERENCE_MOVES: Moves = {
     BORN: (DifferenceStatus.NONE,),
     DifferenceStatus.NONE: (DifferenceStatus.OPEN, DifferenceStatus.OWED),
     DifferenceStatus.OPEN: (DifferenceStatus.PAID, DifferenceStatus.WAIVED),
-    DifferenceStatus.PAID: (DifferenceStatus.OPEN,),  # the returns platform took it back
+    DifferenceStatus.PAID: (
+        DifferenceStatus.OPEN,  # the returns platform took it back
+        DifferenceStatus.OWED,  # nothing is sent for it
+    ),
     DifferenceStatus.WAIVED: (DifferenceStatus.PAID,),
     DifferenceStatus.OWED: (DifferenceStatus.SETTLED,),
     DifferenceStatus.SETTLED: (),

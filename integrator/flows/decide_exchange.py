@@ -20,9 +20,10 @@ from returns.services.exchanges import (
     exchange_released,
     exchange_stop_waiting,
 )
+from returns.services.payments import exchange_owe_back
 from returns.services.reporting import about_unit
 from returns.shapes import Resolution
-from returns.states import DifferenceStatus
+from returns.states import EXCHANGE_ENDED, DifferenceStatus
 
 
 def record_released(work: Work, _: None) -> Evidence:
@@ -55,6 +56,8 @@ def record_refused(work: Work, _: None) -> Evidence:
         return {"nothing": f"it is {exchange.get_status_display().lower()}, or may be ordered"}
     _solve(case, trace, "It is not sent")
     exchange_stop_waiting(exchange, reason="It is not sent", trace=work.trace)
+    if exchange.difference == DifferenceStatus.PAID:
+        exchange_owe_back(exchange, exchange.difference_minor, work.trace)
     _promise_by_hand(exchange, work)
     return {"exchange": exchange.key}
 
@@ -73,20 +76,41 @@ def _promise_by_hand(exchange: Exchange, work: Work) -> None:
 
 
 def record_difference_paid(work: Work, _: None) -> Evidence:
-    """Finance has paid what the replacement cost less: booked against the unit that came back.
+    """Finance has paid what the replacement cost less, or what was paid for one that has ended.
 
-    Where the returns platform has paid a part of it, it is the rest.
+    The latter was never a sale of ours, so no book of ours has it: its proof is the reference.
     """
     case, exchange, trace = _decided(work)
     reference = _reference(work)
     if exchange.difference != DifferenceStatus.OWED:
         return {"nothing": f"the difference is {exchange.get_difference_display().lower()}"}
+    said: Evidence = {"exchange": exchange.key, "reference": reference}
+    if exchange.status not in EXCHANGE_ENDED:
+        left = difference_left(exchange)
+        if not left:
+            return {"nothing": "all of it is paid back"}
+        said["refund"] = _book_difference(exchange, left, reference, work)
+    move(
+        exchange,
+        "difference",
+        DifferenceStatus.SETTLED,
+        reason=f"Paid back: {reference}",
+        trace=trace,
+        difference_reference=reference[:200],
+        difference_at=trace.at,
+    )
+    _solve(case, trace, f"Paid back: {reference}")
+    return said
+
+
+def _book_difference(exchange: Exchange, left: int, reference: str, work: Work) -> int:
+    """Against the unit that came back. Where the returns platform has paid a part, it is the rest.
+
+    Returns the refund.
+    """
     item = exchange.return_item or exchange.return_record.items.filter(blocked_by="").first()
     assert item is not None
     item.return_record = exchange.return_record
-    left = difference_left(exchange)
-    if not left:
-        return {"nothing": "all of it is paid back"}
     is_rest = left != -exchange.difference_minor
     refund = refund_reserve(
         return_record=exchange.return_record,
@@ -103,20 +127,10 @@ def record_difference_paid(work: Work, _: None) -> Evidence:
         executed_minor=refund.calculated_minor,
         is_derived=False,
         reference=reference,
-        trace=trace,
+        trace=work.trace.by(work.job.actor),
         reason="The difference of a replacement was paid by hand",
     )
-    move(
-        exchange,
-        "difference",
-        DifferenceStatus.SETTLED,
-        reason=f"Paid back: {reference}",
-        trace=trace,
-        difference_reference=reference[:200],
-        difference_at=trace.at,
-    )
-    _solve(case, trace, f"Paid back: {reference}")
-    return {"exchange": exchange.key, "refund": refund.pk, "reference": reference}
+    return int(refund.pk)
 
 
 def _decided(work: Work) -> tuple[Case, Exchange, Trace]:

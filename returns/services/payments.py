@@ -6,32 +6,75 @@ It bills by return and names no unit.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from fulfilment.shares import spread
+from integrator.engine import cases
 from integrator.engine.states import Trace, move
 from returns import exchange_cases as kinds
 from returns.models import Exchange, Return
+from returns.services.exchanges import about_exchange, exchange_facts
 from returns.services.reporting import close
 from returns.shapes import MoneySeen, MoneyStatus, Resolution, ReturnSeen
 from returns.states import EXCHANGE_ENDED, DifferenceStatus
 
 # A payment that failed is followed by another one, or by none: it holds nothing up.
 _STILL_OPEN = (MoneyStatus.REQUESTED, MoneyStatus.UNKNOWN)
+_MAY_BE_PAID = (DifferenceStatus.OPEN, DifferenceStatus.PAID)
+_NAMED = (
+    "connection",
+    "return_record",
+    "return_item",
+    "order__connection",
+    "exchange_order",
+)
 
 
 def payments_take(record: Return, seen: ReturnSeen, trace: Trace) -> None:
     """Take over what is listed for the differences of a return's exchanges.
 
-    Nothing is released while any of it is open. Money in another currency pays nothing.
+    Nothing is released while any of it is open. Money in another currency pays nothing. What was
+    paid is for the exchanges that go on; what that leaves of one that has ended is owed back.
     """
-    rows = record.exchanges.exclude(status__in=EXCHANGE_ENDED).select_related("return_item")
-    exchanges = list(rows.order_by("number"))
+    every = list(record.exchanges.select_related(*_NAMED).order_by("number"))
+    live = [one for one in every if one.status not in EXCHANGE_ENDED]
     billed = [one for one in seen.money if one.resolution == Resolution.EXCHANGE]
     is_open = any(one.status in _STILL_OPEN for one in billed)
     paid_back = _paid_back(seen)
-    for exchange in exchanges:
-        is_paid = not is_open and _is_covered(exchange.currency, exchanges, billed)
+    for exchange in live:
+        currency = exchange.currency
+        due = sum(max(one.difference_minor, 0) for one in live if one.currency == currency)
+        is_paid = not is_open and _paid(billed, every, currency) >= max(due, 1)
         _take_payment(exchange, paid_back, trace, is_paid=is_paid, is_open=is_open)
+    for exchange in every:
+        if exchange.status in EXCHANGE_ENDED and exchange.difference in _MAY_BE_PAID:
+            currency = exchange.currency
+            due = sum(max(one.difference_minor, 0) for one in live if one.currency == currency)
+            left = _paid(billed, every, currency) - due
+            exchange_owe_back(exchange, min(left, exchange.difference_minor), trace)
+
+
+def exchange_owe_back(exchange: Exchange, amount_minor: int, trace: Trace) -> None:
+    """It has ended, and this was paid for it: finance pays it back. Nothing paid, nothing owed."""
+    if amount_minor <= 0:
+        return
+    if exchange.difference == DifferenceStatus.OPEN:
+        difference_is(exchange, DifferenceStatus.PAID, "It was paid after it had ended", trace)
+    move(
+        exchange,
+        "difference",
+        DifferenceStatus.OWED,
+        reason="It was paid, and nothing is sent for it",
+        trace=trace,
+        difference_minor=amount_minor,
+        difference_at=trace.at,
+    )
+    cases.open_case(
+        kinds.EXCHANGE_PAYMENT_OWED,
+        replace(about_exchange(exchange), money_minor=amount_minor),
+        trace=trace,
+        facts=exchange_facts(exchange),
+    )
 
 
 def difference_is(exchange: Exchange, new: DifferenceStatus, reason: str, trace: Trace) -> None:
@@ -48,17 +91,19 @@ def money_parts(money: MoneySeen, seen: ReturnSeen) -> dict[str, int]:
     return dict(zip(money.unit_ids, parts, strict=True))
 
 
-def _is_covered(
-    currency: str, exchanges: Collection[Exchange], billed: Collection[MoneySeen]
-) -> bool:
-    """Whether what was paid is enough for every difference of this currency. No payment is not."""
+def _paid(billed: Collection[MoneySeen], every: Collection[Exchange], currency: str) -> int:
+    """What was paid in this currency, less what finance is asked to pay back of it, or has."""
     paid = sum(
         one.amount_minor
         for one in billed
         if one.status == MoneyStatus.SUCCEEDED and one.currency == currency
     )
-    due = sum(max(one.difference_minor, 0) for one in exchanges if one.currency == currency)
-    return paid >= max(due, 1)
+    owed = (DifferenceStatus.OWED, DifferenceStatus.SETTLED)
+    return paid - sum(
+        max(one.difference_minor, 0)
+        for one in every
+        if one.status in EXCHANGE_ENDED and one.difference in owed and one.currency == currency
+    )
 
 
 def _paid_back(seen: ReturnSeen) -> Mapping[tuple[str, str], int]:

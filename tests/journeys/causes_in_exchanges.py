@@ -58,6 +58,17 @@ def exchange_difference_owed(stage: Stage) -> Story:
     return story
 
 
+def exchange_payment_owed(stage: Stage) -> Story:
+    """The difference was paid, the piece is sold out, and the customer takes the money."""
+    stage.act("scayle", "change_stock", sku=OTHER, quantity=0)
+    story = _exchanged(stage, exchange_price=99_900)
+    stage.act("returngo", "pay_difference", rma_id=story.rma["id"])
+    stage.passes(minutes=6, step=2)
+    stage.act("returngo", "change_wish", rma_id=story.rma["id"])
+    stage.passes(minutes=6, step=2)
+    return story
+
+
 def exchange_stalled(stage: Stage) -> Story:
     story = _exchanged(stage)
     stage.passes(minutes=40, step=5)

@@ -6,7 +6,12 @@ from collections.abc import Mapping
 from functools import partial
 
 from tests.journeys.ending import End, goes_on, just_close
-from tests.journeys.ends_of_exchanges import exchanged, not_sent, replacement_paid
+from tests.journeys.ends_of_exchanges import (
+    exchanged,
+    not_sent,
+    payment_back,
+    replacement_paid,
+)
 from tests.journeys.ends_of_goods import (
     counted_and_missing,
     counted_by_the_shop,
@@ -119,6 +124,7 @@ ENDS: Mapping[tuple[str, str], End] = {
     ("EXCHANGE_UNPAID", "fixed_there"): exchanged,
     ("EXCHANGE_UNPAID", "exchange_waive"): exchanged,
     ("EXCHANGE_DIFFERENCE_OWED", "difference_paid"): partial(exchanged, reference="BANK-1"),
+    ("EXCHANGE_PAYMENT_OWED", "difference_paid"): payment_back,
     ("EXCHANGE_STALLED", "fixed_there"): exchanged,
     ("EXCHANGE_STALLED", "not_an_error"): exchanged,
     ("EXCHANGE_CHANGED_LATE", "fixed_there"): exchanged,

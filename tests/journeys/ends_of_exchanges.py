@@ -53,6 +53,20 @@ def not_sent(stage: Stage, story: Story, case: Case, key: str) -> None:
     done(stage, story)
 
 
+def payment_back(stage: Stage, story: Story, case: Case, key: str) -> None:
+    """What was paid on top goes back, and the unit is paid by the shop: neither twice."""
+    owed = 99_900 - story.order["items"][0]["paid"]
+    assert case.money_minor == owed
+    press(stage, case, key, reference="BANK-7")
+    stage.hands_in(story.rma)
+    stage.arrives(story.rma)
+    stage.warehouse_checks(story.rma)
+    stage.passes(minutes=12, step=4)
+    assert case.kind not in stage.open_cases()
+    paid_once(stage, story)
+    done(stage, story)
+
+
 def replacement_paid(stage: Stage, story: Story, case: Case, key: str) -> None:
     """Worth what it replaced, booked on the original order, and never paid by the shop."""
     price = story.order["items"][0]["paid"]
