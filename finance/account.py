@@ -124,7 +124,7 @@ def _refunds(customer_id: int) -> Any:
 
 
 def _exchanges(customer_id: int) -> Any:
-    """A cheaper piece leaves a difference over, and so does a dearer one that was paid and ended."""
+    """A cheaper piece leaves a difference over; so does a dearer one that was paid and ended."""
     has_ended = Q(status__in=EXCHANGE_ENDED)
     is_owed = Q(difference=DifferenceStatus.OWED) & (
         Q(difference_minor__lt=0) & ~has_ended | Q(difference_minor__gt=0) & has_ended

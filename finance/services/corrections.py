@@ -21,6 +21,7 @@ from integrator.engine.money import money_text
 from integrator.engine.states import Trace
 from integrator.models import Case, CaseState
 from returns.models import Exchange, Inspection, Return, ReturnItem
+from returns.services.meanings import resolution_of
 from returns.shapes import Resolution
 from returns.states import EXCHANGE_ENDED, Disposition
 
@@ -244,7 +245,7 @@ def _due(part: RefundItem, item: ReturnItem, disposition: str) -> tuple[int, str
     if not rows:
         # Nothing was worked out: a person said what was paid, or it is an exchange's difference.
         return part.amount_minor, ""
-    if item.resolution == Resolution.EXCHANGE:
+    if resolution_of(item) == Resolution.EXCHANGE:
         costs_less = -sum(
             min(one.difference_minor, 0)
             for one in item.exchanges.all()

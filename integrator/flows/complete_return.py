@@ -31,6 +31,7 @@ from returns.cases import COMPLETE_FAILED
 from returns.models import Exchange, Inspection, Return, ReturnItem
 from returns.services import last_disposition, return_complete
 from returns.services.exchanges import unit_gets_goods, unit_is_exchanged
+from returns.services.meanings import method_of, resolution_of
 from returns.shapes import Method, MoneySeen, MoneyStatus, PlatformStatus, Resolution, ReturnSeen
 from returns.states import Custody, Disposition, Money
 
@@ -101,7 +102,9 @@ def _of_exchanges(ids: Collection[int]) -> Iterable[tuple[Any, ...]]:
 
 
 def _of_units(ids: Collection[int]) -> Iterable[tuple[Any, ...]]:
-    is_promised = Q(money__in=PROVED) | Q(resolution=Resolution.EXCHANGE)
+    # A person may have said that an unknown word promises an exchange.
+    has_wish = Q(resolution=Resolution.UNKNOWN, return_record__exchanges__isnull=False)
+    is_promised = Q(money__in=PROVED) | Q(resolution=Resolution.EXCHANGE) | has_wish
     return ReturnItem.objects.filter(is_promised, pk__in=ids, blocked_by="").values_list(
         "pk",
         "return_record_id",
@@ -239,7 +242,7 @@ def _is_finished(work: Work, record_: Return) -> bool:
         and (
             item.custody == Custody.CLOSED
             or _is_exchanged(item, values)
-            or (_is_paid(item) and (item.custody in arrived or item.method == Method.KEPT))
+            or (_is_paid(item) and (item.custody in arrived or method_of(item) == Method.KEPT))
             or (item.money in OVER and _is_missing(item))
         )
         for item in items
@@ -252,11 +255,10 @@ def _is_missing(item: ReturnItem) -> bool:
 
 def _is_exchanged(item: ReturnItem, values: Mapping[str, Any]) -> bool:
     """The replacement is proved, as the policy says, and the unit has all its evidence."""
-    if item.method == Method.UNKNOWN or not unit_is_exchanged(
-        item, done=str(values["exchange_done"])
-    ):
+    method = method_of(item)
+    if method == Method.UNKNOWN or not unit_is_exchanged(item, done=str(values["exchange_done"])):
         return False
-    return not missing_evidence(item, Method(item.method), last_disposition(item), values)
+    return not missing_evidence(item, method, last_disposition(item), values)
 
 
 def _is_paid(item: ReturnItem) -> bool:
@@ -268,7 +270,7 @@ def _is_paid(item: ReturnItem) -> bool:
         return False
     if item.money in OVER:
         return True
-    if item.order_item is None or item.resolution == Resolution.EXCHANGE:
+    if item.order_item is None or resolution_of(item) == Resolution.EXCHANGE:
         return False
     if item.order_item.order.kind == OrderKind.EXCHANGE:
         return False  # it cost nothing there, and is worth what it replaced

@@ -20,6 +20,7 @@ from returns.services.exchanges import (
     exchange_released,
     exchange_stop_waiting,
 )
+from returns.services.meanings import resolution_of
 from returns.services.payments import exchange_owe_back
 from returns.services.reporting import about_unit
 from returns.shapes import Resolution
@@ -64,9 +65,10 @@ def record_refused(work: Work, _: None) -> Evidence:
 
 def _promise_by_hand(exchange: Exchange, work: Work) -> None:
     item = exchange.return_item
-    if item is None or item.resolution != Resolution.EXCHANGE:
+    if item is not None:
+        item.return_record = exchange.return_record
+    if item is None or resolution_of(item) != Resolution.EXCHANGE:
         return  # money is promised for it meanwhile: ``refund`` looks at it
-    item.return_record = exchange.return_record
     cases.open_case(
         RESOLUTION_BY_HAND,
         about_unit(item),

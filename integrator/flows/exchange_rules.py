@@ -29,7 +29,7 @@ class Addressed:
 
 def is_still_wanted(exchange: Exchange, seen: ReturnSeen) -> bool:
     """Whether the return, read this minute, still asks for exactly this."""
-    units = exchange.return_record.items.filter(blocked_by="")
+    units = exchange.return_record.items.filter(blocked_by="").select_related("return_record")
     wishes = wishes_of(seen, {unit.external_id: unit for unit in units})
     wish = wishes.get(exchange.return_item_id)
     return seen.status not in _ENDED and is_the_same(exchange, wish)

@@ -23,6 +23,7 @@ from integrator.models import Case, CaseEvent, CaseState
 from returns.exchange_cases import EXCHANGE_RETURNED
 from returns.models import Return, ReturnItem
 from returns.services import last_disposition
+from returns.services.meanings import method_of, resolution_of
 from returns.services.reporting import about_unit
 from returns.shapes import Method, Resolution
 from returns.states import Money
@@ -97,10 +98,11 @@ def _ask(work: Work, item: ReturnItem) -> Evidence:
 
 def _why_nothing(work: Work, item: ReturnItem) -> str:
     values = work.policy(item.return_record.connection.retailer_id).values
-    wants_money = item.resolution in (Resolution.REFUND, Resolution.STORE_CREDIT)
-    if not wants_money or item.money != Money.NONE or item.method == Method.UNKNOWN:
+    wants_money = resolution_of(item) in (Resolution.REFUND, Resolution.STORE_CREDIT)
+    method = method_of(item)
+    if not wants_money or item.money != Money.NONE or method == Method.UNKNOWN:
         return "no money is owed for it"
-    if missing_evidence(item, Method(item.method), last_disposition(item), values):
+    if missing_evidence(item, method, last_disposition(item), values):
         return "it has not all its evidence yet"
     return ""
 

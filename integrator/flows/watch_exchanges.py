@@ -33,7 +33,8 @@ from returns.services.exchanges import (
     exchange_follow,
     exchange_is_due,
 )
-from returns.shapes import Method
+from returns.services.meanings import method_of, resolution_of
+from returns.shapes import Method, Resolution
 from returns.states import (
     EXCHANGE_ENDED,
     EXCHANGE_PLACED,
@@ -181,12 +182,12 @@ def _is_owed_now(exchange: Exchange, values: Mapping[str, Any]) -> bool:
         else [
             one
             for one in exchange.return_record.items.select_related("return_record")
-            if one.resolution == "EXCHANGE"
+            if resolution_of(one) == Resolution.EXCHANGE
         ]
     )
     return all(
-        one.method != Method.UNKNOWN
-        and not missing_evidence(one, Method(one.method), last_disposition(one), values)
+        (method := method_of(one)) != Method.UNKNOWN
+        and not missing_evidence(one, method, last_disposition(one), values)
         for one in units
     )
 

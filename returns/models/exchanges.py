@@ -28,8 +28,9 @@ class Exchange(models.Model):
     ``key`` is ``EXC-<return>-<number>``: the reference its order carries in the shop, once for
     ever. ``order`` is the original sale, ``exchange_order`` the one made for this.
     ``difference_minor`` is what the pieces cost above the returned unit; below zero it is owed to
-    the customer. Of one that ended it is what was paid for it, once that is owed back. From ``placing_at`` on the order may exist in the shop, from ``reserving_at`` on
-    the shop may hold pieces whose reservations we do not know.
+    the customer. Of one that has ended it is what was paid for it, once that is owed back. From
+    ``placing_at`` on the order may exist in the shop, from ``reserving_at`` on the shop may hold
+    pieces whose reservations we do not know.
     """
 
     RECORD_KIND: ClassVar = "exchange"

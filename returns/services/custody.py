@@ -8,6 +8,7 @@ from integrator.engine.states import Trace, move
 from integrator.models import Case
 from returns import cases as kinds
 from returns.models import ReturnItem
+from returns.services.meanings import resolution_of
 from returns.services.reporting import close, open_for_unit
 from returns.services.verdicts import last_verdict, unit_inspect, verdict_is_news
 from returns.shapes import (
@@ -312,7 +313,7 @@ def unit_look_again(item: ReturnItem, unit: ReturnUnitSeen, seen: ReturnSeen, tr
     by_hand = Case.objects.filter(
         kind=kinds.RESOLUTION_BY_HAND.code, record_kind="return_item", record_id=item.pk
     ).first()
-    if by_hand is not None and item.resolution == Resolution.EXCHANGE:
+    if by_hand is not None and resolution_of(item) == Resolution.EXCHANGE:
         promise = str(by_hand.facts["resolution"])
         open_for_unit(kinds.RESOLUTION_BY_HAND, item, seen, trace, resolution=promise)
 

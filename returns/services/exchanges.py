@@ -17,7 +17,8 @@ from integrator.engine.states import Trace, move
 from integrator.models import Job, JobState
 from returns import exchange_cases as kinds
 from returns.models import Exchange, ExchangeItem, ReturnItem
-from returns.shapes import AddressSource, Method
+from returns.services.meanings import method_of, resolution_of
+from returns.shapes import AddressSource, Method, Resolution
 from returns.states import (
     EXCHANGE_ENDED,
     EXCHANGE_PLACED,
@@ -74,7 +75,8 @@ def exchange_is_due(exchange: Exchange, trigger: str) -> bool:
     if exchange.return_item is None:
         return exchange.return_record.status in _REACHED[trigger]
     item = exchange.return_item
-    if item.method == Method.KEPT:
+    item.return_record = exchange.return_record
+    if method_of(item) == Method.KEPT:
         trigger = "approved"
     return item.custody in _REACHED[trigger]
 
@@ -302,7 +304,9 @@ def unit_awaits_order(item: ReturnItem) -> bool:
 
 def _meant_for(item: ReturnItem) -> list[Exchange]:
     """Its own exchanges, and those for the whole return while goods are promised for it."""
-    return [*item.exchanges.all(), *(_for_whole(item) if item.resolution == "EXCHANGE" else ())]
+    whole = _for_whole(item)
+    is_meant = bool(whole) and resolution_of(item) == Resolution.EXCHANGE
+    return [*item.exchanges.all(), *(whole if is_meant else ())]
 
 
 def _for_whole(item: ReturnItem) -> list[Exchange]:

@@ -8,6 +8,7 @@ from integrator.models import Case
 from returns.cases import COMPLETE_FAILED, NOT_IN_PARCEL, RESOLUTION_BY_HAND
 from returns.models import Return, ReturnItem
 from returns.services.exchanges import unit_awaits_order
+from returns.services.meanings import method_of, resolution_of
 from returns.services.verdicts import last_disposition
 from returns.shapes import Method, Resolution
 from returns.states import NOT_KEPT, Custody, Money, ReturnStatus
@@ -82,13 +83,14 @@ def _is_over(item: ReturnItem) -> bool:
     if item.money in (Money.RECORDED, Money.SETTLED, Money.WAIVED):
         return True
     disposition = last_disposition(item)
-    if item.money != Money.NONE or (disposition is None and item.method != Method.KEPT):
+    if item.money != Money.NONE or (disposition is None and method_of(item) != Method.KEPT):
         return False
     if disposition in NOT_KEPT:
         return True
-    if item.resolution in (Resolution.REFUND, Resolution.STORE_CREDIT):
+    promised = resolution_of(item)
+    if promised in (Resolution.REFUND, Resolution.STORE_CREDIT):
         return False
-    return item.resolution == Resolution.EXCHANGE or (
+    return promised == Resolution.EXCHANGE or (
         Case.objects.filter(
             kind=RESOLUTION_BY_HAND.code, record_kind="return_item", record_id=item.pk
         ).exists()

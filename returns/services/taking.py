@@ -23,6 +23,7 @@ from returns.services.contradictions import (
 )
 from returns.services.custody import unit_advance, unit_look_again, unit_vanished
 from returns.services.header import return_end_as_shown, return_header
+from returns.services.meanings import resolution_of
 from returns.services.reporting import about_unit, close, facts_of
 from returns.services.wishes import exchanges_take
 from returns.shapes import PlatformStatus, Resolution, ReturnSeen, ReturnUnitSeen
@@ -103,7 +104,8 @@ def return_take(
         if item.resolution_word != promises[item.pk]
     ]
     for item in others:
-        if item.resolution != Resolution.EXCHANGE:
+        item.return_record = record
+        if resolution_of(item) != Resolution.EXCHANGE:
             reason = f"{item.get_resolution_display()} is promised now"
             close(kinds.RESOLUTION_BY_HAND, "return_item", item.pk, trace, reason)
     return Taken(record, is_new_version=True, units_changed=changed, promise_changed=bool(others))

@@ -15,8 +15,10 @@ from integrator.engine import cases
 from integrator.engine.states import Trace, born, move
 from integrator.models import Case, CaseState
 from returns import exchange_cases as kinds
+from returns.cases import RESOLUTION_BY_HAND
 from returns.models import Exchange, ExchangeItem, Return, ReturnItem
 from returns.services.exchanges import about_exchange, exchange_facts, exchange_stop_waiting
+from returns.services.meanings import resolution_said
 from returns.services.payments import difference_is, payments_take
 from returns.services.reporting import close
 from returns.shapes import (
@@ -64,7 +66,9 @@ def wishes_of(seen: ReturnSeen, items: Mapping[str, ReturnItem]) -> dict[int | N
     loose = 0
     for unit in seen.units:
         item = items.get(unit.external_id)
-        if item is None or unit.resolution != Resolution.EXCHANGE:
+        if item is None:
+            continue
+        if resolution_said(item, unit.resolution, unit.raw_resolution) != Resolution.EXCHANGE:
             continue
         if unit.wanted:
             wishes[item.pk] = Wish(item, unit.wanted, unit.paid_minor, unit.currency)
@@ -83,7 +87,8 @@ def exchanges_take(record: Return, seen: ReturnSeen, trace: Trace) -> None:
     _note_drafts(record, seen, trace)
     if record.order is None:
         return
-    items = {item.external_id: item for item in record.items.filter(blocked_by="")}
+    units = record.items.filter(blocked_by="").select_related("return_record")
+    items = {item.external_id: item for item in units}
     wishes = {} if seen.status in _ENDED else wishes_of(seen, items)
     rows = record.exchanges.exclude(status__in=EXCHANGE_ENDED).select_for_update(no_key=True)
     live = {exchange.return_item_id: exchange for exchange in rows.order_by("number")}
@@ -147,7 +152,10 @@ def _want(record: Return, wish: Wish, trace: Trace) -> Exchange:
         )
         for place, one in enumerate(wish.wanted, start=1)
     )
-    born(exchange, "status", reason="The customer wants another piece", trace=trace)
+    reason = "The customer wants another piece"
+    born(exchange, "status", reason=reason, trace=trace)
+    if wish.item is not None:
+        close(RESOLUTION_BY_HAND, "return_item", wish.item.pk, trace, reason)
     if exchange.difference_minor > 0:
         difference_is(exchange, DifferenceStatus.OPEN, "The replacement costs more", trace)
     elif exchange.difference_minor < 0:

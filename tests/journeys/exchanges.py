@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from integrator.engine import mappings
+from integrator.models import MappingKind
 from returns.models import Exchange
 from tests.story import Row, Stage
 
@@ -20,6 +22,12 @@ def approved(stage: Stage, order: Row, sku: str = OTHER, **more: object) -> Row:
     rma = stage.shopper_returns(order, **wants(order, sku, **more))
     stage.approves(rma)
     return rma
+
+
+def means(stage: Stage, kind: MappingKind, theirs: str, ours: str) -> None:
+    """An administrator has said what a word of ReturnGO means."""
+    where = stage.connection("returngo")
+    mappings.save(connection=where, kind=kind, theirs=theirs, ours=ours, trace=stage.trace("ada"))
 
 
 def orders_there(stage: Stage) -> list[Row]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from integrator.models import MappingKind
 from integrator.sandbox.returngo import bodies, process
 from returns.models import Exchange
 from tests.journeys.exchanges import (
@@ -15,6 +16,7 @@ from tests.journeys.exchanges import (
     ends_well,
     exchange,
     leaves,
+    means,
     orders_there,
     wants,
 )
@@ -73,6 +75,24 @@ def test_what_a_cheaper_piece_leaves_over_is_owed_and_booked_once(stage: Stage) 
     assert exchange(rma).difference == "SETTLED"
     assert stage.order(order).refunded_minor == 1500
     assert stage.rma_there(rma)["status"] == "Done"
+    ends_well(stage, rma)
+
+
+def test_it_is_owed_too_where_a_person_has_said_how_the_unit_comes_back(stage: Stage) -> None:
+    means(stage, MappingKind.METHOD, "Drop-off point", "SHIPPED")
+    order = stage.sold(SKU)
+    rma = stage.shopper_returns(order, **wants(order, exchange_price=order["items"][0]["paid"] - 5))
+    stage.sandbox.world.returngo.rmas[rma["id"]].items[0].method = "Drop-off point"
+    stage.approves(rma)
+    leaves(stage)
+    stage.hands_in(rma)
+    stage.arrives(rma)
+    stage.warehouse_checks(rma, 0)
+    stage.passes(minutes=12, step=6)
+
+    case, data = stage.case("EXCHANGE_DIFFERENCE_OWED"), {"reference": "BANK-79"}
+    stage.decide(case, "difference_paid", by=stage.fiona, second=stage.conrad, data=data)
+    stage.passes(minutes=12, step=6)
     ends_well(stage, rma)
 
 

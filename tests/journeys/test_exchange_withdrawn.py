@@ -1,4 +1,4 @@
-"""A replacement is not wanted any more while its steps are under way: nothing of it is left over."""
+"""A replacement is not wanted any more while its steps are under way: nothing of it is left."""
 
 from __future__ import annotations
 

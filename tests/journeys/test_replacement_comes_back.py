@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from finance.models import Refund
+from integrator.models import MappingKind
 from returns.models import ReturnItem
 from tests.journeys import causes
 from tests.journeys.causes import Story
+from tests.journeys.exchanges import SKU, approved, leaves, means, orders_there
 from tests.story import Row, Stage
 
 
@@ -109,3 +111,18 @@ def test_one_that_is_swapped_again_is_not_to_be_paid(stage: Stage, story: Story)
     item.resolution = "InstantVariantExchange"
     stage.passes(minutes=12, step=6)
     assert "EXCHANGE_RETURNED" not in stage.open_cases()
+
+
+def test_what_is_promised_for_it_is_a_word_that_a_person_has_explained(stage: Stage) -> None:
+    means(stage, MappingKind.RESOLUTION, "RefundToBank", "REFUND")
+    rma = approved(stage, stage.sold(SKU))
+    leaves(stage)
+    stage.hands_in(rma)
+    stage.arrives(rma)
+    stage.warehouse_checks(rma)
+    (made,) = orders_there(stage)
+    again = stage.comes_back(made, resolution="RefundToBank")
+    stage.warehouse_checks(again)
+
+    finance_pays(stage)
+    assert (stage.open_cases(), stage.owed()) == ([], [])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from fulfilment.models import Order
+from integrator.models import MappingKind
 from tests.journeys.exchanges import (
     COMMENT,
     FREE,
@@ -19,6 +20,7 @@ from tests.journeys.exchanges import (
     ends_well,
     exchange,
     leaves,
+    means,
     orders_there,
     reserved_there,
     to_the_end,
@@ -79,6 +81,31 @@ def test_the_order_carries_tag_type_and_status_in_one_call(stage: Stage) -> None
     (payment,) = made["sent"]["payment"]
     assert payment == {"key": "exchange", "amount": 0, "transactionKey": f"RMA-{rma['id']}"}
     assert Order.objects.get(reference=made["reference_key"]).kind == "EXCHANGE"
+
+
+def test_a_wish_in_a_word_that_a_person_has_explained_goes_out_like_any_other(
+    stage: Stage,
+) -> None:
+    means(stage, MappingKind.RESOLUTION, "SwapIt", "EXCHANGE")
+    order = stage.sold(SKU)
+    rma = stage.shopper_returns(order, **wants(order))
+    stage.sandbox.world.returngo.rmas[rma["id"]].items[0].resolution = "SwapIt"
+    stage.approves(rma)
+
+    assert stage.unit(rma).resolution == "UNKNOWN"
+    to_the_end(stage, rma)
+
+
+def test_so_does_one_for_what_is_kept_by_such_a_word(stage: Stage) -> None:
+    stage.configure(exchange_trigger="inspected")
+    means(stage, MappingKind.METHOD, "StaysThere", "KEPT")
+    order = stage.sold(SKU)
+    rma = stage.shopper_returns(order, **wants(order))
+    stage.sandbox.world.returngo.rmas[rma["id"]].items[0].method = "StaysThere"
+    stage.approves(rma)
+
+    leaves(stage)
+    assert exchange(rma).status == "SHIPPED"
 
 
 # --- calls whose answer is lost, and workers that die --------------------------------------------
