@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.db.models import Exists, OuterRef
+
 from finance.services import Share, refund_recorded, refund_reserve
 from finance.services.corrections import difference_left
 from finance.states import Executor
@@ -12,7 +14,7 @@ from integrator.engine.work import Work
 from integrator.flows.decide_job import aim_case, the_case
 from integrator.models import Case, CaseEvent
 from returns.cases import RESOLUTION_BY_HAND
-from returns.models import Exchange
+from returns.models import Exchange, ReturnItem
 from returns.services.exchanges import (
     exchange_facts,
     exchange_lock,
@@ -64,17 +66,28 @@ def record_refused(work: Work, _: None) -> Evidence:
 
 
 def _promise_by_hand(exchange: Exchange, work: Work) -> None:
-    item = exchange.return_item
-    if item is not None:
+    """Goods stay promised for its unit; for the whole return, for those with no piece of their own.
+
+    Where money is promised meanwhile, ``refund`` looks at it.
+    """
+    for item in _units_of(exchange):
         item.return_record = exchange.return_record
-    if item is None or resolution_of(item) != Resolution.EXCHANGE:
-        return  # money is promised for it meanwhile: ``refund`` looks at it
-    cases.open_case(
-        RESOLUTION_BY_HAND,
-        about_unit(item),
-        trace=work.trace,
-        facts={**exchange_facts(exchange), "resolution": "exchange", "sku": item.sku_code},
-    )
+        if resolution_of(item) != Resolution.EXCHANGE:
+            continue
+        cases.open_case(
+            RESOLUTION_BY_HAND,
+            about_unit(item),
+            trace=work.trace,
+            facts={**exchange_facts(exchange), "resolution": "exchange", "sku": item.sku_code},
+        )
+
+
+def _units_of(exchange: Exchange) -> list[ReturnItem]:
+    if exchange.return_item is not None:
+        return [exchange.return_item]
+    own = Exchange.objects.filter(return_item=OuterRef("pk")).exclude(status__in=EXCHANGE_ENDED)
+    units = exchange.return_record.items.filter(~Exists(own), blocked_by="")
+    return list(units.order_by("id"))
 
 
 def record_difference_paid(work: Work, _: None) -> Evidence:

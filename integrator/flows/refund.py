@@ -14,6 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Min, Q
+from django.db.models.functions import Coalesce
+
 from finance import cases as kinds
 from finance.models import Refund
 from finance.services import (
@@ -65,6 +68,7 @@ from returns.services.exchanges import unit_gets_goods
 from returns.shapes import PlatformStatus, Resolution
 
 WAIT_FOR_OTHER_SECONDS = 60.0
+_NOT_HELD = Q(return_record__items__blocked_by="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +90,10 @@ def aim(facts: Sequence[Fact]) -> dict[int, Aim]:
     )
     ended = dict(
         Exchange.objects.filter(
-            pk__in={fact.record_id for fact in facts if fact.record_kind == "exchange"},
-            return_item__isnull=False,
-        ).values_list("pk", "return_item_id")
+            pk__in={fact.record_id for fact in facts if fact.record_kind == "exchange"}
+        )
+        .annotate(unit=Coalesce("return_item", Min("return_record__items", filter=_NOT_HELD)))
+        .values_list("pk", "unit")
     )
     wanted = {fact.id: key for fact in facts if (key := _named(fact, judged, ended))}
     rows = ReturnItem.objects.filter(

@@ -7,6 +7,7 @@ import pytest
 from finance.models import Refund
 from tests.journeys import causes
 from tests.journeys.causes import Story
+from tests.journeys.exchanges import OTHER
 from tests.story import Row, Stage
 
 SKU = "JKT-NVY-M"
@@ -70,6 +71,35 @@ def test_an_exchange_nobody_named_a_piece_for_becomes_money(stage: Stage) -> Non
     stage.warehouse_checks(rma)
     assert stage.open_cases() == ["RESOLUTION_BY_HAND"]
     stage.act("returngo", "change_wish", rma_id=rma["id"])
+    paid_once(stage, order, rma)
+
+
+@pytest.mark.requirement("R058")
+def test_a_piece_for_the_whole_return_is_sold_out_and_money_is_agreed_instead(
+    stage: Stage,
+) -> None:
+    stage.act("scayle", "change_stock", sku=OTHER, quantity=0)
+    order = stage.sold(SKU)
+    rma = stage.comes_back(order, resolution="InstantVariantExchange", exchange_sku=OTHER)
+    stage.warehouse_checks(rma)
+    stage.decide(stage.case("EXCHANGE_NO_STOCK"), "exchange_refuse", by=stage.carla)
+    stage.passes(minutes=6, step=3)
+    assert stage.open_cases() == ["RESOLUTION_BY_HAND"]
+    stage.act("returngo", "change_wish", rma_id=rma["id"])
+    paid_once(stage, order, rma)
+
+
+@pytest.mark.requirement("R058")
+def test_money_is_agreed_before_the_piece_for_the_whole_return_is_ended(stage: Stage) -> None:
+    order = stage.sold(SKU)
+    rma = stage.comes_back(order, resolution="InstantVariantExchange", exchange_sku=OTHER)
+    stage.warehouse_checks(rma)
+    stage.act("returngo", "change_wish", rma_id=rma["id"])
+    stage.passes(minutes=12, step=4)
+    (made,) = [row for row in stage.books("scayle")["orders"] if row["imported"]]
+    stage.act("scayle", "cancel_order", order_id=made["id"])
+    stage.settle()
+    stage.decide(stage.case("EXCHANGE_ORDER_CANCELLED"), "exchange_refuse", by=stage.carla)
     paid_once(stage, order, rma)
 
 
