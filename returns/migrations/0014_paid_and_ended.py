@@ -7,7 +7,7 @@ from django.db import migrations
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("returns", "0012_may_be_held"),
+        ("returns", "0013_may_be_held"),
     ]
 
     operations = [

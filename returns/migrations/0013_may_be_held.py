@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("returns", "0011_words_people_know"),
+        ("returns", "0012_verdicts_on_a_piece"),
     ]
 
     operations = [
