@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from finance import cases as kinds
 from finance.models import Refund
@@ -14,18 +14,21 @@ from integrator.engine import cases
 from integrator.engine.errors import Refused
 from integrator.engine.money import money_text
 from integrator.engine.work import Work
+from integrator.flows.refund_listed import listed_for
 from integrator.flows.refund_rules import Ready, about
 from returns.models import Return
-from returns.shapes import MoneyStatus, ReturnSeen
+from returns.shapes import MoneySeen, MoneyStatus, Resolution, ReturnSeen
 
 
-def refuse_if_unclear(ready: Sequence[Ready], seen: ReturnSeen) -> None:
+def refuse_if_unclear(record: Return, ready: Sequence[Ready], seen: ReturnSeen) -> None:
     """What the returns platform lists for a unit and cannot be understood stops everything.
 
-    A *requested* transaction is the platform asking us to pay, so it does not stop us.
+    A *requested* transaction is the platform asking us to pay, so it does not stop us. Nor does
+    one that was written down as paid: its units are not ready any more.
     """
+    understood = {money.external_id for money, _ in listed_for(record, seen)}
     for one in ready:
-        if why := _unclear(one, seen):
+        if why := _unclear(one, seen, understood):
             raise Refused(
                 why,
                 case=kinds.REFUND_REFUSED,
@@ -38,20 +41,33 @@ def refuse_if_unclear(ready: Sequence[Ready], seen: ReturnSeen) -> None:
             )
 
 
-def _unclear(one: Ready, seen: ReturnSeen) -> str:
-    """Why a unit cannot be paid by itself: money of an unknown outcome, or in another currency."""
+def _unclear(one: Ready, seen: ReturnSeen, understood: Collection[str]) -> str:
+    """Why a unit cannot be paid by itself: money of an unknown outcome, in another currency, or
+    that was paid and may be for it.
+    """
     assert one.item.order_item is not None
     currency = one.item.order_item.order.currency
-    listed = [money for money in seen.money if one.item.external_id in money.unit_ids]
+    listed = [money for money in seen.money if _may_pay(money, {one.item.external_id})]
+    paid = [money for money in listed if money.status == MoneyStatus.SUCCEEDED]
     if any(money.status == MoneyStatus.UNKNOWN for money in listed):
         return "the returns platform lists money with an outcome we do not know"
-    if any(
-        money.status == MoneyStatus.SUCCEEDED and money.currency != currency for money in listed
-    ):
+    if any(money.currency != currency for money in paid):
         return f"the returns platform lists a payment in another currency than {currency}"
+    if any(money.external_id not in understood for money in paid):
+        return "the returns platform lists a payment that may have been for it"
     if one.deductions and one.item.currency != currency:
         return f"the returns platform takes a fee in another currency than {currency}"
     return ""
+
+
+def _may_pay(money: MoneySeen, units: Collection[str]) -> bool:
+    """Money to the customer for one of these units, or for units it does not name.
+
+    What the customer pays for a dearer replacement is none.
+    """
+    if money.resolution == Resolution.EXCHANGE:
+        return False
+    return not money.unit_ids or not set(units).isdisjoint(money.unit_ids)
 
 
 def refuse_if_returned_there(record: Return, payable: Sequence[Ready], order: OrderSeen) -> None:
@@ -76,8 +92,7 @@ def refuse_if_paid_meanwhile(refund: Refund, seen: ReturnSeen) -> None:
     paid = [
         money
         for money in seen.money
-        if money.status in (MoneyStatus.SUCCEEDED, MoneyStatus.UNKNOWN)
-        and ours & set(money.unit_ids)
+        if money.status in (MoneyStatus.SUCCEEDED, MoneyStatus.UNKNOWN) and _may_pay(money, ours)
     ]
     if paid:
         raise Refused(

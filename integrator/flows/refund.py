@@ -191,7 +191,7 @@ def _begin(work: Work, record: Return) -> Sent | Nothing:
         ready = [one for one in ready if one.item.pk in work.kept["units"]]
     wait_for_reading(work, record, [one.item for one in ready], seen)
     _keep_units(work, ready)
-    refuse_if_unclear(ready, seen)
+    refuse_if_unclear(record, ready, seen)
     if seen.status != PlatformStatus.DONE:
         _report_by_hand(work, record, ready)
     groups = group_ready(ready, values)

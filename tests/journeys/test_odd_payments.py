@@ -164,3 +164,24 @@ def test_another_amount_than_was_set_aside_is_asked_about(stage: Stage, more: in
     out = sum(books.filter(to_account="PAYER").values_list("amount_minor", flat=True))
     back = sum(books.filter(from_account="PAYER").values_list("amount_minor", flat=True))
     assert out - back == price
+
+
+@pytest.mark.requirement("R058")
+@pytest.mark.parametrize("odd", ["kind", "no units", "a held unit too"])
+def test_money_listed_as_paid_that_cannot_be_tied_is_not_paid_again(stage: Stage, odd: str) -> None:
+    order = stage.sold(SKU, CHEAP)
+    first, second = (item["id"] for item in order["items"])
+    never_bought = {"item_id": second, "sku": "JKT-NVY-L"}
+    units = [first, never_bought] if odd == "a held unit too" else [first]
+    rma = stage.comes_back(order, units=units)
+    is_paid(stage, rma)
+    (paid,) = stage.sandbox.world.returngo.transactions.values()
+    if odd == "kind":
+        paid.type = "RefundToBankAccount"
+    elif odd == "no units":
+        paid.item_ids = []
+    stage.warehouse_checks(rma, 0)
+    stage.passes(hours=2, step=20)
+
+    assert stage.refunds_there(order) == []
+    assert stage.case("REFUND_REFUSED").money_minor == order["items"][0]["paid"]
