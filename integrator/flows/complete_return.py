@@ -22,6 +22,7 @@ from integrator.engine.money import money_text
 from integrator.engine.shapes import Call, Change
 from integrator.engine.work import Work
 from integrator.flows import platforms
+from integrator.flows.refund_listed import is_news, look_at_money
 from integrator.flows.settling import settling
 from integrator.flows.take_return import return_lane
 from integrator.flows.tell_failed_refund import is_signed, sign_of
@@ -130,6 +131,10 @@ def call(work: Work) -> Told | Nothing:
     record_ = _return(work)
     client = platforms.returngo(work, record_.connection)
     seen = client.rma(record_.external_id)
+    if is_news(record_, seen):
+        # They paid while another payer was at it: that there are two shows only now.
+        with work.step():
+            look_at_money(work, record_)
     told = _tell_transactions(client, record_, seen)
     if not _is_finished(work, record_):
         return Told(told, done=False)
@@ -139,7 +144,7 @@ def call(work: Work) -> Told | Nothing:
 
 
 def _return(work: Work) -> Return:
-    return Return.objects.select_related("connection__retailer").get(pk=work.job.record_id)
+    return Return.objects.select_related("connection__retailer", "order").get(pk=work.job.record_id)
 
 
 def _tell_transactions(client: ReturnGO, record_: Return, seen: ReturnSeen) -> tuple[str, ...]:

@@ -24,9 +24,11 @@ from finance.services import (
 from finance.states import REFUND_OPEN, REFUND_PROVED, Executor, RefundStatus
 from fulfilment.shapes import OrderKind
 from integrator.engine.decisions import let_look_again
+from integrator.engine.inbox import nudge
 from integrator.engine.work import Work
 from integrator.flows.refund_rules import Ready, stopped_refunds
 from integrator.flows.replacement_worth import replacement_book, worth_of
+from integrator.models import Message
 from returns.models import Return, ReturnItem
 from returns.services.payments import money_parts
 from returns.shapes import MoneySeen, MoneyStatus, Resolution, ReturnSeen
@@ -38,6 +40,18 @@ _PAYS = (Resolution.REFUND, Resolution.STORE_CREDIT)
 def version_of(work: Work) -> int:
     assert work.job.policy_version is not None  # work.policy() has refused a job without one
     return work.job.policy_version
+
+
+def look_at_money(work: Work, record: Return, *, kind: str = "listed") -> None:
+    """Have the money of a return looked at: what is listed for it, and what is still to be paid."""
+    nudge(
+        connection_id=record.connection_id,
+        topic=TOPIC,
+        kind=kind,
+        resource=("rma", record.external_id),
+        origin=Message.Origin.SWEEP,
+        at=work.at,
+    )
 
 
 def listed_for(record: Return, seen: ReturnSeen) -> list[tuple[MoneySeen, list[ReturnItem]]]:

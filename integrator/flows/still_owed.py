@@ -15,7 +15,7 @@ from finance.states import Executor, RefundStatus, Subject
 from integrator.engine.errors import Transient
 from integrator.engine.inbox import nudge
 from integrator.engine.work import Work
-from integrator.flows.refund_listed import TOPIC
+from integrator.flows.refund_listed import look_at_money
 from integrator.models import Message
 from returns.models import Return, ReturnItem
 from returns.services import last_verdict, verdict_is_news
@@ -56,21 +56,17 @@ def withdraw_by_hand(work: Work, record: Return, seen: ReturnSeen) -> int:
             count += 1
     if count:
         _take_over_anew(work, record)
-        _nudge(work, record, topic=TOPIC, kind="withdrawn")
+        look_at_money(work, record, kind="withdrawn")
     return count
 
 
 def _take_over_anew(work: Work, record: Return) -> None:
     """Read it once more, although what it shows may be a version that was taken over before."""
     Return.objects.filter(pk=record.pk).update(digest="")
-    _nudge(work, record, topic="rma", kind="read-again")
-
-
-def _nudge(work: Work, record: Return, *, topic: str, kind: str) -> None:
     nudge(
         connection_id=record.connection_id,
-        topic=topic,
-        kind=kind,
+        topic="rma",
+        kind="read-again",
         resource=("rma", record.external_id),
         origin=Message.Origin.SWEEP,
         at=work.at,

@@ -14,11 +14,10 @@ from typing import Any
 from finance.services import return_review
 from integrator.engine import limits
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, Nothing, only_reads
-from integrator.engine.inbox import nudge
 from integrator.engine.work import Work
 from integrator.flows import platforms, read_again, refund_replacement
 from integrator.flows.differences import CHANGED, changed, return_now
-from integrator.flows.refund_listed import TOPIC, is_news
+from integrator.flows.refund_listed import is_news, look_at_money
 from integrator.flows.still_owed import withdraw_by_hand
 from integrator.models import Connection, Message
 from returns.cases import RETURN_NOT_READ
@@ -105,14 +104,7 @@ def record(work: Work, seen: ReturnSeen) -> Evidence:
         withdraw_by_hand(work, taken.return_record, seen)
     # Of a unit that was checked long ago nothing else says that it is to be paid now.
     if taken.is_new_version and (taken.promise_changed or is_news(taken.return_record, seen)):
-        nudge(
-            connection_id=connection.pk,
-            topic=TOPIC,
-            kind="listed",
-            resource=("rma", seen.external_id),
-            origin=Message.Origin.SWEEP,
-            at=work.at,
-        )
+        look_at_money(work, taken.return_record)
     said: Evidence = {
         "return": seen.external_id,
         "status": seen.raw_status,

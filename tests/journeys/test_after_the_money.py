@@ -121,6 +121,29 @@ def test_what_both_have_paid_is_seen_as_paid_twice(stage: Stage) -> None:
     assert stage.open_cases() == []
 
 
+@pytest.mark.requirement("R058")
+def test_what_they_had_asked_for_and_pay_while_the_shop_is_at_it_is_paid_twice(
+    stage: Stage,
+) -> None:
+    """The return is done there by then: no later version of it would tell."""
+    order = stage.sold(SKU)
+    rma = stage.comes_back(order)
+    stage.checks_only(rma)
+    stage.act("returngo", "done", rma_id=rma["id"])
+    stage.deliver()
+    we_work(stage, minutes=4)
+    assert Refund.objects.get().status == "SENT"
+    (asked,) = stage.transactions_there(rma)
+    stage.act("returngo", "mark_transaction", transaction_id=asked["id"])
+    stage.deliver()
+    we_work(stage, minutes=8)
+    stage.settle()  # the shop carries out what it took
+    stage.passes(hours=24, step=60)
+
+    assert [row["executed"] for row in stage.refunds_there(order)] == [True]
+    assert stage.case("CORRECTION_AFTER_REFUND").money_minor == order["items"][0]["paid"]
+
+
 def told_there(stage: Stage, order: Row) -> list[Row]:
     rows: list[Row] = stage.order_there(order)["billing_log"]
     return rows
