@@ -155,6 +155,8 @@ def _new_refund(case: Case, refused: Refund | None, work: Work) -> Refund:
     job = case.job
     before = refused.policy_version if refused is not None else job.policy_version if job else None
     shares = shares_by_hand(units_of(case, refused))
+    if not shares:
+        raise UnableToPayByHand("nothing says which units of the return it paid for")
     first = shares[0].item
     assert first is not None
     refund = refund_reserve(

@@ -183,6 +183,8 @@ def _begin(work: Work, record: Return) -> Sent | Nothing:
         return Nothing("it was paid back in the shop before it came")
     if not ready and not _is_about_money(work):
         return Nothing(why_none_ready(record, stopped))
+    if not work.kept.get("allowed"):
+        _keep_units(work, ready)
     seen = platforms.returngo(work, record.connection).rma(record.external_id)
     taken = take_listed(work, record, seen)
     ready = ready_units(record, values, seen.deductions, without=stopped)
