@@ -18,6 +18,7 @@ from integrator.engine.shapes import Call, Change
 from integrator.engine.states import Trace, move
 from integrator.engine.work import Work
 from integrator.flows.kinds import CASE_KINDS
+from integrator.flows.refund_listed import look_at_money
 from integrator.models import BatchItem, BulkItem, Case, CaseState, Job, JobState
 from integrator.models.states import JOB_OPEN
 from returns.models import ReturnItem
@@ -127,14 +128,36 @@ def _wait_no_longer(job: Job, trace: Trace) -> None:
 
 
 def _leave_unpaid(case: Case, work: Work) -> None:
-    """What somebody settled in another way must not be paid by us when a sibling is ready."""
+    """What somebody settled in another way must not be paid by us when a sibling is ready.
+
+    Where that way is a payment the returns platform lists, it is written down.
+    """
     trace = work.trace.by(work.job.actor)
     refund = refund_of(case)
-    if refund is not None and refund.status == RefundStatus.AUTHORISED:
+    if case.job is not None:
+        case.job.refresh_from_db(fields=["state", "sent_at"])
+    if refund is not None and _is_unsent(refund, case.job):
         refund_refused(refund, trace=trace, reason="Given up before it was sent")
+        if refund.return_record is not None:
+            look_at_money(work, refund.return_record)
     for unit in _units_left(case, refund):
         if Money.WAIVED in MONEY_MOVES[unit.money]:
             move(unit, "money", Money.WAIVED, reason="Settled in another way", trace=trace)
+
+
+def _is_unsent(refund: Refund, job: Job | None) -> bool:
+    """Reserved and never sent; or two people saw that it was not, and the step stopped before it
+    was sent again. What the payer has said to have failed is no such: it may be paid there anew.
+    """
+    if refund.status == RefundStatus.AUTHORISED:
+        return True
+    return (
+        refund.status == RefundStatus.IN_DOUBT
+        and refund.failed_at is None
+        and job is not None
+        and job.state in (JobState.PARKED, JobState.CANCELLED)
+        and job.sent_at is None
+    )
 
 
 def _units_left(case: Case, refund: Refund | None) -> list[ReturnItem]:
@@ -152,12 +175,13 @@ def plan_give_up(case: Case, _: Mapping[str, Any]) -> list[Call]:
     """What is set free, and which units nobody of us pays any more."""
     changes = []
     refund = refund_of(case)
-    if refund is not None and refund.status == RefundStatus.AUTHORISED:
+    is_unsent = refund is not None and _is_unsent(refund, case.job)
+    if refund is not None and is_unsent:
         held = money_text(refund.calculated_minor, refund.currency)
         nothing = money_text(0, refund.currency)
         changes.append(Change(f"Set aside for order {refund.order.number}", held, nothing))
     for unit in _units_left(case, refund):
-        if Money.WAIVED in MONEY_MOVES[unit.money]:
+        if is_unsent or Money.WAIVED in MONEY_MOVES[unit.money]:
             before = unit.get_money_display()
             changes.append(Change(f"Money of {unit.sku_code}", before, Money.WAIVED.label))
     if case.job is not None:

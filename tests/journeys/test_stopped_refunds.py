@@ -13,7 +13,8 @@ from finance.models import Refund
 from integrator.sandbox.returngo import bodies
 from tests.story import Row, Stage
 
-SKU = "JKT-NVY-M"
+SKU, CHEAP = "JKT-NVY-M", "TEE-BLK-L"
+RETURN_ITEMS = "POST /fulfillment/return-items"
 
 
 @pytest.fixture
@@ -56,3 +57,27 @@ def test_given_up_where_the_return_could_not_be_read(stage: Stage, odd: Row) -> 
     stage.passes(hours=30, step=60)
 
     assert stage.refunds_there(order) == []
+
+
+def test_given_up_after_a_doubt_it_holds_up_nothing_of_its_order(stage: Stage) -> None:
+    """ReturnGO pays while nobody knows whether the shop has it; two people saw that it has not."""
+    order = stage.sold(SKU, CHEAP)
+    rma, other = stage.comes_back(order, 0), stage.comes_back(order, 1)
+    stage.breaks("scayle", RETURN_ITEMS, "hang", seconds=60, times=1)  # it never got there
+    stage.warehouse_checks(rma)
+    stage.passes(minutes=60, step=5)
+    asked = stage.act("returngo", "request_refund_transaction", rma_id=rma["id"])
+    stage.act("returngo", "mark_transaction", transaction_id=asked["id"])
+    stage.passes(minutes=20, step=5)
+    doubt = stage.case("REFUND_IN_DOUBT")
+    stage.decide(doubt, "it_did_not_happen", by=stage.fiona, second=stage.conrad)
+    stage.passes(minutes=10, step=5)
+    stage.decide(stage.case("REFUND_REFUSED"), "give_up", by=stage.fiona)
+    stage.warehouse_checks(other)
+    stage.passes(hours=24, step=60)
+
+    assert [row["item_ids"] for row in stage.refunds_there(order)] == [[order["items"][1]["id"]]]
+    assert stage.unit(rma).money == stage.unit(other).money == "RECORDED"
+    assert stage.rma_there(rma)["status"] == "Done"
+    assert stage.order(order).refunded_minor == sum(one["paid"] for one in order["items"])
+    assert stage.open_cases() == []
