@@ -100,7 +100,7 @@ def refund_recorded(
         trace=trace,
         executed_minor=executed_minor,
         executed_is_derived=is_derived,
-        evidence=dict(evidence),
+        evidence=_what_they_were_told(refund) | dict(evidence),
         reference=reference[:120],
         recorded_at=trace.at,
     )
@@ -140,8 +140,14 @@ def refund_payment_failed(refund: Refund, *, transaction: str, trace: Trace) -> 
     )
 
 
+def _what_they_were_told(refund: Refund) -> dict[str, Any]:
+    """References of it as paid before it failed: the returns platform may list them as such."""
+    return {"told": refund.evidence["told"]} if "told" in refund.evidence else {}
+
+
 def _take_back(refund: Refund, trace: Trace, reason: str) -> None:
     payment_taken_back(refund, trace=trace, reason=reason)
+    told = [*refund.evidence.get("told", []), refund.reference]
     move(
         refund,
         "status",
@@ -150,6 +156,7 @@ def _take_back(refund: Refund, trace: Trace, reason: str) -> None:
         trace=trace,
         executed_minor=None,
         executed_is_derived=True,
+        evidence={**refund.evidence, "told": told},
         reference="",
         recorded_at=None,
         failed_at=trace.at,

@@ -159,7 +159,9 @@ def _is_theirs(refund: Refund) -> bool:
 def _is_ours(refunds: Sequence[Refund], money: MoneySeen) -> bool:
     """It is a payment of ours that they were told of: it carries our reference."""
     return any(
-        not _is_theirs(one) and one.status in REFUND_PROVED and one.reference == money.reference
+        not _is_theirs(one)
+        and one.status in REFUND_PROVED
+        and money.reference in (one.reference, *one.evidence.get("told", []))
         for one in refunds
     )
 
