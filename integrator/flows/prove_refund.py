@@ -187,19 +187,38 @@ def _ask_if_paid_besides(
     Where somebody wrote a correction since, that may be what moved the money: it proves nothing.
     """
     by_hand = refund.status == RefundStatus.RECORDED and "by_hand" in refund.evidence
-    if not by_hand or refund.failed_at is not None or _corrections(refund, invoices):
+    if not by_hand or _corrections(refund, invoices):
         return
-    proof = _proof(refund, seen, invoices, payment_succeeded=bool(_last_words(heard)))
-    if proof is None:
+    if refund.failed_at is not None:
+        second = _paid_since(refund, heard)
+    else:
+        proof = _proof(refund, seen, invoices, payment_succeeded=bool(_last_words(heard)))
+        second = proof["corrective_invoice"] if proof is not None else ""
+    if not second:
         return
-    invoice, shop = proof["corrective_invoice"], refund.order.connection.name
+    shop = refund.order.connection.name
     refund_paid_twice(
         refund,
         second_minor=refund.calculated_minor,
-        reference=invoice,
-        why=f"It was paid by hand ({refund.reference}) and by {shop} ({invoice}).",
+        reference=second,
+        why=f"It was paid by hand ({refund.reference}) and by {shop} ({second}).",
         trace=work.trace,
     )
+
+
+def _paid_since(refund: Refund, heard: Sequence[Heard]) -> str:
+    """The payment that had failed and went well after a person had paid by hand; empty if none.
+
+    The shop's other signs are there since it failed, so its word alone tells of it.
+    """
+    assert refund.recorded_at is not None
+    last = [notice for notice in _last_words(heard) if notice.succeeded]
+    since = [
+        one.notice
+        for one in heard
+        if one.notice in last and (one.is_news or one.notice.occurred_at > refund.recorded_at)
+    ]
+    return since[-1].transaction or "a payment without a number" if since else ""
 
 
 def _prove(

@@ -129,6 +129,35 @@ def test_a_payment_by_hand_is_not_doubted_by_what_had_failed_before(stage: Stage
     assert Refund.objects.get().reference == "BANK-5"
 
 
+@pytest.mark.requirement("R058")
+@pytest.mark.parametrize("at_once", [True, False])
+def test_what_the_shop_pays_after_all_and_a_person_has_paid_is_paid_twice(
+    stage: Stage, at_once: bool
+) -> None:
+    if at_once:
+        stage.breaks("scayle", RETURN_ITEMS, "refund_failed", times=1)
+        order = stage.sold(SKU)
+        stage.warehouse_checks(stage.comes_back(order))
+    else:
+        order, _ = paid(stage, SKU)
+        bounces(stage, order)
+    data = {"reference": "BANK-5"}
+    case = stage.case("REFUND_FAILED")
+    stage.decide(case, "paid_by_hand", by=stage.fiona, second=stage.conrad, data=data)
+    stage.passes(minutes=60, step=10)
+    assert stage.open_cases() == []
+    hears_outcome(stage, order, word="successful", occurred_at=stage.now())
+    stage.passes(hours=3, step=60)
+
+    case = stage.case("CORRECTION_AFTER_REFUND")
+    assert case.money_minor == order["items"][0]["paid"]
+    assert "BANK-5" in case.facts["why"]
+    # It was that very payment, started there once more by whoever gave its reference.
+    stage.decide(case, "not_an_error", by=stage.fiona)
+    stage.passes(hours=2, step=60)
+    assert stage.open_cases() == []
+
+
 def test_a_failure_that_a_later_success_has_overtaken_says_nothing(stage: Stage) -> None:
     order, _ = paid(stage, SKU)
     recorded = Refund.objects.get()
