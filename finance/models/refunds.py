@@ -141,13 +141,15 @@ _BUNDLE_WHOLE_OR_PARTS = """
 class RefundItem(models.Model):
     """The part of a refund that is for one unit.
 
-    ``is_live`` ends only when the refund is proved unpaid.
+    ``is_live`` ends only when the refund is proved unpaid. ``came_back_minor`` is what the customer
+    paid back of it: ``amount_minor``, which counts as refunded, is without it.
     """
 
     refund = models.ForeignKey(Refund, on_delete=models.PROTECT, related_name="items")
     order_item = models.ForeignKey(OrderItem, on_delete=models.PROTECT)
     return_item = models.ForeignKey(ReturnItem, null=True, on_delete=models.PROTECT)
     amount_minor = models.BigIntegerField()
+    came_back_minor = models.BigIntegerField(default=0)
     is_live = models.BooleanField(default=True)
 
     class Meta:

@@ -6,6 +6,8 @@ refund. Finance settles the difference; the books carry it until then and after.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.db.models import F
 
 from finance import cases as kinds
@@ -33,21 +35,15 @@ _PAID = (
 )
 
 
-def unit_contradicted(item: ReturnItem, *, due_minor: int, why: str, trace: Trace) -> Case | None:
+def unit_contradicted(
+    part: RefundItem, item: ReturnItem, *, paid_minor: int, due_minor: int, why: str, trace: Trace
+) -> Case | None:
     """What the customer got for a unit is not, or no longer, what is due. Repeating is fine.
 
     ``due_minor`` is right by what is known now; when it is what was paid, an open case closes.
-    ``why`` is a sentence for finance. None when nothing was paid for the unit.
+    ``why`` is a sentence for finance.
     """
-    part = (
-        RefundItem.objects.filter(return_item=item, is_live=True, refund__status__in=_PAID)
-        .select_related("refund__order__connection__retailer", "refund__return_record__connection")
-        .order_by("id")
-        .first()
-    )
-    if part is None:
-        return None
-    if part.amount_minor == due_minor:
+    if paid_minor == due_minor:
         cases.close_by_fact(
             trace=trace,
             reason="What was paid is right again",
@@ -60,7 +56,7 @@ def unit_contradicted(item: ReturnItem, *, due_minor: int, why: str, trace: Trac
     return _open(
         part.refund,
         _cause(item),
-        paid_minor=part.amount_minor,
+        paid_minor=paid_minor,
         due_minor=due_minor,
         why=why,
         trace=trace,
@@ -195,25 +191,51 @@ def difference_came_back(
     )
     if part is None:
         return  # a second payment was never counted as refunded
-    counted = max(min(amount_minor, part.amount_minor - due_minor), 0)
     Order.objects.select_for_update(no_key=True).get(pk=refund.order_id)
+    paid = [*_rests([part]), part]  # what was paid last comes back first
+    counted = max(min(amount_minor, sum(one.amount_minor for one in paid) - due_minor), 0)
     Order.objects.filter(pk=refund.order_id).update(refunded_minor=F("refunded_minor") - counted)
     OrderItem.objects.filter(pk=part.order_item_id).update(
         refunded_minor=F("refunded_minor") - counted
     )
-    RefundItem.objects.filter(pk=part.pk).update(amount_minor=F("amount_minor") - counted)
+    for one in paid:
+        back = min(one.amount_minor, counted)
+        RefundItem.objects.filter(pk=one.pk).update(
+            amount_minor=F("amount_minor") - back, came_back_minor=F("came_back_minor") + back
+        )
+        counted -= back
+
+
+def _rests(parts: Iterable[RefundItem]) -> list[RefundItem]:
+    """What was paid besides these parts, for their units, as the rest of their refunds."""
+    whole = {(part.refund_id, part.order_item_id) for part in parts}
+    found = RefundItem.objects.filter(
+        order_item__in={unit for _, unit in whole},
+        refund__evidence__rest_of__in=[refund for refund, _ in whole],
+        is_live=True,
+    ).select_related("refund")
+    return [
+        one
+        for one in found.order_by("-id")
+        if (one.refund.evidence["rest_of"], one.order_item_id) in whole
+    ]
 
 
 def return_review(record: Return, *, trace: Trace) -> None:
     """Compare what was paid for each unit of a return with what is known about it now."""
-    parts = (
+    parts = list(
         RefundItem.objects.filter(
             return_item__return_record=record, is_live=True, refund__status__in=_PAID
         )
-        .select_related("refund", "return_item__return_record")
+        .select_related(
+            "refund__order__connection__retailer",
+            "refund__return_record__connection",
+            "return_item__return_record",
+        )
         .prefetch_related("return_item__exchanges")
         .order_by("id")
     )
+    rests = _rests(parts)
     last = dict(
         Inspection.objects.filter(return_item__return_record=record, piece=None)
         .order_by("version")
@@ -222,8 +244,14 @@ def return_review(record: Return, *, trace: Trace) -> None:
     for part in parts:
         item = part.return_item
         assert item is not None
-        due, why = _due(part, item, last.get(item.pk, ""))
-        unit_contradicted(item, due_minor=due, why=why, trace=trace)
+        paid = part.amount_minor + sum(
+            one.amount_minor
+            for one in rests
+            if one.order_item_id == part.order_item_id
+            and one.refund.evidence["rest_of"] == part.refund_id
+        )
+        due, why = _due(part, item, paid, last.get(item.pk, ""))
+        unit_contradicted(part, item, paid_minor=paid, due_minor=due, why=why, trace=trace)
 
 
 def difference_left(exchange: Exchange) -> int:
@@ -237,14 +265,18 @@ def difference_left(exchange: Exchange) -> int:
     return max(-exchange.difference_minor - sum(paid.values_list("amount_minor", flat=True)), 0)
 
 
-def _due(part: RefundItem, item: ReturnItem, disposition: str) -> tuple[int, str]:
-    """What is due for a unit that was paid, and the sentence that says why."""
+def _due(part: RefundItem, item: ReturnItem, paid: int, disposition: str) -> tuple[int, str]:
+    """What is due for a unit that was paid, and the sentence that says why.
+
+    What was paid is right as long as nothing has changed: two people may have agreed on another
+    amount than was worked out. What the customer paid back of it was right for a while only.
+    """
     if disposition == Disposition.NOT_RETURNED:
         return 0, f"{item.sku_code} was not in the parcel after all."
     rows = [row for row in part.refund.arithmetic if row.get("return_item") == item.pk]
     if not rows:
         # Nothing was worked out: a person said what was paid, or it is an exchange's difference.
-        return part.amount_minor, ""
+        return part.amount_minor + part.came_back_minor, ""
     if resolution_of(item) == Resolution.EXCHANGE:
         costs_less = -sum(
             min(one.difference_minor, 0)
@@ -254,11 +286,13 @@ def _due(part: RefundItem, item: ReturnItem, disposition: str) -> tuple[int, str
         if not costs_less:
             return 0, f"{item.sku_code} is now to be exchanged instead of refunded."
         # What is missing of the difference is the exchange's own question.
-        due = min(costs_less, part.amount_minor)
+        due = min(costs_less, paid)
         return due, f"{item.sku_code} is exchanged: what its replacement costs less is due."
     row = rows[0]
     changed = sum(int(fee["amount_minor"]) for fee in item.deductions) - int(row["unit_fees_minor"])
-    if not changed:
-        return part.amount_minor, ""
     then = int(row.get("counted_minor", row["result_minor"]))
-    return max(then - changed, 0), f"The fees on {item.sku_code} were changed."
+    if changed:
+        return max(then - changed, 0), f"The fees on {item.sku_code} were changed."
+    if part.came_back_minor:
+        return then, f"What is known about {item.sku_code} is as it was when it was paid."
+    return paid, ""
