@@ -168,6 +168,11 @@ class ReturnSeen:
     drafts: tuple[DraftSeen, ...] = ()
     new_address: AddressSeen | None = None  # where the customer wants replacements sent instead
 
+    @property
+    def fees(self) -> dict[str, int]:
+        """What is taken off the return as a whole, by name."""
+        return {one.key: one.amount_minor for one in self.deductions}
+
 
 @dataclass(frozen=True, slots=True)
 class ReturnSummary:

@@ -6,12 +6,14 @@ refund. Finance settles the difference; the books carry it until then and after.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from django.db.models import F
+from django.db.models import F, OuterRef, Q, Subquery
 
 from finance import cases as kinds
 from finance.models import Refund, RefundItem
+from finance.return_fees import fees_left, took
 from finance.services.books import post
 from finance.services.figures import our_shares
 from finance.services.refunds import about, facts_of
@@ -25,7 +27,7 @@ from integrator.models import Case, CaseState
 from returns.models import Exchange, Inspection, Return, ReturnItem
 from returns.services.meanings import resolution_of
 from returns.shapes import Resolution
-from returns.states import EXCHANGE_ENDED, Disposition
+from returns.states import EXCHANGE_ENDED, NOT_KEPT, Custody, Disposition, Money
 
 _PAID = (
     RefundStatus.SENT,
@@ -236,6 +238,7 @@ def return_review(record: Return, *, trace: Trace) -> None:
         .order_by("id")
     )
     rests = _rests(parts)
+    fees = _fees_since(record, parts)
     last = dict(
         Inspection.objects.filter(return_item__return_record=record, piece=None)
         .order_by("version")
@@ -250,7 +253,7 @@ def return_review(record: Return, *, trace: Trace) -> None:
             if one.order_item_id == part.order_item_id
             and one.refund.evidence["rest_of"] == part.refund_id
         )
-        due, why = _due(part, item, paid, last.get(item.pk, ""))
+        due, why = _due(part, item, paid, fees.get(part.pk, 0), last.get(item.pk, ""))
         unit_contradicted(part, item, paid_minor=paid, due_minor=due, why=why, trace=trace)
 
 
@@ -265,7 +268,46 @@ def difference_left(exchange: Exchange) -> int:
     return max(-exchange.difference_minor - sum(paid.values_list("amount_minor", flat=True)), 0)
 
 
-def _due(part: RefundItem, item: ReturnItem, paid: int, disposition: str) -> tuple[int, str]:
+def _fees_since(record: Return, parts: Sequence[RefundItem]) -> dict[int, int]:
+    """What is to be taken off each part more, or less, for another fee on the return by now.
+
+    What may still be paid takes it first: only what no refund can take any more counts here.
+    """
+    rows = {part.pk: row for part in parts if (row := _row_of(part)) is not None}
+    fees = sum(int(fee) for fee in record.fees.values())
+    if all(row.get("return_fees_minor", fees) == fees for row in rows.values()):
+        return {}
+    left = fees_left(record, record.fees)
+    if left > 0 and _may_be_paid(record):
+        return {}
+    by = [_then(row) if left > 0 else took(row) for row in rows.values()]
+    shares = spread(abs(left), by) if any(by) else [0] * len(rows)
+    return {pk: share if left > 0 else -share for pk, share in zip(rows, shares, strict=True)}
+
+
+def _may_be_paid(record: Return) -> bool:
+    """Whether money may still go out for a unit of a return, or can still be worked out anew."""
+    last = Inspection.objects.filter(return_item=OuterRef("pk"), piece=None).order_by("-version")
+    unpaid = record.items.filter(
+        blocked_by="", money__in=(Money.NONE, Money.PROPOSED, Money.REFUSED, Money.AUTHORISED)
+    ).exclude(Q(custody=Custody.CLOSED) | Q(resolution=Resolution.EXCHANGE))
+    verdicts = unpaid.annotate(verdict=Subquery(last.values("disposition")[:1]))
+    return any(one not in NOT_KEPT for one in verdicts.values_list("verdict", flat=True))
+
+
+def _row_of(part: RefundItem) -> dict[str, Any] | None:
+    """How a part was worked out; None where nothing was."""
+    rows = [row for row in part.refund.arithmetic if row.get("return_item") == part.return_item_id]
+    return rows[0] if rows else None
+
+
+def _then(row: Mapping[str, Any]) -> int:
+    return int(row.get("counted_minor", row["result_minor"]))
+
+
+def _due(
+    part: RefundItem, item: ReturnItem, paid: int, fees_since: int, disposition: str
+) -> tuple[int, str]:
     """What is due for a unit that was paid, and the sentence that says why.
 
     What was paid is right as long as nothing has changed: two people may have agreed on another
@@ -273,8 +315,8 @@ def _due(part: RefundItem, item: ReturnItem, paid: int, disposition: str) -> tup
     """
     if disposition == Disposition.NOT_RETURNED:
         return 0, f"{item.sku_code} was not in the parcel after all."
-    rows = [row for row in part.refund.arithmetic if row.get("return_item") == item.pk]
-    if not rows:
+    row = _row_of(part)
+    if row is None:
         # Nothing was worked out: a person said what was paid, or it is an exchange's difference.
         return part.amount_minor + part.came_back_minor, ""
     if resolution_of(item) == Resolution.EXCHANGE:
@@ -288,11 +330,10 @@ def _due(part: RefundItem, item: ReturnItem, paid: int, disposition: str) -> tup
         # What is missing of the difference is the exchange's own question.
         due = min(costs_less, paid)
         return due, f"{item.sku_code} is exchanged: what its replacement costs less is due."
-    row = rows[0]
     changed = sum(int(fee["amount_minor"]) for fee in item.deductions) - int(row["unit_fees_minor"])
-    then = int(row.get("counted_minor", row["result_minor"]))
-    if changed:
-        return max(then - changed, 0), f"The fees on {item.sku_code} were changed."
+    if changed or fees_since:
+        on = item.sku_code if changed else "the whole return"
+        return max(_then(row) - changed - fees_since, 0), f"The fees on {on} were changed."
     if part.came_back_minor:
-        return then, f"What is known about {item.sku_code} is as it was when it was paid."
+        return _then(row), f"What is known about {item.sku_code} is as it was when it was paid."
     return paid, ""

@@ -10,9 +10,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
-from finance.amounts import worked_out
 from finance.evidence import missing_evidence
 from finance.models import Refund
 from finance.states import Executor, RefundStatus
@@ -23,6 +22,7 @@ from integrator.engine.shapes import Call, Change
 from integrator.engine.work import Work
 from integrator.flows import platforms
 from integrator.flows.refund_listed import is_news, look_at_money
+from integrator.flows.refund_rules import PAYABLE, Ready, less_fees
 from integrator.flows.settling import settling
 from integrator.flows.take_return import return_lane
 from integrator.flows.tell_failed_refund import is_signed, sign_of
@@ -103,16 +103,28 @@ def _of_exchanges(ids: Collection[int]) -> Iterable[tuple[Any, ...]]:
 
 
 def _of_units(ids: Collection[int]) -> Iterable[tuple[Any, ...]]:
-    # A person may have said that an unknown word promises an exchange.
-    has_wish = Q(resolution=Resolution.UNKNOWN, return_record__exchanges__isnull=False)
-    is_promised = Q(money__in=PROVED) | Q(resolution=Resolution.EXCHANGE) | has_wish
-    return ReturnItem.objects.filter(is_promised, pk__in=ids, blocked_by="").values_list(
-        "pk",
-        "return_record_id",
-        "return_record__order_id",
-        "return_record__connection_id",
-        "return_record__external_id",
-    )
+    """Paid, to be exchanged, or worth no more than the fees: nothing else would tell of those.
+
+    A person may have said that an unknown word promises an exchange.
+    """
+    wishes = Exchange.objects.filter(return_record=OuterRef("return_record"))
+    rows = ReturnItem.objects.filter(pk__in=ids, blocked_by="", order_item__isnull=False)
+    for item in rows.annotate(has_wish=Exists(wishes)).select_related(
+        "return_record", "order_item"
+    ):
+        assert item.order_item is not None
+        fees = [
+            *(fee["amount_minor"] for fee in item.deductions),
+            *item.return_record.fees.values(),
+        ]
+        if (
+            item.money in PROVED
+            or item.resolution == Resolution.EXCHANGE
+            or (item.resolution == Resolution.UNKNOWN and item.has_wish)
+            or item.order_item.paid_minor <= sum(map(int, fees))
+        ):
+            record_ = item.return_record
+            yield item.pk, record_.pk, record_.order_id, record_.connection_id, record_.external_id
 
 
 def _of_verdicts(ids: Collection[int]) -> Iterable[tuple[Any, ...]]:
@@ -242,12 +254,16 @@ def _is_finished(work: Work, record_: Return) -> bool:
             "return_record", "order_item__sku", "order_item__parent__sku", "order_item__order"
         ).prefetch_related("inspections", "exchanges", "return_record__exchanges")
     )
+    nothing_owed = _nothing_owed(record_, items)
     return bool(items) and all(
         not item.blocked_by
         and (
             item.custody == Custody.CLOSED
             or _is_exchanged(item, values)
-            or (_is_paid(item) and (item.custody in arrived or method_of(item) == Method.KEPT))
+            or (
+                _is_paid(item, nothing_owed)
+                and (item.custody in arrived or method_of(item) == Method.KEPT)
+            )
             or (item.money in OVER and _is_missing(item))
         )
         for item in items
@@ -266,20 +282,30 @@ def _is_exchanged(item: ReturnItem, values: Mapping[str, Any]) -> bool:
     return not missing_evidence(item, method, last_disposition(item), values)
 
 
-def _is_paid(item: ReturnItem) -> bool:
-    """Paid or settled, or nothing is owed for it: a free gift, or a fee as high as its price.
+def _is_paid(item: ReturnItem, nothing_owed: Collection[int]) -> bool:
+    """Paid or settled, or nothing is owed for it.
 
     Goods that are promised are not kept by money: the difference of an exchange is a part of it.
     """
     if unit_gets_goods(item):
         return False
-    if item.money in OVER:
-        return True
-    if item.order_item is None or resolution_of(item) == Resolution.EXCHANGE:
-        return False
-    if item.order_item.order.kind == OrderKind.EXCHANGE:
-        return False  # it cost nothing there, and is worth what it replaced
-    return not worked_out(item.order_item, item.deductions)[0]
+    return item.money in OVER or item.pk in nothing_owed
+
+
+def _nothing_owed(record_: Return, items: Sequence[ReturnItem]) -> set[int]:
+    """Units that nothing is owed for: a free gift, or fees as high as the price."""
+    unpaid = [
+        Ready(item, Resolution.REFUND, tuple(item.deductions))
+        for item in items
+        if item.money in PAYABLE
+        and item.custody != Custody.CLOSED
+        and resolution_of(item) != Resolution.EXCHANGE
+        and item.order_item is not None
+        # One that was sent for another cost nothing, and is worth what it replaced.
+        and item.order_item.order.kind != OrderKind.EXCHANGE
+    ]
+    ready = less_fees(record_, unpaid, record_.fees)
+    return {one.item.pk for one in ready if not one.share.amount_minor}
 
 
 def record(work: Work, told: Told) -> Evidence:

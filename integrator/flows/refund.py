@@ -187,10 +187,9 @@ def _begin(work: Work, record: Return) -> Sent | Nothing:
         _keep_units(work, ready)
     seen = platforms.returngo(work, record.connection).rma(record.external_id)
     taken = take_listed(work, record, seen)
-    ready = ready_units(record, values, seen.deductions, without=stopped)
-    if work.kept.get("allowed"):
-        # "Pay it all the same" was said about these units; others are asked about on their own.
-        ready = [one for one in ready if one.item.pk in work.kept["units"]]
+    # "Pay it all the same" was said about these units; others are asked about on their own.
+    only = work.kept["units"] if work.kept.get("allowed") else None
+    ready = ready_units(record, values, seen.fees, without=stopped, only=only)
     wait_for_reading(work, record, [one.item for one in ready], seen)
     _keep_units(work, ready)
     refuse_if_unclear(record, ready, seen)

@@ -6,11 +6,14 @@ it lists is read, never asked for; nothing here sends anything.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from django.db.models import Q
 
 from finance.models import Refund
+from finance.return_fees import fees_left
 from finance.services import (
     Share,
     facts_of,
@@ -26,7 +29,7 @@ from fulfilment.shapes import OrderKind
 from integrator.engine.decisions import let_look_again
 from integrator.engine.inbox import nudge
 from integrator.engine.work import Work
-from integrator.flows.refund_rules import Ready, stopped_refunds
+from integrator.flows.refund_rules import Ready, stopped_refunds, with_fee
 from integrator.flows.replacement_worth import replacement_book, worth_of
 from integrator.models import Message
 from returns.models import Return, ReturnItem
@@ -306,7 +309,7 @@ def _write_down(
                 )
                 continue
             left = _left(item)
-            row = Ready(item, money.resolution, tuple(item.deductions)).share.arithmetic
+            row = _row(record, seen, money, item, amount)
             counted = max(min(amount, left), 1)
             refund = refund_reserve(
                 return_record=record,
@@ -327,6 +330,18 @@ def _write_down(
                 trace=work.trace,
                 reason=reason,
             )
+
+
+def _row(
+    record: Return, seen: ReturnSeen, money: MoneySeen, item: ReturnItem, paid_minor: int
+) -> Mapping[str, Any]:
+    """What they paid a unit for. What is short of its worth is the fee on the whole return."""
+    whole = Ready(item, money.resolution, tuple(item.deductions))
+    short = whole.share.amount_minor - paid_minor
+    taken = max(min(short, fees_left(record, seen.fees)), 0)
+    deductions = with_fee(whole.deductions, next(iter(seen.fees), ""), taken)
+    total = sum(seen.fees.values())
+    return replace(whole, deductions=deductions, return_fees_minor=total).share.arithmetic
 
 
 def _is_replacement(item: ReturnItem) -> bool:

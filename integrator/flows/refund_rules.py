@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,8 +12,9 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from finance import cases as kinds
 from finance.amounts import worked_out
 from finance.evidence import missing_evidence
+from finance.return_fees import fees_left
 from finance.services import Share
-from finance.states import Executor, RefundStatus
+from finance.states import Executor
 from fulfilment.models import OrderItem
 from fulfilment.shapes import OrderKind
 from fulfilment.shares import spread
@@ -27,7 +28,7 @@ from integrator.platforms.scayle.client import can_return_items
 from returns.cases import REFUND_MODE_UNKNOWN
 from returns.models import Inspection, Return, ReturnItem
 from returns.services.exchanges import unit_gets_goods
-from returns.shapes import DeductionSeen, Method, Resolution
+from returns.shapes import Method, Resolution
 from returns.states import Custody, Money
 
 PAYABLE = (Money.NONE, Money.PROPOSED, Money.REFUSED)
@@ -40,13 +41,14 @@ class Ready:
     item: ReturnItem
     resolution: Resolution
     deductions: tuple[Mapping[str, Any], ...] = ()
+    return_fees_minor: int = 0  # of the whole return; its part of them is among the deductions
 
     @property
     def share(self) -> Share:
         """What the unit is worth, and how that was worked out."""
         assert self.item.order_item is not None
         amount, row = worked_out(self.item.order_item, self.deductions)
-        row |= returned_unit(self.item)
+        row |= returned_unit(self.item) | {"return_fees_minor": self.return_fees_minor}
         return Share(self.item, amount, arithmetic=row)
 
 
@@ -104,14 +106,16 @@ def stopped_elsewhere(work: Work) -> frozenset[int]:
 def ready_units(
     record: Return,
     values: Mapping[str, Any],
-    fees: Sequence[DeductionSeen] = (),
+    fees: Mapping[str, int] | None = None,
     *,
-    without: frozenset[int] = frozenset(),
+    without: Collection[int] = (),
+    only: Collection[int] | None = None,
 ) -> list[Ready]:
     """Units that may be paid: not blocked, not paid, all evidence there, and the promise known.
 
-    ``fees`` are taken off the return as a whole, once: from the units that are paid first. A unit
-    that nothing is owed for is not among them, nor are those in ``without``.
+    ``fees`` are taken off the return as a whole, once: from the units that are paid first. Those
+    we know of when none are given. A unit that nothing is owed for is not among them, nor are those
+    in ``without``; where ``only`` is given, no others are.
     """
     last = Inspection.objects.filter(return_item=OuterRef("pk")).order_by("-version")
     items = list(
@@ -130,6 +134,8 @@ def ready_units(
     )
     ready = []
     for item in items:
+        if only is not None and item.pk not in only:
+            continue
         method = Method(_known(record, MappingKind.METHOD, item.method, item.method_word))
         if missing_evidence(item, method, item.verdict, values):
             continue
@@ -139,7 +145,7 @@ def ready_units(
         if word != Resolution.EXCHANGE and unit_gets_goods(item):
             continue  # goods are on their way for it: EXCHANGE_CHANGED_LATE asks a person
         ready.append(Ready(item, Resolution(word), tuple(item.deductions)))
-    ready = _less_fees(record, ready, fees)
+    ready = less_fees(record, ready, record.fees if fees is None else fees)
     return [one for one in ready if one.share.amount_minor or one.resolution == Resolution.EXCHANGE]
 
 
@@ -162,28 +168,30 @@ def _known(record: Return, kind: MappingKind, ours: str, theirs: str) -> str:
     )
 
 
-def _less_fees(
-    record: Return, ready: Sequence[Ready], fees: Sequence[DeductionSeen]
-) -> list[Ready]:
-    """Fees on the whole return, spread over its units by what they are worth, and only once."""
+def less_fees(record: Return, ready: Sequence[Ready], fees: Mapping[str, int]) -> list[Ready]:
+    """Fees on the whole return, spread over its units by what they are worth, and only once.
+
+    What no refund has taken yet is taken; there is one such fee at most, and its name is noted.
+    """
     if not fees:
         return list(ready)
-    taken = {
-        str(fee["key"])
-        for refund in record.refunds.exclude(status=RefundStatus.REFUSED)
-        for row in refund.arithmetic
-        for fee in row.get("less", [])
-    }
-    money = [one for one in ready if one.resolution != Resolution.EXCHANGE]
-    off: dict[int, list[Mapping[str, Any]]] = {one.item.pk: [] for one in money}
-    for fee in fees:
-        if fee.key in taken or not money:
-            continue
-        parts = spread(fee.amount_minor, [one.share.amount_minor for one in money])
-        for one, part in zip(money, parts, strict=True):
-            if part:
-                off[one.item.pk].append({"key": fee.key, "amount_minor": part})
-    return [replace(one, deductions=(*one.deductions, *off.get(one.item.pk, ()))) for one in ready]
+    worth = [
+        0 if one.resolution == Resolution.EXCHANGE else one.share.amount_minor for one in ready
+    ]
+    parts = spread(max(fees_left(record, fees), 0), worth) if any(worth) else [0] * len(ready)
+    total, name = sum(fees.values()), next(iter(fees))
+    return [
+        replace(one, deductions=with_fee(one.deductions, name, part), return_fees_minor=total)
+        for one, part in zip(ready, parts, strict=True)
+    ]
+
+
+def with_fee(
+    deductions: Sequence[Mapping[str, Any]], name: str, amount_minor: int
+) -> tuple[Mapping[str, Any], ...]:
+    """What is taken off a unit, with its part of a fee on the return."""
+    fee = {"key": name, "amount_minor": amount_minor}
+    return (*deductions, fee) if amount_minor else tuple(deductions)
 
 
 def group_ready(ready: Sequence[Ready], values: Mapping[str, Any]) -> list[Group]:
@@ -277,7 +285,7 @@ def _not_expressible(one: Ready, whole: set[int]) -> str:
 
 
 def shares_by_hand(units: Sequence[int]) -> list[Share]:
-    """What the units are worth when a person pays them: their price less their own fees."""
+    """What the units of one return are worth when a person pays them: their price less all fees."""
     items = (
         ReturnItem.objects.filter(pk__in=units, order_item__isnull=False)
         .select_related(
@@ -288,7 +296,11 @@ def shares_by_hand(units: Sequence[int]) -> list[Share]:
         )
         .order_by("id")
     )
-    return [Ready(item, Resolution.REFUND, tuple(item.deductions)).share for item in items]
+    ready = [Ready(item, Resolution.REFUND, tuple(item.deductions)) for item in items]
+    if not ready:
+        return []
+    record = ready[0].item.return_record
+    return [one.share for one in less_fees(record, ready, record.fees)]
 
 
 def amount_text(shares: Sequence[Share]) -> str:

@@ -110,4 +110,7 @@ def why_not_owed(refund: Refund, seen: ReturnSeen) -> str:
             return f"The fees on {item.sku_code} were changed"
         if item.resolution not in (refund.way, Resolution.UNKNOWN):
             return f"{item.get_resolution_display()} is promised for {item.sku_code} now"
+    for row in refund.arithmetic:
+        if row.get("return_fees_minor", 0) != sum(seen.fees.values()):
+            return "The fees on the whole return were changed"
     return ""

@@ -45,7 +45,8 @@ class Return(models.Model):
 
     ``order`` is empty while the order is unknown: such a return is kept and triggers nothing.
     ``digest`` is the content hash of the version last taken. ``drafts`` are the exchange orders
-    that the platform only drafted, each with when it was first seen.
+    that the platform only drafted, each with when it was first seen. ``fees`` are taken off the
+    return as a whole, not off one unit: minor units of its currency, by name.
     """
 
     RECORD_KIND: ClassVar = "return"
@@ -62,6 +63,7 @@ class Return(models.Model):
     platform_word = models.CharField(max_length=60)
     digest = models.CharField(max_length=64, blank=True)
     drafts = models.JSONField(default=dict)
+    fees = models.JSONField(default=dict)
     requested_at = models.DateTimeField()
     read_at = models.DateTimeField()
     completed_at = models.DateTimeField(null=True)

@@ -42,7 +42,8 @@ _ENDED = (PlatformStatus.REJECTED, PlatformStatus.CANCELLED)
 class Taken:
     """What taking a return over came to: nothing new, or how many units changed.
 
-    ``promise_changed``: a unit that was known is to be settled in another way than before.
+    ``promise_changed``: a unit that was known is to be settled in another way than before, or
+    another fee is taken off the whole.
     """
 
     return_record: Return
@@ -87,13 +88,15 @@ def return_take(
         born(record, "status", reason="The customer asked to return something", trace=trace)
     promises = dict(record.items.values_list("pk", "resolution_word"))
     changed = _take_units(record, seen, trace, look_again=look_again)
+    other_fees = record.fees != seen.fees
     Return.objects.filter(pk=record.pk).update(
         platform_status=seen.status,
         platform_word=seen.raw_status,
         digest=seen.digest,
+        fees=seen.fees,
         read_at=trace.at,
     )
-    record.platform_status, record.digest = seen.status, seen.digest
+    record.platform_status, record.digest, record.fees = seen.status, seen.digest, seen.fees
     return_header(record, trace=trace)
     exchanges_take(record, seen, trace)
     if seen.status == PlatformStatus.DONE:
@@ -108,7 +111,12 @@ def return_take(
         if resolution_of(item) != Resolution.EXCHANGE:
             reason = f"{item.get_resolution_display()} is promised now"
             close(kinds.RESOLUTION_BY_HAND, "return_item", item.pk, trace, reason)
-    return Taken(record, is_new_version=True, units_changed=changed, promise_changed=bool(others))
+    return Taken(
+        record,
+        is_new_version=True,
+        units_changed=changed,
+        promise_changed=bool(others) or (other_fees and not created),
+    )
 
 
 def unit_accept(item: ReturnItem, *, by: str) -> None:
