@@ -133,7 +133,7 @@ ROUTES: Routes = {
         refund_shipping.FLOW,
         collect_statuses.FLOW,
     ],
-    "return_item.money:RECORDED": [complete_return.FLOW],
+    "return_item.money:RECORDED": [complete_return.FLOW, refund_shipping.FLOW],
     "refund.status:SETTLED": [collect_statuses.FLOW],
     "batch_item.state:DUE": [post_statuses.FLOW],
     "exchange.status:REQUESTED": [place_exchange.FLOW],

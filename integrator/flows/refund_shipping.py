@@ -20,17 +20,30 @@ from integrator.engine.work import Work
 from integrator.flows.capture_order import order_lane
 from integrator.flows.refund_rules import payer_of
 from integrator.platforms.scayle import CONTRACT
+from returns.models import ReturnItem
 
 
 def aim(facts: Sequence[Fact]) -> dict[int, Aim]:
-    rows = Refund.objects.filter(
-        pk__in={fact.record_id for fact in facts}, subject=Subject.ITEM
-    ).values_list("pk", "order_id", "order__connection_id")
-    found = {
-        pk: Aim("order", order_id, order_lane(order_id), order_id, connection_id)
-        for pk, order_id, connection_id in rows
+    """Refunds of units that are proved, and units that were paid before they came back."""
+    ids = {
+        kind: {fact.record_id for fact in facts if fact.record_kind == kind}
+        for kind in ("refund", "return_item")
     }
-    return {fact.id: found[fact.record_id] for fact in facts if fact.record_id in found}
+    refunds = Refund.objects.filter(pk__in=ids["refund"], subject=Subject.ITEM)
+    units = ReturnItem.objects.filter(pk__in=ids["return_item"], order_item__isnull=False)
+    rows = {
+        "refund": refunds.values_list("pk", "order_id", "order__connection_id"),
+        "return_item": units.values_list(
+            "pk", "order_item__order_id", "order_item__order__connection_id"
+        ),
+    }
+    found = {
+        (kind, pk): Aim("order", order_id, order_lane(order_id), order_id, connection_id)
+        for kind in ids
+        for pk, order_id, connection_id in rows[kind]
+    }
+    keys = {fact.id: (fact.record_kind, fact.record_id) for fact in facts}
+    return {fact_id: found[key] for fact_id, key in keys.items() if key in found}
 
 
 def record(work: Work, _: None) -> Evidence:

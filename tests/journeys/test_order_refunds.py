@@ -54,6 +54,23 @@ def test_shipping_goes_back_when_everything_came_back(stage: Stage) -> None:
     assert "0 differences" in stage.compare()
 
 
+def test_shipping_goes_back_though_the_unit_was_paid_in_the_shop_before_it_came(
+    stage: Stage,
+) -> None:
+    stage.configure(shipping_refund="full_returns")
+    order = stage.sold(SKU)
+    unit = order["items"][0]
+    by_hand = {"order_id": order["id"], "item_ids": [unit["id"]], "amount": unit["paid"]}
+    stage.act("scayle", "refund_by_hand", **by_hand)
+    stage.settle()
+    decide(stage, "PAID_IN_SHOP", "paid_goods", amount=f"{unit['paid'] / 100:.2f}", skus=SKU)
+    assert stage.open_cases() == []
+    stage.warehouse_checks(stage.comes_back(order, 0))
+    stage.passes(minutes=4, step=2)
+
+    assert stage.case("REFUND_BY_HAND").money_minor == order["total"] - unit["paid"]
+
+
 @pytest.mark.parametrize(
     ("rule", "units"), [("never", (SKU,)), ("full_returns", (SKU, SKU))], ids=["never", "in part"]
 )
