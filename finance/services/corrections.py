@@ -12,6 +12,7 @@ from typing import Any
 from django.db.models import F, OuterRef, Q, Subquery
 
 from finance import cases as kinds
+from finance.amounts import worked_out
 from finance.models import Refund, RefundItem
 from finance.return_fees import fees_left, took
 from finance.services.books import post
@@ -26,7 +27,7 @@ from integrator.engine.states import Trace
 from integrator.models import Case, CaseState
 from returns.models import Exchange, Inspection, Return, ReturnItem
 from returns.services.meanings import resolution_of
-from returns.shapes import Resolution
+from returns.shapes import Method, Resolution
 from returns.states import EXCHANGE_ENDED, NOT_KEPT, Custody, Disposition, Money
 
 _PAID = (
@@ -233,6 +234,8 @@ def return_review(record: Return, *, trace: Trace) -> None:
             "refund__order__connection__retailer",
             "refund__return_record__connection",
             "return_item__return_record",
+            "return_item__order_item__sku",
+            "return_item__order_item__parent__sku",
         )
         .prefetch_related("return_item__exchanges")
         .order_by("id")
@@ -305,6 +308,15 @@ def _then(row: Mapping[str, Any]) -> int:
     return int(row.get("counted_minor", row["result_minor"]))
 
 
+def _worth_here(part: RefundItem, item: ReturnItem, disposition: str) -> int:
+    """What a unit is worth that came back, and that somebody paid something for in the shop."""
+    is_back = item.method == Method.KEPT or (disposition and disposition not in NOT_KEPT)
+    is_for_money = resolution_of(item) != Resolution.EXCHANGE and "explains" in part.refund.evidence
+    if not (is_back and is_for_money) or item.order_item is None:
+        return 0
+    return worked_out(item.order_item, item.deductions)[0]
+
+
 def _due(
     part: RefundItem, item: ReturnItem, paid: int, fees_since: int, disposition: str
 ) -> tuple[int, str]:
@@ -318,7 +330,9 @@ def _due(
     row = _row_of(part)
     if row is None:
         # Nothing was worked out: a person said what was paid, or it is an exchange's difference.
-        return part.amount_minor + part.came_back_minor, ""
+        said = part.amount_minor + part.came_back_minor
+        worth = _worth_here(part, item, disposition)
+        return max(said, worth), f"Only a part of what {item.sku_code} is worth was paid."
     if resolution_of(item) == Resolution.EXCHANGE:
         costs_less = -sum(
             min(one.difference_minor, 0)

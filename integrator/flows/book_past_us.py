@@ -6,7 +6,13 @@ from collections import Counter
 from typing import Any
 
 from finance.models import Refund
-from finance.services import Share, refund_recorded, refund_reserve, refund_reserve_whole
+from finance.services import (
+    Share,
+    refund_recorded,
+    refund_reserve,
+    refund_reserve_whole,
+    return_review,
+)
 from finance.states import Executor, Subject
 from fulfilment.models import Order, OrderItem
 from fulfilment.shares import spread
@@ -57,6 +63,8 @@ def record_goods(work: Work, _: None) -> Evidence:
             trace=work.trace.by(work.job.actor),
         )
         _record(refund, data, work)
+        if first is not None and first.return_record is not None:
+            return_review(first.return_record, trace=work.trace.by(work.job.actor))
     return _done(case, data, work, f"It paid for {len(units)} units")
 
 

@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from finance.cases import PAID_IN_SHOP, REFUNDED_PAST_US
 from finance.models import Refund, RefundItem
-from finance.services import open_refund
+from finance.services import open_refund, return_review
 from finance.states import REFUND_PROVED, Executor, RefundStatus
 from fulfilment.models import Order
 from fulfilment.shapes import Billing, InvoiceSeen, OrderSeen, UnitStatus
@@ -22,6 +22,7 @@ from integrator.engine.work import Work
 from integrator.flows.paid_already import explained_by_hand
 from integrator.flows.refund_rules import still_returnable
 from integrator.models import Case, CaseState
+from returns.models import Return
 from returns.states import Money
 
 REFUNDED = (Billing.PARTLY_REFUNDED, Billing.REFUNDED)
@@ -137,4 +138,8 @@ def tie_paid_units(work: Work, record_id: int) -> int:
                     trace=work.trace,
                 )
             tied += 1
+    if tied:
+        # It may have been a part of what they are worth.
+        with work.step():
+            return_review(Return.objects.get(pk=record_id), trace=work.trace)
     return tied

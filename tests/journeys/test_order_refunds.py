@@ -255,6 +255,24 @@ def test_one_with_a_cancelled_return_is_tied_to_the_one_that_goes_on(stage: Stag
     assert (stage.open_cases(), stage.owed()) == ([], [])
 
 
+@pytest.mark.parametrize("when", ["before it comes", "on its way"])
+def test_a_part_paid_in_the_shop_leaves_the_rest_owed(stage: Stage, when: str) -> None:
+    order = stage.sold(SKU, OTHER)
+    rma = stage.comes_back(order, 0) if when == "on its way" else None
+    stage.act("scayle", "refund_by_hand", order_id=order["id"], amount=1000)
+    stage.settle()
+    decide(stage, "PAID_IN_SHOP", "paid_goods", amount="10.00", skus=SKU)
+    assert stage.open_cases() == []  # it has not come back yet, for all we know
+    stage.warehouse_checks(rma or stage.comes_back(order, 0))
+
+    paid = order["items"][0]["paid"]
+    assert stage.case("CORRECTION_AFTER_REFUND").money_minor == paid - 1000
+    decide(stage, "CORRECTION_AFTER_REFUND", "settle_difference", reference="BANK-6")
+    stage.passes(hours=1, step=10)
+    assert stage.order(order).refunded_minor == paid
+    assert stage.open_cases() == []
+
+
 def test_less_than_a_cent_of_a_payment_is_no_units(stage: Stage) -> None:
     order = stage.sold(SKU, OTHER)
     stage.comes_back(order, 0)
