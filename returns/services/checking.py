@@ -22,6 +22,7 @@ from returns.cases import (
     WRONG_CUSTOMER,
 )
 from returns.models import Exchange, ReturnItem
+from returns.services.custody import unit_opens_again
 from returns.shapes import Resolution, ReturnSeen, ReturnUnitSeen
 from returns.states import EXCHANGE_ENDED, Custody
 
@@ -53,7 +54,8 @@ def check_units(
     A unit names its order line; where it does not, the SKU's free units are taken lowest paid
     first. A bundle's line with the bundle's SKU is the whole set, with a component's SKU one
     component. A unit that is coming back already, here or in another return, is not free: nor is
-    the set of a component, or a component of the set.
+    the set of a component, or a component of the set. One that had ended here and goes on again
+    must be free as well.
     """
     items = list(order.items.select_related("sku", "parent").order_by("paid_minor", "id"))
     taken = _taken_elsewhere(items, known.values())
@@ -63,7 +65,9 @@ def check_units(
         before = known.get(unit.external_id)
         if before is not None and before.order_item_id and not before.blocked_by:
             item = next(item for item in items if item.pk == before.order_item_id)
-            result[unit.external_id] = Checked(item, None)
+            goes_on = before.custody == Custody.CLOSED and unit_opens_again(before, unit, seen)
+            twice = goes_on and not _is_free(item, items, taken)
+            result[unit.external_id] = Checked(item, UNIT_RETURNED_TWICE if twice else None)
             taken.add(item.pk)
             continue
         accepted = before is not None and bool(before.accepted_by)

@@ -52,7 +52,7 @@ def unit_advance(item: ReturnItem, unit: ReturnUnitSeen, seen: ReturnSeen, trace
         steps = _arrive(item, unit, seen, trace)
         return steps + _end(item, seen, trace, says=seen.raw_status)
     if item.custody == Custody.CLOSED:
-        if not _opens_again(item, unit, seen):
+        if not unit_opens_again(item, unit, seen):
             return _after_the_end(item, unit, seen, trace)
         move(item, "custody", Custody.REQUESTED, reason="The return was reopened", trace=trace)
         close(
@@ -119,14 +119,14 @@ def unit_vanished(item: ReturnItem, seen: ReturnSeen, trace: Trace) -> int:
     return _end(item, seen, trace, says="not listed any more")
 
 
-def _opens_again(item: ReturnItem, unit: ReturnUnitSeen, seen: ReturnSeen) -> bool:
+def unit_opens_again(item: ReturnItem, unit: ReturnUnitSeen, seen: ReturnSeen) -> bool:
     """Whether a closed unit goes on.
 
     One that was cancelled does when its return was reopened. One of a return that is done does only
     when it turned up after all: it was missing, so nobody has paid for it. Everything else that
     is done stays so, whatever status is shown: its money has moved, or it was settled otherwise.
     """
-    if item.money not in _UNPAID:
+    if item.money not in _UNPAID or seen.status in _ENDED:
         return False
     if item.return_record.completed_at is None:
         return True

@@ -304,6 +304,25 @@ def test_a_decision_about_goods_of_a_cancelled_return_ends_when_it_is_opened_aga
 
 
 @pytest.mark.requirement("R006")
+def test_a_return_opened_again_beside_the_next_one_of_its_unit_is_held(stage: Stage) -> None:
+    order = stage.sold(SKU)
+    first = stage.shopper_returns(order)
+    stage.act("returngo", "cancel", rma_id=first["id"])
+    stage.settle()
+    second = stage.comes_back(order)
+    stage.act("returngo", "reopen", rma_id=first["id"], status="Approved")
+    stage.settle()
+    stage.passes(hours=2, step=20)
+    assert stage.open_cases() == ["UNIT_RETURNED_TWICE"]
+    assert str(second["id"]) in stage.case("UNIT_RETURNED_TWICE").facts["other"]
+
+    stage.act("returngo", "cancel", rma_id=first["id"])
+    stage.warehouse_checks(second)
+    assert len(stage.refunds_there(order)) == 1
+    assert stage.rma_there(second)["status"] == "Done"
+    assert stage.open_cases() == []
+
+
 def test_a_unit_on_our_shelf_cannot_come_back_once_more(stage: Stage) -> None:
     """Its first return was cancelled after it had gone back on sale; an agent opens another one."""
     order = stage.sold(SKU)
