@@ -243,7 +243,8 @@ def _is_finished(work: Work, record_: Return) -> bool:
     """Nothing of it is open any more: every unit is paid or settled, none is held, none to come.
 
     A unit that was paid before it came back is not over: closing it would lose its verdict. One
-    that turned out to be missing will not come: what was paid for it is finance's question.
+    that turned out to be missing will not come: what was paid for it is finance's question. One
+    that was taken out of the return is not waited for, though it may have been held before.
     """
     values = work.policy(record_.connection.retailer_id).values
     arrived = {Custody.INSPECTED, Custody.CLOSED}
@@ -256,17 +257,25 @@ def _is_finished(work: Work, record_: Return) -> bool:
     )
     nothing_owed = _nothing_owed(record_, items)
     return bool(items) and all(
-        not item.blocked_by
-        and (
-            item.custody == Custody.CLOSED
-            or _is_exchanged(item, values)
-            or (
-                _is_paid(item, nothing_owed)
-                and (item.custody in arrived or method_of(item) == Method.KEPT)
-            )
-            or (item.money in OVER and _is_missing(item))
-        )
+        item.custody == Custody.CLOSED
+        or (not item.blocked_by and _is_over(item, values, nothing_owed, arrived))
         for item in items
+    )
+
+
+def _is_over(
+    item: ReturnItem,
+    values: Mapping[str, Any],
+    nothing_owed: Collection[int],
+    arrived: Collection[Custody],
+) -> bool:
+    return (
+        _is_exchanged(item, values)
+        or (
+            _is_paid(item, nothing_owed)
+            and (item.custody in arrived or method_of(item) == Method.KEPT)
+        )
+        or (item.money in OVER and _is_missing(item))
     )
 
 
@@ -298,6 +307,7 @@ def _nothing_owed(record_: Return, items: Sequence[ReturnItem]) -> set[int]:
         Ready(item, Resolution.REFUND, tuple(item.deductions))
         for item in items
         if item.money in PAYABLE
+        and not item.blocked_by
         and item.custody != Custody.CLOSED
         and resolution_of(item) != Resolution.EXCHANGE
         and item.order_item is not None

@@ -236,6 +236,20 @@ def test_a_unit_taken_out_of_its_return_is_not_waited_for_and_not_paid(stage: St
     assert "0 differences" in stage.compare()
 
 
+def test_a_held_unit_that_was_taken_out_does_not_keep_the_return_open(stage: Stage) -> None:
+    order = stage.sold(SKU, "TEE-BLK-L")
+    first, second = (item["id"] for item in order["items"])
+    rma = stage.comes_back(order, units=[first, {"item_id": second, "sku": "JKT-NVY-L"}])
+    stage.act("returngo", "drop_item", rma_id=rma["id"], item_id=rma["items"][1]["id"])
+    stage.decide(stage.case("UNIT_NOT_BOUGHT"), "fixed_there", by=stage.carla)
+    stage.warehouse_checks(rma, 0)
+    stage.passes(hours=3, step=20)
+
+    assert len(stage.refunds_there(order)) == 1
+    assert stage.rma_there(rma)["status"] == "Done"
+    assert stage.open_cases() == []
+
+
 def test_a_unit_taken_out_after_it_was_paid_needs_a_person(stage: Stage) -> None:
     order = stage.sold(SKU, SKU)
     rma = stage.comes_back(order)
