@@ -21,7 +21,7 @@ from integrator.engine.money import money_text
 from integrator.engine.shapes import Call, Change
 from integrator.engine.work import Work
 from integrator.flows import platforms
-from integrator.flows.refund_listed import is_news, look_at_money
+from integrator.flows.refund_listed import PAYS, is_news, look_at_money
 from integrator.flows.refund_rules import PAYABLE, Ready, less_fees
 from integrator.flows.settling import settling
 from integrator.flows.take_return import return_lane
@@ -178,16 +178,17 @@ def _untold(refunds: Sequence[Refund], seen: ReturnSeen) -> list[tuple[MoneySeen
     """
     references = _references(refunds)
     ours = _references([one for one in refunds if one.executor != Executor.RETURNS_PLATFORM])
+    to_customer = [money for money in seen.money if money.resolution in PAYS]
     asked = [
         money
-        for money in seen.money
+        for money in to_customer
         if money.status == MoneyStatus.REQUESTED
         and money.unit_ids
         and set(money.unit_ids) <= set(references)
     ]
     listed = [money for money in seen.money if money.status == MoneyStatus.SUCCEEDED]
     shown = {unit for money in [*asked, *listed] for unit in money.unit_ids}
-    for money in reversed(seen.money):
+    for money in reversed(to_customer):
         units = set(money.unit_ids)
         if money.status == MoneyStatus.FAILED and units and units <= set(ours) - shown:
             asked.append(money)

@@ -37,7 +37,7 @@ from returns.services.payments import money_parts
 from returns.shapes import MoneySeen, MoneyStatus, Resolution, ReturnSeen
 
 TOPIC = "money"
-_PAYS = (Resolution.REFUND, Resolution.STORE_CREDIT)
+PAYS = (Resolution.REFUND, Resolution.STORE_CREDIT)  # money to the customer, not a bill of theirs
 
 
 def version_of(work: Work) -> int:
@@ -77,7 +77,7 @@ def listed_for(record: Return, seen: ReturnSeen) -> list[tuple[MoneySeen, list[R
     }
     found = []
     for money in seen.money:
-        if money.resolution not in _PAYS or not money.unit_ids:
+        if money.resolution not in PAYS or not money.unit_ids:
             continue
         if money.currency != record.order.currency:
             continue
@@ -252,7 +252,7 @@ def _prove(work: Work, refund: Refund, seen: ReturnSeen) -> None:
         money
         for money in seen.money
         if money.status == MoneyStatus.SUCCEEDED
-        and money.resolution in _PAYS
+        and money.resolution in PAYS
         and money.currency == refund.currency
         and ours & set(money.unit_ids)
     ]

@@ -18,6 +18,7 @@ from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, N
 from integrator.engine.shapes import Call
 from integrator.engine.work import Work
 from integrator.flows import platforms
+from integrator.flows.refund_listed import PAYS
 from integrator.flows.settling import settling
 from integrator.flows.take_return import return_lane
 from integrator.platforms.returngo.client import ReturnGO, comment_html
@@ -114,7 +115,8 @@ def _asked(seen: ReturnSeen, units: Collection[str]) -> list[MoneySeen]:
     return [
         money
         for money in seen.money
-        if money.status == MoneyStatus.REQUESTED
+        if money.resolution in PAYS
+        and money.status == MoneyStatus.REQUESTED
         and money.unit_ids
         and set(money.unit_ids) <= set(units)
     ]

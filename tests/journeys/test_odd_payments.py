@@ -138,6 +138,20 @@ def test_a_fee_in_another_currency_is_not_taken_off(
     assert stage.open_cases() == ["REFUND_REFUSED", "SOT_VIOLATION"]
 
 
+def test_a_bill_of_the_customer_is_not_told_as_paid(stage: Stage) -> None:
+    """They are to pay for a dearer piece; that we have paid them back says nothing of it."""
+    rma = stage.comes_back(stage.sold(SKU))
+    about = {"rma_id": rma["id"], "amount": 2500}
+    row = stage.act("returngo", "request_refund_transaction", **about)
+    stage.sandbox.world.returngo.transactions[row["id"]].type = "InvoicePayment"
+    stage.warehouse_checks(rma)
+    stage.passes(hours=1, step=10)
+
+    assert stage.unit(rma).money == "RECORDED"
+    bill = next(one for one in stage.transactions_there(rma) if one["type"] == "InvoicePayment")
+    assert bill["status"] == "Requested"
+
+
 @pytest.mark.parametrize("more", [-4925, 1075], ids=["less", "more"])
 @pytest.mark.requirement("R058")
 def test_another_amount_than_was_set_aside_is_asked_about(stage: Stage, more: int) -> None:
