@@ -108,9 +108,16 @@ def exchanges_take(record: Return, seen: ReturnSeen, trace: Trace) -> None:
 
 
 def is_the_same(exchange: Exchange, wish: Wish | None) -> bool:
-    """Whether a wish asks for the pieces and prices that an exchange was made for."""
-    if wish is None:
+    """Whether a wish asks for what an exchange was made for, and for the same difference.
+
+    Which units a wish for the whole return replaces may change, and the difference with them.
+    """
+    if wish is None or exchange.difference_minor != (wish.difference_minor or 0):
         return False
+    return _same_pieces(exchange, wish)
+
+
+def _same_pieces(exchange: Exchange, wish: Wish) -> bool:
     ours = [(item.sku_code, item.price_minor) for item in exchange.items.all()]
     theirs = [(one.sku, one.price_minor) for one in wish.wanted]
     return _sorted(ours) == _sorted(theirs)
@@ -124,7 +131,7 @@ def _was_refused(record: Return, key: int | None, wish: Wish) -> bool:
     """A person has decided that exactly this is not sent: it is not asked for again."""
     refused = record.exchanges.filter(return_item_id=key, status=ExchangeStatus.REFUSED)
     last = refused.order_by("-number").first()
-    return last is not None and is_the_same(last, wish)
+    return last is not None and _same_pieces(last, wish)
 
 
 def _want(record: Return, wish: Wish, trace: Trace) -> Exchange:

@@ -159,6 +159,27 @@ def test_a_difference_billed_in_another_currency_is_not_paid(
     assert stage.open_cases() == ["EXCHANGE_UNPAID"]
 
 
+def test_a_unit_that_becomes_money_is_not_replaced_by_the_piece_for_the_whole(
+    stage: Stage,
+) -> None:
+    order = stage.sold(SKU, SKU)
+    price = order["items"][1]["paid"] - 1500
+    rma = stage.shopper_returns(
+        order, resolution="InstantVariantExchange", exchange_sku=OTHER, exchange_price=price
+    )
+    returned = stage.sandbox.world.returngo.rmas[rma["id"]]
+    returned.items[0].resolution = "RefundToPaymentMethod"
+    stage.approves(rma)
+    leaves(stage)
+    stage.hands_in(rma)
+    stage.arrives(rma)
+    stage.warehouse_checks(rma)
+    stage.passes(minutes=20, step=5)
+
+    assert len(stage.refunds_there(order)) == 1
+    assert stage.case("EXCHANGE_DIFFERENCE_OWED").money_minor == 1500
+
+
 # --- changed wishes ------------------------------------------------------------------------------
 
 
