@@ -26,6 +26,7 @@ from integrator.engine.money import money_text
 from integrator.engine.states import Trace
 from integrator.models import Case, CaseState
 from returns.models import Exchange, Inspection, Return, ReturnItem
+from returns.services.exchanges import unit_gets_goods
 from returns.services.meanings import resolution_of
 from returns.shapes import Method, Resolution
 from returns.states import EXCHANGE_ENDED, NOT_KEPT, Custody, Disposition, Money
@@ -308,11 +309,11 @@ def _then(row: Mapping[str, Any]) -> int:
     return int(row.get("counted_minor", row["result_minor"]))
 
 
-def _worth_here(part: RefundItem, item: ReturnItem, disposition: str) -> int:
-    """What a unit is worth that came back, and that somebody paid something for in the shop."""
+def _worth_here(item: ReturnItem, disposition: str) -> int:
+    """What a unit is worth that came back and is to be paid, not replaced; else nothing."""
     is_back = item.method == Method.KEPT or (disposition and disposition not in NOT_KEPT)
-    is_for_money = resolution_of(item) != Resolution.EXCHANGE and "explains" in part.refund.evidence
-    if not (is_back and is_for_money) or item.order_item is None:
+    is_for_money = resolution_of(item) in (Resolution.REFUND, Resolution.STORE_CREDIT)
+    if not (is_back and is_for_money) or item.order_item is None or unit_gets_goods(item):
         return 0
     return worked_out(item.order_item, item.deductions)[0]
 
@@ -331,7 +332,7 @@ def _due(
     if row is None:
         # Nothing was worked out: a person said what was paid, or it is an exchange's difference.
         said = part.amount_minor + part.came_back_minor
-        worth = _worth_here(part, item, disposition)
+        worth = _worth_here(item, disposition)
         return max(said, worth), f"Only a part of what {item.sku_code} is worth was paid."
     if resolution_of(item) == Resolution.EXCHANGE:
         costs_less = -sum(

@@ -123,7 +123,7 @@ def _book_difference(exchange: Exchange, left: int, reference: str, work: Work) 
 
     Returns the refund.
     """
-    item = exchange.return_item or exchange.return_record.items.filter(blocked_by="").first()
+    item = exchange.return_item or _unit_replaced(exchange)
     assert item is not None
     item.return_record = exchange.return_record
     is_rest = left != -exchange.difference_minor
@@ -146,6 +146,15 @@ def _book_difference(exchange: Exchange, left: int, reference: str, work: Work) 
         reason="The difference of a replacement was paid by hand",
     )
     return int(refund.pk)
+
+
+def _unit_replaced(exchange: Exchange) -> ReturnItem | None:
+    """The first unit that a piece for the whole return replaces: of none that waits for money."""
+    for item in _units_of(exchange):
+        item.return_record = exchange.return_record
+        if resolution_of(item) == Resolution.EXCHANGE:
+            return item
+    return None
 
 
 def _decided(work: Work) -> tuple[Case, Exchange, Trace]:

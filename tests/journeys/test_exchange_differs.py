@@ -21,7 +21,7 @@ from tests.journeys.exchanges import (
     wants,
 )
 from tests.journeys.test_unfulfilled_exchange import to_the_end
-from tests.story import Stage
+from tests.story import Row, Stage
 
 # --- price differences ---------------------------------------------------------------------------
 
@@ -159,17 +159,73 @@ def test_a_difference_billed_in_another_currency_is_not_paid(
     assert stage.open_cases() == ["EXCHANGE_UNPAID"]
 
 
+def one_piece_for_the_second(stage: Stage, order: Row, *, seen_before: bool) -> Row:
+    """A piece for the whole return, that costs less than its second unit; money for the first."""
+    wish = {"exchange_sku": OTHER, "exchange_price": order["items"][1]["paid"] - 1500}
+    wish |= {"resolution": "InstantVariantExchange", "order_id": order["id"]}
+    rma = stage.act("returngo", "request_return", **wish)
+    if seen_before:
+        stage.settle()
+    returned = stage.sandbox.world.returngo.rmas[rma["id"]]
+    returned.items[0].resolution = "RefundToPaymentMethod"
+    stage.settle()
+    stage.approves(rma)
+    return rma
+
+
+def test_a_difference_is_not_booked_on_a_unit_that_waits_for_money(stage: Stage) -> None:
+    order = stage.sold(SKU, SKU)
+    rma = one_piece_for_the_second(stage, order, seen_before=False)
+    leaves(stage)
+    stage.hands_in(rma)
+    stage.arrives(rma)
+    stage.warehouse_checks(rma, 1)
+    stage.passes(minutes=20, step=5)
+    case = stage.case("EXCHANGE_DIFFERENCE_OWED")
+    data = {"reference": "BANK-77"}
+    stage.decide(case, "difference_paid", by=stage.fiona, second=stage.conrad, data=data)
+    stage.warehouse_checks(rma, 0)
+    stage.passes(hours=3, step=30)
+
+    assert [row["amount"] for row in stage.refunds_there(order)] == [order["items"][0]["paid"]]
+    assert stage.rma_there(rma)["status"] == "Done"
+    assert stage.open_cases() == []
+
+
+def test_money_after_a_cheaper_piece_whose_difference_was_paid_is_the_rest(stage: Stage) -> None:
+    order = stage.sold(SKU)
+    paid = order["items"][0]["paid"]
+    rma = approved(stage, order, exchange_price=paid - 1500)
+    stage.hands_in(rma)
+    stage.arrives(rma)
+    stage.warehouse_checks(rma)
+    stage.passes(minutes=20, step=5)
+    data = {"reference": "BANK-77"}
+    case = stage.case("EXCHANGE_DIFFERENCE_OWED")
+    stage.decide(case, "difference_paid", by=stage.fiona, second=stage.conrad, data=data)
+    (made,) = orders_there(stage)
+    stage.act("scayle", "cancel_order", order_id=made["id"])
+    stage.settle()
+    stage.decide(stage.case("EXCHANGE_ORDER_CANCELLED"), "exchange_refuse", by=stage.carla)
+    stage.passes(minutes=6, step=3)
+    stage.act("returngo", "change_wish", rma_id=rma["id"])
+    stage.act("returngo", "done", rma_id=rma["id"])
+    stage.passes(hours=3, step=30)
+
+    case = stage.case("CORRECTION_AFTER_REFUND")
+    assert (case.facts["paid_minor"], case.facts["due_minor"]) == (1500, paid)
+    data = {"reference": "BANK-78"}
+    stage.decide(case, "settle_difference", by=stage.fiona, second=stage.conrad, data=data)
+    stage.passes(hours=1, step=10)
+    assert stage.order(order).refunded_minor == paid
+    assert stage.open_cases() == []
+
+
 def test_a_unit_that_becomes_money_is_not_replaced_by_the_piece_for_the_whole(
     stage: Stage,
 ) -> None:
     order = stage.sold(SKU, SKU)
-    price = order["items"][1]["paid"] - 1500
-    rma = stage.shopper_returns(
-        order, resolution="InstantVariantExchange", exchange_sku=OTHER, exchange_price=price
-    )
-    returned = stage.sandbox.world.returngo.rmas[rma["id"]]
-    returned.items[0].resolution = "RefundToPaymentMethod"
-    stage.approves(rma)
+    rma = one_piece_for_the_second(stage, order, seen_before=True)
     leaves(stage)
     stage.hands_in(rma)
     stage.arrives(rma)
