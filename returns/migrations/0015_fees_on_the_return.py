@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("returns", "0011_words_people_know"),
+        ("returns", "0014_paid_and_ended"),
     ]
 
     operations = [
