@@ -1,13 +1,16 @@
 """The errors a platform call can end in. The class is the retry policy; nothing else decides it.
 
 PlatformError
-├── Transient       nothing happened there, a later try can work  → the Job waits, tries again
+├── Transient       nothing came of it, a later try can work      → the Job waits, tries again (*)
 │   ├── OutOfCalls  our allowance of calls is used up             → it waits for the new day
 │   ├── Held        a person or a plan holds what it would call   → it waits, its clock stops
 │   └── Yields      another job of its lane must go first         → that one passes it meanwhile
 ├── Refused         the platform understood and said no           → parked, a case for the team
 ├── Misconfigured   a setting, credential or mapping is missing   → parked, a case for its owner
 └── Unknown         it may have happened                          → in doubt, never repeated
+
+(*) What an earlier call of the same attempt wrote may not be shown yet when it is tried again. So
+where nothing of ours has noted that write, it is in doubt as well, and so is a refused credential.
 """
 
 from __future__ import annotations
@@ -107,3 +110,8 @@ class Unknown(PlatformError):
 
 class Malformed(Refused):
     """The platform answered with something that breaks its own contract. Names the field."""
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, for rows that stay: PostgreSQL's other lines hold the row's values."""
+    return (str(error).splitlines() or [""])[0]

@@ -7,13 +7,10 @@ never runs inside a transaction of ours. Bodies are never logged.
 from __future__ import annotations
 
 import ipaddress
-import math
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,15 +20,13 @@ from django.conf import settings
 from django.db import transaction
 from requests.adapters import BaseAdapter, HTTPAdapter
 
-from integrator.engine import limits, secrets
-from integrator.engine.clock import now
+from integrator.engine import answers, limits, secrets
 from integrator.engine.errors import Misconfigured, PlatformError, Refused, Transient, Unknown
 from integrator.engine.shapes import Limit, Reply
 from integrator.models import Connection
 
 _LOCAL = threading.local()
 _MOUNTS: dict[str, BaseAdapter] = {}
-RETRY_AFTER_MAX_SECONDS = 86_400.0
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
 # Found out before anything left: a setting is wrong, and no look-up is needed.
 _NOT_AN_ADDRESS = (
@@ -87,10 +82,11 @@ def _session() -> requests.Session:
 class Http:
     """Calls to one connection. ``log`` collects method, path, status and milliseconds of each.
 
-    ``answers`` counts those that the platform answered, a refusal included. ``for_write`` says that
-    its readings belong to a write: they may use what is kept of a day's calls for writes. Without
-    ``again`` not even a blip of a reading is tried once more. ``clock_seconds`` is how far the
-    platform's clock was ahead of ours at its last answer; None when an answer does not tell.
+    ``answers`` counts those that the platform answered, a refusal included; ``written`` the writes
+    that were carried out, or may have been. ``for_write`` says that its readings belong to a write:
+    they may use what is kept of a day's calls for writes. Without ``again`` not even a blip of a
+    reading is tried once more. ``clock_seconds`` is how far the platform's clock was ahead of ours
+    at its last answer; None when an answer does not tell.
     """
 
     def __init__(
@@ -111,6 +107,7 @@ class Http:
         self.log = log if log is not None else []
         self.on_send = on_send
         self.answers = 0
+        self.written = 0
         try:
             own = dialect.headers(connection.settings, secrets.read(connection))
         except PlatformError as error:
@@ -137,7 +134,13 @@ class Http:
         scope: str = "",
     ) -> Reply:
         """Change something there. Never repeated; ``Unknown`` when it may have happened."""
-        return self._call(method, path, params, json, scope, is_write=True)
+        try:
+            reply = self._call(method, path, params, json, scope, is_write=True)
+        except Unknown:
+            self.written += 1
+            raise
+        self.written += 1
+        return reply
 
     def _call(
         self,
@@ -203,7 +206,7 @@ class Http:
     def _no_answer(self, error: requests.RequestException, *, is_write: bool) -> Exception:
         name = self.connection.name
         never_left = isinstance(error, requests.ConnectTimeout) or (
-            isinstance(error, requests.ConnectionError) and _refused(error)
+            isinstance(error, requests.ConnectionError) and answers.refused(error)
         )
         if never_left:
             return Transient(f"{name} could not be reached", platform_down=True)
@@ -226,7 +229,7 @@ class Http:
         data, readable = _parse(response)
         status = response.status_code
         self.answers += status < 500
-        self.clock_seconds = _seconds_to(headers.get("date", ""))
+        self.clock_seconds = answers.seconds_to(headers.get("date", ""))
         if 200 <= status < 300:
             if readable:
                 return Reply(status, data, headers, request_id)
@@ -252,13 +255,13 @@ class Http:
         message = f"{self.connection.name}: {said}"[:400]
         about: dict[str, Any] = {"status": status, "request_id": request_id}
         if status == 429 or self.dialect.is_rate_limit(status, data):
-            return Transient(message, retry_after=_retry_after(headers), **about)
+            return Transient(message, retry_after=answers.retry_after(headers), **about)
         if status in (401, 403):
             return Misconfigured(message, credentials=status == 401, **about)
         if status >= 500 or status in (408, 424):
             if is_write and status not in self.dialect.not_executed:
                 return Unknown(message, **about)
-            asked = _retry_after(headers, default=None)
+            asked = answers.retry_after(headers, default=None)
             return Transient(message, retry_after=asked, platform_down=status >= 500, **about)
         return Refused(message, **about)
 
@@ -332,7 +335,7 @@ def tell(
             stream=True,
         ) as response:
             entry["status"] = status = response.status_code
-            asked = _retry_after(response.headers, default=None)
+            asked = answers.retry_after(response.headers, default=None)
     except _NOT_AN_ADDRESS as error:
         entry["status"] = type(error).__name__
         raise Misconfigured(f"the address of {name} cannot be used") from error
@@ -352,21 +355,6 @@ def refuse_inside_transaction() -> None:
         raise AssertionError("a platform was called inside a transaction")
 
 
-def _refused(error: BaseException | None) -> bool:
-    """Whether the connection was refused or the name not found: proof that nothing was sent."""
-    seen = 0
-    while error is not None and seen < 10:
-        name = type(error).__name__
-        if name in ("NewConnectionError", "NameResolutionError", "ConnectionRefusedError"):
-            return True
-        reason = getattr(error, "reason", None)
-        nested = reason if isinstance(reason, BaseException) else None
-        arg = error.args[0] if error.args and isinstance(error.args[0], BaseException) else None
-        error = nested or arg or error.__cause__ or error.__context__
-        seen += 1
-    return False
-
-
 def _parse(response: requests.Response) -> tuple[Any, bool]:
     """The JSON body and whether it could be read. An empty body is None and fine."""
     if not response.content.strip():
@@ -375,26 +363,3 @@ def _parse(response: requests.Response) -> tuple[Any, bool]:
         return response.json(), True
     except ValueError:
         return None, False
-
-
-def _seconds_to(date: str) -> float | None:
-    """From now to the moment that a header names; None when it names none."""
-    try:
-        return (parsedate_to_datetime(date) - now()) / timedelta(seconds=1)
-    except (TypeError, ValueError):
-        return None
-
-
-def _retry_after(headers: Mapping[str, str], default: float | None = 30.0) -> float | None:
-    """Seconds the platform asks us to wait: a number, a date, or nothing.
-
-    Absurd values are capped.
-    """
-    asked = headers.get("retry-after") or headers.get("x-ratelimit-reset") or ""
-    try:
-        seconds: float | None = float(asked)
-    except ValueError:
-        seconds = _seconds_to(asked)
-    if seconds is None or math.isnan(seconds):
-        return default
-    return min(max(seconds, 1.0), RETRY_AFTER_MAX_SECONDS)

@@ -71,15 +71,10 @@ class Outcomes:
 
     def _decide(self, work: Work, error: Exception) -> None:
         job, flow = work.job, work.flow
-        if isinstance(error, Transient):
+        if isinstance(error, Unknown) or _leaves_a_doubt(work, error):
+            self._doubt(work, error)
+        elif isinstance(error, Transient):
             self._wait_or_give_up(work, error)
-        elif isinstance(error, Unknown):
-            settle = timedelta(minutes=flow.settle_minutes)
-            first = min(settle, LOOK_UP_FIRST)
-            jobs.doubt(job, at=work.at, error=error, look_after=first, calls=work.calls)
-            self._close_what_was(work)
-            if flow.probe is None:
-                self.open_case(work, flow.on_doubt, str(error))
         elif isinstance(error, Misconfigured) and error.credentials:
             jobs.wait(job, at=work.at, error=error, retry_after=60, calls=work.calls)
         elif isinstance(error, Refused | Misconfigured):
@@ -88,6 +83,16 @@ class Outcomes:
         else:
             log.error("flow_broke", job=job.pk, flow=flow.name, exc_info=error)
             self._broke(work, error)
+
+    def _doubt(self, work: Work, error: Exception) -> None:
+        job, flow = work.job, work.flow
+        if not isinstance(error, Unknown):
+            error = Unknown(str(error))
+        first = min(timedelta(minutes=flow.settle_minutes), LOOK_UP_FIRST)
+        jobs.doubt(job, at=work.at, error=error, look_after=first, calls=work.calls)
+        self._close_what_was(work)
+        if flow.probe is None:
+            self.open_case(work, flow.on_doubt, str(error))
 
     def _wait_or_give_up(self, work: Work, error: Transient) -> None:
         job = work.job
@@ -280,6 +285,16 @@ class Outcomes:
             waiting = [row[0] for row in cursor.fetchall()]
         for job in Job.objects.filter(pk__in=waiting):
             self.close_cases(Work(job, self.flows[job.flow], at=at))
+
+
+def _leaves_a_doubt(work: Work, error: Exception) -> bool:
+    """Whether trying again could send a second time what this attempt has sent.
+
+    A platform may show late what it took, so the next attempt's own look is no proof: a look-up
+    waits until it has settled. Flows without one say for themselves what may be repeated.
+    """
+    would_repeat = isinstance(error, Transient) or _refused_credentials(error)
+    return would_repeat and work.has_unnoted_write and work.flow.probe is not None
 
 
 def _says_that_it_is_down(error: Exception | None) -> bool:

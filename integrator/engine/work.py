@@ -100,11 +100,21 @@ class Work:
 
     @contextmanager
     def step(self) -> Iterator[None]:
-        """A short transaction of ours between two calls, only while the lease is ours."""
+        """A short transaction of ours between two calls, only while the lease is ours.
+
+        It notes what was written there before it: see ``has_unnoted_write``.
+        """
         self.at = now()
         with transaction.atomic():
             jobs.hold(self.job, at=self.at)
             yield
+        for client in self.clients:
+            client.written = 0
+
+    @property
+    def has_unnoted_write(self) -> bool:
+        """Whether something was, or may have been, written there that no step of ours knows of."""
+        return any(client.written for client in self.clients)
 
     def keep(self, **values: Any) -> None:
         """Remember something across attempts; call it inside ``step()``."""

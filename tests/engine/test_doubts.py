@@ -12,7 +12,7 @@ import requests
 from integrator.engine import jobs
 from integrator.engine.errors import Transient, Unknown
 from integrator.engine.flow import Found, NotFound
-from integrator.models import Attempt, Case, JobState
+from integrator.models import Attempt, Case, Connection, JobState
 from tests.engine import toys
 from tests.engine.conftest import START, Clock
 from tests.engine.failing import Open, raising, run
@@ -92,6 +92,65 @@ def test_not_there_is_not_believed_before_it_has_settled(shop: Open, clock: Cloc
 
     assert here.job().state == JobState.IN_DOUBT
     assert Attempt.objects.filter(outcome="REPEAT").count() == 0
+
+
+BUSY, KEY_REFUSED = (429, {}, {"Retry-After": "5"}), (401, {})
+
+
+def pay_and_look(work: Any) -> Any:
+    """A 2xx means accepted, so what was written is read back."""
+    receipt = toys.pay(work)
+    toys.client(work).get("/paid")
+    return receipt
+
+
+@pytest.mark.parametrize("answer", [BUSY, KEY_REFUSED], ids=["busy", "key refused"])
+def test_a_reading_that_fails_after_a_write_leaves_a_doubt(
+    shop: Open, answers: toys.Answers, clock: Clock, answer: Any
+) -> None:
+    answers.will((200, {"receipt": "r-1"}), answer)
+    here = run(shop, toys.flow("pay", call=pay_and_look, probe=toys.was_paid, settle_minutes=2))
+    assert (here.job().state, here.job().error_class) == (JobState.IN_DOUBT, "Unknown")
+    assert Attempt.objects.get().outcome == "IN_DOUBT"
+
+    Connection.objects.update(state="ACTIVE")
+    answers.will((200, {"receipts": ["r-1"]}))
+    clock.forward(minutes=1)
+    here.work()
+
+    assert here.job().evidence == {"receipt": "r-1"}
+    assert [method for method, _, _ in answers.seen] == ["POST", "GET", "GET"]
+
+
+def test_a_write_that_a_step_has_noted_leaves_no_doubt(
+    shop: Open, answers: toys.Answers, clock: Clock
+) -> None:
+    def call(work: Any) -> Any:
+        if "receipt" not in work.kept:
+            receipt = toys.pay(work)
+            with work.step():
+                work.keep(receipt=receipt)
+        toys.client(work).get("/paid")
+        return work.kept["receipt"]
+
+    answers.will((200, {"receipt": "r-1"}), BUSY, (200, {}))
+    here = run(shop, toys.flow("pay", call=call, probe=toys.was_paid, settle_minutes=2))
+    assert here.job().state == JobState.WAITING
+    clock.forward(seconds=5)
+    here.work()
+
+    assert here.job().evidence == {"receipt": "r-1"}
+    assert [method for method, _, _ in answers.seen] == ["POST", "GET", "GET"]
+
+
+@pytest.mark.parametrize("answer", [BUSY, KEY_REFUSED], ids=["busy", "key refused"])
+def test_a_write_that_was_turned_away_leaves_no_doubt(
+    shop: Open, answers: toys.Answers, answer: Any
+) -> None:
+    answers.will(answer)
+    here = run(shop, toys.flow("pay", call=toys.pay, probe=toys.was_paid))
+
+    assert here.job().state == JobState.WAITING
 
 
 def sent(clock: Clock) -> Callable[[Any], Any]:

@@ -12,7 +12,7 @@ import urllib3
 from django.db import connection as database
 from django.db import transaction
 
-from integrator.engine import http
+from integrator.engine import answers
 from integrator.engine.errors import Misconfigured, PlatformError, Refused, Transient, Unknown
 from integrator.engine.http import Http
 from integrator.models import Connection
@@ -248,5 +248,5 @@ def test_redirects_are_not_followed(toy: Http, answers: toys.Answers) -> None:
 
 
 def test_an_unreachable_name_proves_that_nothing_left() -> None:
-    assert http._refused(refused())
-    assert not http._refused(requests.ConnectionError("Connection aborted"))
+    assert answers.refused(refused())
+    assert not answers.refused(requests.ConnectionError("Connection aborted"))

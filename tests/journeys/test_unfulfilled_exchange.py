@@ -5,10 +5,13 @@ Judged by the sandbox's own books: its orders, reservations, comments and what w
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from fulfilment.models import Order
 from integrator.models import MappingKind
+from integrator.platforms.scayle.client import Scayle
 from tests.journeys.exchanges import (
     COMMENT,
     FREE,
@@ -150,6 +153,34 @@ def test_an_order_that_is_shown_late_is_waited_for(stage: Stage) -> None:
     assert rule.struck == 1
     assert stage.calls("POST").count(ORDERS) == 1
     to_the_end(stage, rma)
+
+
+def test_a_busy_shop_right_after_the_order_makes_no_second_one(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Taken with 201, shown after 200 seconds, and the look right after it meets the limit."""
+    looks = "GET /shops/nb/countries/DE/orders"
+    create = Scayle.create_order
+    limits: list[Any] = []
+
+    def created(self: Scayle, *args: Any) -> None:
+        create(self, *args)
+        busy = {"status": 429, "retry_after": 5, "times": 1}
+        limits.extend([] if limits else [stage.breaks("scayle", looks, "error", **busy)])
+
+    monkeypatch.setattr(Scayle, "create_order", created)
+    stage.breaks("scayle", ORDERS, "visible_after", seconds=200, times=1)
+    order = stage.sold(SKU)
+    stage.act("returngo", "request_return", order_id=order["id"], **wants(order))
+    stage.act("returngo", "approve", rma_id=stage.books("returngo")["rmas"][0]["id"])
+    stage.deliver()
+    for _ in range(10):
+        stage.clock.shift(60)
+        stage.tick_and_work()
+
+    assert limits[0].struck == 1
+    assert stage.calls("POST").count(ORDERS) == 1
+    assert len(orders_there(stage)) == 1
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before it left", "after it arrived"])
