@@ -376,7 +376,8 @@ def get(case_id: int) -> Case:
 
 
 def lock(case_id: int) -> Case:
-    """The case, locked until the end of the transaction."""
+    """The case, locked until the end of the transaction, and before it its step."""
+    decisions.lock_step(case_id)
     return get_object_or_404(
         Case.objects.select_for_update(of=("self",), no_key=True).select_related(
             "connection", "assignee", "job"

@@ -266,6 +266,14 @@ def _refuse_if_not_now(case: Case, action: Action) -> None:
         raise UnableToDecide(said)
 
 
+def lock_step(case_id: int) -> None:
+    """Lock the step of a case. To be called before the case is locked: workers, too, lock the step
+    first, so that neither waits for what the other holds.
+    """
+    step = Case.objects.filter(pk=case_id).values("job_id")
+    Job.objects.select_for_update(no_key=True).filter(pk__in=step).values_list("pk").first()
+
+
 def being_decided(job_ids: Sequence[int]) -> set[int]:
     """Those of these jobs about which a decision has been taken that is not carried out yet."""
     about = Case.objects.filter(job_id__in=job_ids)

@@ -27,6 +27,7 @@ from integrator.engine.errors import (
     Transient,
     Unknown,
     Yields,
+    first_line,
 )
 from integrator.engine.flow import Flow, Found, NotFound, Routes, flows_of
 from integrator.engine.states import Trace
@@ -49,6 +50,11 @@ class FlowBroke(Exception):
     """A flow raised something that is not an answer of a platform: a fault in our own code."""
 
 
+def fault(error: Exception) -> FlowBroke:
+    """What went wrong in our own code, in words that may stay."""
+    return FlowBroke(f"{type(error).__name__}: {first_line(error)}"[:400])
+
+
 @dataclass(frozen=True, slots=True)
 class Outcomes:
     """Ends attempts. Each end is written under the fence: ``LostLease`` when it is not ours."""
@@ -62,12 +68,15 @@ class Outcomes:
         """Wait, doubt or park, as the class of the error says. Anything else is a fault of ours."""
         work.at = self.clock()
         try:
-            with transaction.atomic():
-                self._decide(work, error)
+            work.write_down(lambda: self._written(work, error))
         except jobs.LostLease:
             log.warning("lease_lost", job=work.job.pk, flow=work.flow.name)
             return
         self.tell_connections(work, error)
+
+    def _written(self, work: Work, error: Exception) -> None:
+        with transaction.atomic():
+            self._decide(work, error)
 
     def _decide(self, work: Work, error: Exception) -> None:
         job, flow = work.job, work.flow
@@ -107,9 +116,7 @@ class Outcomes:
     def _broke(self, work: Work, error: Exception) -> None:
         """A fault of ours. If something may have left it is in doubt, else tried three times."""
         job = work.job
-        # Only the first line: PostgreSQL puts the values of the row into the others.
-        first = (str(error).splitlines() or [""])[0]
-        text = FlowBroke(f"{type(error).__name__}: {first}"[:400])
+        text = fault(error)
         if job.sent_at is not None and job.state == JobState.RUNNING:
             jobs.doubt(job, at=work.at, error=text, look_after=timedelta(), calls=work.calls)
         elif job.crashes + 1 >= jobs.CRASHES_MAX:

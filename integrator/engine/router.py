@@ -17,6 +17,7 @@ from django.db import OperationalError, transaction
 from django.db import connection as database
 
 from integrator.engine import cases, choices
+from integrator.engine.errors import first_line
 from integrator.engine.flow import Aim, Fact, Flow, Routes
 from integrator.engine.states import Trace
 
@@ -120,7 +121,7 @@ def _route_one_by_one(routes: Routes, rows: Sequence[Row], at: datetime) -> set[
         except OperationalError:
             raise
         except Exception as error:
-            fact = _fact(row)
+            fact, said = _fact(row), first_line(error)
             log.exception("fact_not_routed", fact=fact.id, key=fact.key)
             cases.open_case(
                 cases.FACT_NOT_ROUTED,
@@ -132,7 +133,7 @@ def _route_one_by_one(routes: Routes, rows: Sequence[Row], at: datetime) -> set[
                 ),
                 trace=Trace(at=at, actor="router"),
                 cause=f"fact:{fact.id}",
-                facts={"fact": fact.key, "error": f"{type(error).__name__}: {error}"[:300]},
+                facts={"fact": fact.key, "error": f"{type(error).__name__}: {said}"[:300]},
             )
     return queues
 

@@ -5,13 +5,13 @@ It carries the job, the time, the policy, and the fence.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 
 from integrator.engine import choices, jobs
 from integrator.engine.clock import now
@@ -21,6 +21,8 @@ from integrator.engine.http import Dialect, Http
 from integrator.engine.records import find
 from integrator.engine.states import Trace
 from integrator.models import Connection, Job, Message, PolicyVersion
+
+WRITES_MAX = 3
 
 
 class Work:
@@ -110,6 +112,23 @@ class Work:
             yield
         for client in self.clients:
             client.written = 0
+
+    def write_down(self, write: Callable[[], None]) -> None:
+        """Run a whole transaction of ours, again when the database took it back: it stood in
+        another's way, say. Nothing of it remains then, and the job is still ours.
+        """
+        for again in range(WRITES_MAX, 0, -1):
+            before = dict(vars(self.job))
+            try:
+                write()
+            except OperationalError:
+                if again == 1:
+                    raise
+                vars(self.job).clear()
+                vars(self.job).update(before)
+                self.__dict__.pop("record", None)
+            else:
+                return
 
     @property
     def has_unnoted_write(self) -> bool:

@@ -23,9 +23,9 @@ from django.db import close_old_connections, transaction
 from django.db import connection as database
 
 from integrator.engine import claims, clock, jobs, router
-from integrator.engine.errors import PlatformError, Unknown
+from integrator.engine.errors import PlatformError, Unknown, first_line
 from integrator.engine.flow import LOCAL, Flow, Found, NotFound, Nothing, Routes, flows_of
-from integrator.engine.outcomes import Outcomes, close_ended, report_late
+from integrator.engine.outcomes import Outcomes, close_ended, fault, report_late
 from integrator.engine.work import Work
 from integrator.models import Heartbeat, Job, JobState
 
@@ -238,14 +238,13 @@ class Worker:
             self.outcomes.ended_badly(work, error)
             return
         try:
-            self._finish(work, flow, result)
+            work.write_down(lambda: self._finish(work, flow, result))
         except jobs.LostLease:
             raise
         except Exception as error:
             # It happened there and could not be written down here: a doubt, not a failure.
-            self.outcomes.ended_badly(
-                work, Unknown(str(error)) if job.sent_at is not None else error
-            )
+            doubt = Unknown(first_line(error))
+            self.outcomes.ended_badly(work, doubt if job.sent_at is not None else error)
         else:
             self.outcomes.tell_connections(work, None)
 
@@ -269,7 +268,8 @@ class Worker:
             if flow.probe is not None:
                 answer = flow.probe(work)
             if isinstance(answer, Found):
-                self._finish(work, flow, answer.result)
+                found = answer.result
+                work.write_down(lambda: self._finish(work, flow, found))
                 self.outcomes.tell_connections(work, None)
                 return
         except jobs.LostLease:
@@ -279,7 +279,7 @@ class Worker:
             failure = error
         except Exception as error:
             log.exception("look_up_broke", job=job.pk)
-            failure = error
+            failure = fault(error)
         self.outcomes.not_found(work, answer, failure)
 
     # --- local flows -------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from django.db.models import Q
 from finance.models import Refund
 from finance.services import refund_refused
 from finance.states import RefundStatus
-from integrator.engine import batches, bulks, cases, choices, jobs
+from integrator.engine import batches, bulks, cases, choices, decisions, jobs
 from integrator.engine.cases import TRY_AGAIN as TRY_AGAIN_ACTION
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, each
 from integrator.engine.money import money_text
@@ -40,6 +40,8 @@ def aim_case(fact: Fact) -> Aim:
 
 
 def the_case(work: Work) -> Case:
+    """The case of the decision, locked, and before it its step."""
+    decisions.lock_step(work.job.record_id)
     return (
         Case.objects.select_for_update(of=("self",), no_key=True)
         .select_related("job", "connection")

@@ -57,6 +57,7 @@ def record(work: Work, _: None) -> Evidence:
 
 
 def _result(bulk: Bulk, item: BulkItem, work: Work) -> tuple[BulkItemState, str, CaseEvent | None]:
+    decisions.lock_step(item.case_id)
     whole = Case.objects.select_related("job", "assignee", "connection")
     case = (
         whole.select_for_update(of=("self",), no_key=True, skip_locked=True)

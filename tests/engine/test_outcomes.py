@@ -6,11 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
 from integrator.engine import jobs
 from integrator.engine.errors import Misconfigured, Refused, Transient
 from integrator.engine.flow import Nothing
-from integrator.models import Attempt, Job, JobState
+from integrator.models import Attempt, Job, JobState, Link
 from tests.engine import toys
 from tests.engine.conftest import Clock
 from tests.engine.failing import Open, raising, run
@@ -192,6 +193,46 @@ def test_what_happened_there_and_cannot_be_written_down_here_is_in_doubt(
 
     assert here.job().state == JobState.IN_DOUBT
     assert toys.Note.objects.count() == 0  # what it had written is gone with its transaction
+
+
+@pytest.mark.parametrize(("times", "state"), [(2, JobState.DONE), (3, JobState.IN_DOUBT)])
+def test_what_the_database_takes_back_is_written_again_twice(
+    shop: Open, answers: toys.Answers, times: int, state: JobState
+) -> None:
+    taken_back = [OperationalError("deadlock detected")] * times
+
+    def record(work: Any, result: Any) -> Any:
+        work.keep(notes=len(work.kept))
+        evidence = toys.keep_receipt(work, result)
+        if taken_back:
+            raise taken_back.pop()
+        return evidence
+
+    answers.will((200, {"receipt": 1}))
+    here = run(shop, toys.flow("pay", call=toys.pay, record=record))
+
+    assert here.job().state == state
+    assert len(answers.seen) == 1
+    if state == JobState.DONE:
+        assert (here.job().kept, toys.Note.objects.count()) == ({"notes": 0}, 1)
+
+
+def test_what_the_database_refuses_is_told_without_the_values_of_the_row(
+    shop: Open, answers: toys.Answers
+) -> None:
+    def record(work: Any, result: Any) -> Any:
+        anna = {"external_kind": "customer", "external_id": "anna.smith@example.org"}
+        for _ in range(2):
+            Link.objects.create(
+                connection_id=work.job.connection_id, record_kind="customer", record_id=1, **anna
+            )
+
+    answers.will((200, {"receipt": 1}))
+    here = run(shop, toys.flow("pay", call=toys.pay, record=record))
+
+    assert "duplicate key" in here.job().error
+    kept = f"{here.job().error} {Attempt.objects.get().error} {here.case().facts}"
+    assert "anna.smith" not in kept
 
 
 def test_one_broken_job_of_a_batch_leaves_its_neighbours_alone(shop: Open, clock: Clock) -> None:

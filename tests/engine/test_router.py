@@ -158,6 +158,17 @@ def test_one_fact_that_cannot_be_routed_does_not_stop_the_others(
     assert router.unrouted_since(at=clock.forward(hours=1)) == timedelta()
 
 
+def test_a_fact_is_set_aside_without_the_values_of_a_row(shop: Open, clock: Clock) -> None:
+    def aim(facts: Any) -> Any:
+        raise IntegrityError("duplicate key\nDETAIL:  Key (email)=(anna.smith@example.org) exists.")
+
+    here = shop(toys.flow("bad", record=toys.write_down, aim=aim))
+    here.hear("bad", "a/1")
+    here.work()
+
+    assert here.case().facts["error"] == "IntegrityError: duplicate key"
+
+
 def test_what_was_set_aside_is_taken_again_when_its_case_is_closed(
     shop: Open, clock: Clock, trace: Any
 ) -> None:
