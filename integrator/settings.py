@@ -381,6 +381,7 @@ CONTENT_SECURITY_POLICY = {
 # --- Mail ----------------------------------------------------------------------------------------
 
 vars().update(_email())
+EMAIL_TIMEOUT = HTTP_TIMEOUT_SECONDS  # a mail server that says nothing holds no thread for ever
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="") or "integrator@localhost"
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 ALERT_EMAILS = _words("ALERT_EMAILS")

@@ -75,10 +75,13 @@ class Worker:
         seconds: float = 20.0,
         linger: float = LINGER_SECONDS,
         stop: threading.Event | None = None,
+        goes_on: bool = False,
     ) -> int:
         """Work on ``queues`` until nothing was found for ``linger`` seconds, at most ``seconds``.
 
         Stops claiming when a call could outlive the time that is left. Returns how many jobs ran.
+        ``goes_on``: the next drain follows at once, so calls may be under way between two of them,
+        and one that hangs delays only itself.
         """
         started = time.monotonic()
         last_found = started
@@ -86,7 +89,9 @@ class Worker:
         while True:
             left = seconds - (time.monotonic() - started)
             stopped = stop is not None and stop.is_set()
-            ending = stopped or left <= settings.HTTP_TIMEOUT_SECONDS
+            if goes_on and left <= 0 and not stopped:
+                return ran
+            ending = stopped or (left <= settings.HTTP_TIMEOUT_SECONDS and not goes_on)
             # However short the time, one round is claimed; after a stop none is.
             first = ran == 0 and left > 0 and not stopped
             found = self.round(queues, claiming=first or not ending)

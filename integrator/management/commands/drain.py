@@ -51,7 +51,7 @@ class Command(BaseCommand):
                 if time.monotonic() - minute >= 60:
                     minute = time.monotonic()
                     self._minute()
-                worker.drain(queues, seconds=20, linger=1, stop=stop)
+                worker.drain(queues, seconds=20, linger=1, stop=stop, goes_on=True)
             except DatabaseError as error:
                 self._forget_the_database(error, stop)
 
