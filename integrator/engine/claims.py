@@ -9,12 +9,15 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import IntegrityError, transaction
+import structlog
+from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import F
 
 from integrator.engine import jobs
 from integrator.engine.errors import Yields
 from integrator.models import Job, JobState
+
+log = structlog.get_logger(__name__)
 
 # A degraded connection gets one call at a time: whoever moves its ``open_until`` on has the ticket.
 PROBE_EVERY = timedelta(seconds=30)
@@ -129,7 +132,8 @@ def take_back_lost(
     - A request that changes something had left: in doubt, to be looked up at once.
     - Otherwise: tried again, and after three crashes parked.
 
-    The fence goes on: a worker that only slept cannot write any more.
+    The fence goes on: a worker that only slept cannot write any more. One that cannot be taken back
+    stays as it is, and costs the others nothing.
     """
     parked: list[Job] = []
     lost = Job.objects.filter(state=JobState.RUNNING, lease_until__lt=at).order_by("id")
@@ -137,29 +141,40 @@ def take_back_lost(
         return parked
     with transaction.atomic():
         for job in lost.select_for_update(skip_locked=True)[:limit]:
-            if job.started_at is None:
-                # Not DUE: a newer fact may have made another job that may still be joined.
-                Job.objects.filter(pk=job.pk).update(
-                    state=JobState.WAITING,
-                    alone=True,
-                    lease_owner="",
-                    lease_until=None,
-                    fence=F("fence") + 1,
-                )
-                continue
-            error = WorkerDied("the worker died while it ran")
-            job.crashes += 1
-            job.fence += 1
-            Job.objects.filter(pk=job.pk).update(crashes=job.crashes, fence=job.fence)
-            if job.sent_at is not None:
-                jobs.doubt(job, at=at, error=error, look_after=timedelta())
-            elif job.crashes >= jobs.CRASHES_MAX:
-                jobs.park(job, at=at, error=error)
-                set_aside(job)
-                parked.append(job)
-            else:
-                jobs.wait(job, at=at, error=error)
+            try:
+                with transaction.atomic():
+                    parked += _take_back(job, at, set_aside)
+            except OperationalError:
+                raise  # the database itself: nothing is wrong with a job
+            except Exception:
+                log.exception("lost_job_not_taken_back", job=job.pk)
     return parked
+
+
+def _take_back(job: Job, at: datetime, set_aside: Callable[[Job], None]) -> list[Job]:
+    if job.started_at is None:
+        # Not DUE: a newer fact may have made another job that may still be joined.
+        Job.objects.filter(pk=job.pk).update(
+            state=JobState.WAITING,
+            alone=True,
+            lease_owner="",
+            lease_until=None,
+            fence=F("fence") + 1,
+        )
+        return []
+    error = WorkerDied("the worker died while it ran")
+    job.crashes += 1
+    job.fence += 1
+    Job.objects.filter(pk=job.pk).update(crashes=job.crashes, fence=job.fence)
+    if job.sent_at is not None:
+        jobs.doubt(job, at=at, error=error, look_after=timedelta())
+    elif job.crashes >= jobs.CRASHES_MAX:
+        jobs.park(job, at=at, error=error)
+        set_aside(job)
+        return [job]
+    else:
+        jobs.wait(job, at=at, error=error)
+    return []
 
 
 class WorkerDied(Exception):

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
+from django.db import OperationalError, transaction
 from django.db import connection as database
-from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from integrator.engine import cases, connections, holds, jobs
@@ -230,7 +230,7 @@ class Outcomes:
         """``holds``: the job stands still because of it, so who solves the cause releases it."""
         job = work.job
         found = cases.ENGINE_KINDS[kind] if isinstance(kind, str) else kind
-        about = dict(work.flow.about(work.record)) if work.flow.about and work.record else {}
+        about = _about(work)
         facts = {
             "step": work.flow.says,
             "error": text[:300],
@@ -292,6 +292,18 @@ class Outcomes:
             waiting = [row[0] for row in cursor.fetchall()]
         for job in Job.objects.filter(pk__in=waiting):
             self.close_cases(Work(job, self.flows[job.flow], at=at))
+
+
+def _about(work: Work) -> dict[str, Any]:
+    """What the flow says of its record. A fault of ours in it must not cost the step its case."""
+    try:
+        with transaction.atomic():
+            return dict(work.flow.about(work.record)) if work.flow.about and work.record else {}
+    except OperationalError:
+        raise
+    except Exception:
+        log.exception("about_broke", job=work.job.pk, flow=work.flow.name)
+        return {}
 
 
 def _leaves_a_doubt(work: Work, error: Exception) -> bool:

@@ -117,6 +117,16 @@ def test_an_error_can_name_its_own_case_and_cause(shop: Open) -> None:
     assert here.job().state == JobState.PARKED
 
 
+def test_a_step_whose_record_cannot_be_described_has_its_case_all_the_same(shop: Open) -> None:
+    def about(record: Any) -> Any:
+        raise ValueError("a fault of ours")
+
+    here = run(shop, raising(Refused("no"), about=about))
+
+    assert here.job().state == JobState.PARKED
+    assert (here.case().kind, here.case().facts["error"]) == ("JOB_FAILED", "no")
+
+
 def test_the_case_closes_when_the_step_succeeds(shop: Open, answers: toys.Answers) -> None:
     answers.will((422, {}), (200, {"receipt": 1}))
     here = run(shop, toys.PAY)
