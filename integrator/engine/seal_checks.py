@@ -241,13 +241,24 @@ def _unsealed(book: Book, found: _Findings) -> None:
 
 
 def _heads(book: Book, found: _Findings) -> None:
-    """What was the newest seal at the last check is still there: the end was not cut off."""
-    last = SealCheck.objects.order_by("-id").first()
-    head = last.heads.get(book.name) if last is not None else None
-    if last is None or head is None or is_in_chain(head):
-        return
-    says = f"the newest seal of the check of {last.at:%Y-%m-%d %H:%M} UTC is gone"
-    found.add(book, last.day, ("seal", 0), says)
+    """What was the newest seal at any check is still there: the end was not cut off.
+
+    Of all checks, not of the last: that one may have seen a chain which had been made anew.
+    """
+    with database.cursor() as cursor:
+        cursor.execute(
+            """SELECT c.at, c.day FROM integrator_sealcheck c
+                WHERE c.heads ->> %s IS NOT NULL
+                  AND NOT EXISTS (SELECT FROM integrator_seal s
+                                   WHERE s.book = %s AND s.digest = decode(c.heads ->> %s, 'hex'))
+                ORDER BY c.id LIMIT 1""",
+            [book.name, book.name, book.name],
+        )
+        first = cursor.fetchone()
+    if first is not None:
+        at, day = first
+        says = f"the newest seal of the check of {at:%Y-%m-%d %H:%M} UTC is gone"
+        found.add(book, day, ("seal", 0), says)
 
 
 def _newest(book: Book, day: date, found: _Findings) -> None:

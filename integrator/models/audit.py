@@ -63,7 +63,7 @@ class SealCheck(models.Model):
 
     ``day`` is the newest day that had to be sealed by then; ``since`` the first day whose rows were
     read again, empty when it was all of them. ``heads`` are the newest digest of each book: they
-    must still be in the chain at the next check. ``findings`` hold no personal data.
+    must be in the chain at every later check. ``findings`` hold no personal data.
     """
 
     class Result(models.TextChoices):

@@ -152,6 +152,25 @@ def test_a_chain_whose_end_was_cut_off_is_found_by_the_last_check(written: objec
     )
 
 
+def test_a_day_that_was_sealed_anew_stays_broken_until_a_person_explains_it(
+    written: dict[str, list[int]],
+) -> None:
+    assert seal_checks.daily(at=NEXT_NIGHT)
+    tamper("DELETE FROM integrator_seal WHERE book = 'ledger_entry' AND day = %s", DAY)
+    row = written["ledger_entry"][-1]
+    tamper("UPDATE finance_ledgerentry SET refund_id = 7 WHERE id = %s", row)
+
+    for night in (1, 2, 3):
+        check = seal_checks.daily(at=NEXT_NIGHT + timedelta(days=night))
+        assert check is not None and check.result == SealCheck.Result.BROKEN
+        case = Case.objects.get(kind="SEAL_BROKEN")
+        assert (case.state, case.facts["day"]) == ("OPEN", str(DAY))
+
+    _explain(case)
+    assert seal_checks.daily(at=NEXT_NIGHT + timedelta(days=4))
+    assert _state(case) == "SOLVED"
+
+
 def test_a_clock_that_makes_no_seals_is_found(written: object) -> None:
     seal()
     assert checked(NEXT_NIGHT + timedelta(days=1)).result == SealCheck.Result.SOUND
