@@ -19,6 +19,7 @@ from integrator.flows import platforms, read_again, refund_replacement
 from integrator.flows.differences import CHANGED, changed, return_now
 from integrator.flows.refund_listed import is_news, look_at_money
 from integrator.flows.still_owed import withdraw_by_hand
+from integrator.flows.stopped_readings import end_stopped_readings
 from integrator.models import Connection, Message
 from returns.cases import RETURN_NOT_READ
 from returns.models import Return
@@ -92,9 +93,8 @@ def _was_read_since(work: Work, message: Message) -> bool:
 
 def record(work: Work, seen: ReturnSeen) -> Evidence:
     connection = work.heard[0].connection
-    mended = any(
-        one.origin == Message.Origin.PERSON and one.kind != read_again.ASKED for one in work.heard
-    )
+    earlier = Message.objects.filter(pk__in=end_stopped_readings(work))
+    mended = any(_says_mended(one) for one in [*work.heard, *earlier])
     asked = read_again.is_asked(work)
     before = return_now(connection.pk, seen.external_id) if asked else {}
     taken = return_take(connection=connection, seen=seen, trace=work.trace, look_again=mended)
@@ -115,6 +115,11 @@ def record(work: Work, seen: ReturnSeen) -> Evidence:
     if asked:
         said[CHANGED] = changed(before, return_now(connection.pk, seen.external_id))
     return said
+
+
+def _says_mended(one: Message) -> bool:
+    """Whether a person has mended what was in the way of the return."""
+    return one.origin == Message.Origin.PERSON and one.kind != read_again.ASKED
 
 
 def about(message: Message) -> Mapping[str, Any]:

@@ -90,3 +90,29 @@ def test_an_order_that_cannot_be_read_is_named_as_people_know_it(stage: Stage) -
     known = stage.order(order)
     assert said_of(case).title == f"Order {known.number} could not be read from SCAYLE"
     assert (case.record_kind, case.record_id) == ("order", known.pk)
+
+
+def test_a_return_that_could_be_read_later_is_asked_about_no_more(stage: Stage) -> None:
+    rma = stage.shopper_returns(stage.sold(SKU))
+    stage.breaks("returngo", "GET /rma/{rma}", "error", status=422, times=1)
+    stage.approves(rma)
+    assert stage.open_cases() == ["RETURN_NOT_READ"]
+
+    stage.hands_in(rma)
+    stage.settle()
+
+    assert stage.open_cases() == []
+    assert stage.owed() == []
+
+
+def test_an_order_that_could_be_read_later_is_asked_about_no_more(stage: Stage) -> None:
+    order = stage.shop_sells(SKU)
+    stage.breaks("scayle", "GET /shops/nb/countries/DE/orders/*", "error", status=422, times=1)
+    stage.settle()
+    assert stage.open_cases() == ["ORDER_NOT_READ"]
+
+    stage.ships(order)
+    stage.settle()
+
+    assert stage.open_cases() == []
+    assert stage.owed() == []

@@ -1,0 +1,31 @@
+"""What a reading that succeeded makes of earlier ones of the same record that had stopped."""
+
+from __future__ import annotations
+
+from django.db.models import Exists, OuterRef
+
+from integrator.engine import cases, jobs
+from integrator.engine.work import Work
+from integrator.models import Case, CaseState, Job, JobState
+from integrator.models.states import JOB_OPEN
+
+REASON = "It was read later"
+
+
+def end_stopped_readings(work: Work) -> list[int]:
+    """Earlier readings of the lane that stopped are owed no more, and their cases close.
+
+    Returns the facts that those had to answer: this reading answers them. A case stays open while
+    its cause holds up others.
+    """
+    earlier = Job.objects.filter(flow=work.flow.name, lane=work.job.lane, pk__lt=work.job.pk)
+    parked = earlier.filter(state=JobState.PARKED)
+    stopped = {job.pk: job for job in parked.select_for_update(no_key=True).order_by("pk")}
+    if not stopped:
+        return []
+    jobs.cancel_stopped(parked.filter(pk__in=stopped), at=work.at, reason=REASON)
+    waits = Job.objects.filter(cause=OuterRef("cause"), state__in=[*JOB_OPEN, JobState.PARKED])
+    told = Case.objects.filter(~Exists(waits), job__in=stopped).exclude(state=CaseState.SOLVED)
+    for case in told.select_for_update(no_key=True).order_by("pk"):
+        cases.solve(case, resolution=Case.Resolution.BY_ITSELF, trace=work.trace, reason=REASON)
+    return [fact for job in stopped.values() for fact in (job.fact, *job.joined)]
