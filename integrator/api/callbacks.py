@@ -150,7 +150,15 @@ def _keep(
 
 
 def _body(environ: WSGIEnvironment) -> bytes | None:
-    """The body, or None when its length is missing, absurd or not what was announced."""
+    """The body, or None when its length is missing, absurd or not what was announced.
+
+    One that is sent in chunks announces none; it ends by itself where the server says so.
+    """
+    if not environ.get("CONTENT_LENGTH") and environ.get("wsgi.input_terminated"):
+        chunks = b""
+        while more := environ["wsgi.input"].read(BODY_MAX + 1 - len(chunks)):
+            chunks += more
+        return chunks if len(chunks) <= BODY_MAX else None
     try:
         length = int(environ.get("CONTENT_LENGTH") or 0)
     except ValueError:

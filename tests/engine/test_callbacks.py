@@ -272,6 +272,27 @@ def test_a_body_of_the_wrong_size_or_another_method_is_refused(
     assert Message.objects.count() == 0
 
 
+IN_CHUNKS = {"CONTENT_LENGTH": "", "HTTP_TRANSFER_ENCODING": "chunked"}
+
+
+def test_a_callback_that_comes_in_chunks_is_read(scayle: Connection) -> None:
+    """No length is announced; the input ends by itself, as our web server says."""
+    assert call(**IN_CHUNKS, **{"wsgi.input_terminated": True})[0] == 200
+
+    message = Message.objects.get()
+    assert message.resource_id == "70412"
+    assert json.loads(bytes(message.payload.body)) == EVENT
+
+
+@pytest.mark.parametrize(
+    ("body", "ends"),
+    [(b" " * (callbacks.BODY_MAX + 1), True), (EVENT, False)],
+    ids=["too long", "a server that does not say where it ends"],
+)
+def test_chunks_without_an_end_are_refused(scayle: Connection, body: Any, ends: bool) -> None:
+    assert call(body=body, **IN_CHUNKS, **{"wsgi.input_terminated": ends})[0] == 400
+
+
 def test_without_a_database_the_platform_is_asked_to_come_again(
     scayle: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
