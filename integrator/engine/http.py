@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ from integrator.engine.shapes import Limit, Reply
 from integrator.models import Connection
 
 _LOCAL = threading.local()
+_NO_COOKIES = DefaultCookiePolicy(allowed_domains=())  # a cookie of one is none of another's
 _MOUNTS: dict[str, BaseAdapter] = {}
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
 # Found out before anything left: a setting is wrong, and no look-up is needed.
@@ -70,6 +72,7 @@ def _session() -> requests.Session:
     if session is None:
         session = requests.Session()
         session.trust_env = False
+        session.cookies.set_policy(_NO_COOKIES)
         adapter = HTTPAdapter(pool_connections=8, pool_maxsize=4, max_retries=0)
         session.mount("https://", adapter)
         session.mount("http://", adapter)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from datetime import timedelta
 from email.utils import format_datetime
-from typing import Any
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any, ClassVar
 
 import pytest
 import requests
@@ -237,6 +240,40 @@ def test_the_log_names_calls_and_never_bodies_or_keys(
     assert entry["path"] == "/x"
     assert entry["ms"] >= 0
     assert not {"in the answer", "in the body", "hidden"} & {str(one) for one in entry.values()}
+
+
+class Server(BaseHTTPRequestHandler):
+    """A platform of its own on this machine: what it was sent, and how it answers."""
+
+    cookies: ClassVar[list[str | None]] = []
+
+    def do_GET(self) -> None:
+        self.cookies.append(self.headers.get("Cookie"))
+        self.send_response(200)
+        self.send_header("Set-Cookie", f"session=of-{self.path}; Path=/")
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *args: Any) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    Server.cookies.clear()
+    with HTTPServer(("127.0.0.1", 0), Server) as listening:
+        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{listening.server_port}"
+        listening.shutdown()
+
+
+def test_no_cookie_is_kept_for_the_next_call(db: None, server: str) -> None:
+    """Two shops may share a host: the session of one must not go out with the other's call."""
+    for slug in ("a", "b"):
+        Http(toys.connect(slug=slug, base_url=server), toys.DIALECT).get(f"/{slug}")
+
+    assert Server.cookies == [None, None]
 
 
 def test_redirects_are_not_followed(toy: Http, answers: toys.Answers) -> None:
