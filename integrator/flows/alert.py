@@ -18,7 +18,7 @@ from integrator.engine.flow import Aim, Evidence, Fact, Flow, Found, NotFound, N
 from integrator.engine.money import money_text
 from integrator.engine.work import Work
 from integrator.flows.kinds import CASE_KINDS
-from integrator.models import AlertChoice, Case, CaseEvent, Retailer
+from integrator.models import AlertChoice, Case, CaseEvent, CaseState, Retailer
 from integrator.roles import Role
 
 QUEUE = "mail"
@@ -45,6 +45,8 @@ def _aim(fact: Fact) -> Aim | None:
 def call(work: Work) -> int | Nothing:
     """Send it. A mail told twice is a nuisance, a refund untold is not: so it may be repeated."""
     case = Case.objects.get(pk=work.job.record_id)
+    if case.state == CaseState.SOLVED:
+        return Nothing("it was closed before anybody could be told")
     event = CaseEvent.objects.get(pk=work.job.fact)
     is_lifted = event.kind == CaseEvent.Kind.ESCALATED
     told = Role(event.data["role"] if is_lifted else CASE_KINDS[case.kind].owner)
