@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.db import connection as database
+from django.db import transaction
 
 from integrator.engine.inbox import nudge
 from integrator.models import Connection, Heartbeat, Message
@@ -52,17 +53,30 @@ def fire(schedule: Sequence[Every], *, at: datetime) -> int:
             name = f"{connection.pk}:{every.topic}"
             if connection.platform != every.platform:
                 continue
-            if strikes(name, every.minutes, at=at, seen=seen):
-                fired += 1
-                nudge(
-                    connection_id=connection.pk,
-                    topic=every.topic,
-                    kind="clock",
-                    resource=("connection", connection.slug),
-                    origin=Message.Origin.CLOCK,
-                    at=at,
-                )
+            if _may_strike(name, every.minutes, at=at, seen=seen):
+                fired += _strike(name, every, connection, at)
     return fired
+
+
+def _strike(name: str, every: Every, connection: Connection, at: datetime) -> bool:
+    """The hand moves together with the fact: one that could not be written is written next time."""
+    with transaction.atomic():
+        if not strikes(name, every.minutes, at=at):
+            return False
+        nudge(
+            connection_id=connection.pk,
+            topic=every.topic,
+            kind="clock",
+            resource=("connection", connection.slug),
+            origin=Message.Origin.CLOCK,
+            at=at,
+        )
+    return True
+
+
+def _may_strike(name: str, minutes: int, *, at: datetime, seen: Hands) -> bool:
+    moved_at = seen.get(name)
+    return moved_at is None or moved_at <= _before(minutes, at)
 
 
 def strikes(name: str, minutes: int, *, at: datetime, seen: Hands | None = None) -> bool:
@@ -70,8 +84,7 @@ def strikes(name: str, minutes: int, *, at: datetime, seen: Hands | None = None)
 
     ``seen``: where the hands stood a moment ago. One that cannot have to move is not asked.
     """
-    moved_at = seen.get(name) if seen is not None else None
-    if moved_at is not None and moved_at > _before(minutes, at):
+    if seen is not None and not _may_strike(name, minutes, at=at, seen=seen):
         return False
     with database.cursor() as cursor:
         cursor.execute(

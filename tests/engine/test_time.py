@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
 from integrator.engine import clock as now_clock
 from integrator.engine import lag, router, timer
@@ -52,6 +53,19 @@ def test_missed_turns_are_not_made_up_for(connection: Connection, clock: Clock) 
 
     assert timer.fire(SCHEDULE, at=clock.at) == 1
     assert timer.fire(SCHEDULE, at=clock.at) == 0
+
+
+def test_a_fact_that_could_not_be_written_is_written_the_next_time(
+    connection: Connection, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(**values: Any) -> None:
+        raise OperationalError("server closed the connection unexpectedly")
+
+    with monkeypatch.context() as patch, pytest.raises(OperationalError):
+        patch.setattr(timer, "nudge", breaks)
+        timer.fire(SCHEDULE, at=clock.at)
+
+    assert timer.fire(SCHEDULE, at=clock.forward(minutes=1)) == 1
 
 
 def test_of_processes_that_ask_at_once_one_fires(committed: None) -> None:
