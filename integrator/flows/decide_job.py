@@ -108,6 +108,8 @@ def record_give_up(work: Work, _: None) -> Evidence:
             state = job.get_state_display().lower()
             cases.note(case, text=f"Not stopped: the step is {state}", trace=trace, by=None)
             return {"nothing": f"the step is {state}"}
+    if job is not None:
+        _stop_earlier(case, job, work)
     # First the case: freeing the amount closes what is open about it, and this is how it ended.
     cases.solve(
         case,
@@ -127,6 +129,18 @@ def _wait_no_longer(job: Job, trace: Trace) -> None:
         bulks.give_up_item(job.record_id, trace=trace)
     elif job.record_kind == BatchItem.RECORD_KIND:
         batches.give_up_item(job.record_id, trace=trace, reason="Its step was given up")
+
+
+def _stop_earlier(case: Case, job: Job, work: Work) -> None:
+    """Earlier steps of the same kind that stopped for the same thing: the case speaks for them."""
+    earlier = Job.objects.filter(
+        flow=job.flow,
+        record_kind=job.record_kind,
+        record_id=job.record_id,
+        lane=job.lane,
+        cause=case.cause,
+    )
+    jobs.cancel_stopped(earlier, at=work.at, reason=f"given up by {work.job.actor}")
 
 
 def _leave_unpaid(case: Case, work: Work) -> None:

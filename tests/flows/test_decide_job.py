@@ -52,6 +52,24 @@ def test_what_only_waits_is_given_up_and_its_case_closes(at: datetime) -> None:
 
 
 @pytest.mark.django_db
+def test_giving_up_leaves_no_earlier_step_that_stopped_for_the_same_thing(at: datetime) -> None:
+    """Two verdicts, one after the other, stopped alike: the one case spoke for both."""
+    unit = {"record": ("return_item", 1), "state": JobState.PARKED}
+    earlier, later = (factories.job("restock", at, **unit) for _ in range(2))
+    other = factories.job("restock", at, **unit)
+    case = factories.case("RESTOCK_FAILED", at, record=("return_item", 1), job_id=later.pk)
+    Job.objects.exclude(pk=other.pk).update(cause=case.cause, lane="sku:1")
+    Job.objects.filter(pk=other.pk).update(cause=case.cause, lane="sku:2")
+
+    decisions.take(case, GIVE_UP, data={"note": "counted"}, trace=factories.trace(at), by=None)
+    Worker(ROUTES, threads=0).round(["local"])
+
+    states = dict(Job.objects.filter(flow="restock").values_list("pk", "state"))
+    assert states[earlier.pk] == states[later.pk] == JobState.CANCELLED
+    assert states[other.pk] == JobState.PARKED
+
+
+@pytest.mark.django_db
 def test_a_word_about_the_call_before_frees_no_later_doubt(at: datetime) -> None:
     """Two people said that it was not sent. Then it was sent again, and that answer was lost."""
     job = factories.job(
