@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from django.db import OperationalError, transaction
 from django.db import connection as database
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 
 from integrator.engine import cases, connections, holds, jobs
 from integrator.engine.case_facts import moment_fact
@@ -359,14 +359,18 @@ def report_late(routes: Routes, *, at: datetime, limit: int = 200) -> int:
     """Open a case for each job that crossed its promise and is still tried. Returns how many.
 
     What waits behind a doubt of its own lane is not tried: the doubt has its case. What is held is
-    not late: its clock goes on when it starts again.
+    not late: its clock goes on when it starts again. Nor is what a person said is no error, until
+    another promise is broken.
     """
     outcomes = Outcomes(flows_of(routes), lambda: at)
     in_doubt = Job.objects.filter(lane=OuterRef("lane"), state=JobState.IN_DOUBT)
-    told = Case.objects.filter(job=OuterRef("pk"), cause__startswith=LATE)
+    known = Q(resolution=Case.Resolution.NOT_AN_ERROR, solved_at__gte=OuterRef("due_at"))
+    told = Case.objects.filter(
+        ~Q(state=CaseState.SOLVED) | known, job=OuterRef("pk"), cause__startswith=LATE
+    )
     late = (
         holds.not_held(Job.objects.filter(due_at__lte=at, state__in=JOB_AT_WORK))
-        .filter(~Exists(in_doubt), ~Exists(told.exclude(state=CaseState.SOLVED)))
+        .filter(~Exists(in_doubt), ~Exists(told))
         # One case says that the day's calls are used up, not one for each step that waits for it;
         # what lets another go first is as late as that one, which is told of.
         .exclude(state=JobState.WAITING, error_class__in=[OutOfCalls.__name__, Yields.__name__])

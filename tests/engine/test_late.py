@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from integrator.engine import jobs
+from integrator.engine import decisions, jobs
 from integrator.engine.errors import PlatformError, Refused, Transient, Unknown
 from integrator.engine.flow import Flow, Found, NotFound
 from integrator.engine.outcomes import Outcomes, close_ended, report_late
@@ -80,6 +80,23 @@ def test_a_broken_promise_is_told_once_and_closes_with_the_step(shop: Open, cloc
     here.work()
 
     assert here.case().state == "SOLVED"
+
+
+def test_a_late_step_that_a_person_knows_of_is_not_told_again_each_minute(
+    shop: Open, clock: Clock, trace: Any
+) -> None:
+    here = run(shop, raising(Transient("busy", retry_after=7200), due_minutes=15))
+    clock.forward(minutes=20)
+    assert report_late(here.routes, at=clock.at) == 1
+    not_an_error = Case.Resolution.NOT_AN_ERROR
+    decisions.close(here.case(), resolution=not_an_error, note="known", trace=trace(), by=None)
+    clock.forward(minutes=1)
+    assert report_late(here.routes, at=clock.at) == 0
+
+    Job.objects.update(due_at=clock.forward(minutes=15))  # what was promised anew
+    clock.forward(minutes=1)
+    assert report_late(here.routes, at=clock.at) == 1
+    assert here.case().state == "OPEN"
 
 
 def test_two_late_jobs_of_one_record_do_not_take_the_case_from_each_other(
