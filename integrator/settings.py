@@ -150,6 +150,9 @@ HTTP_TIMEOUT_SECONDS = 10
 DRAIN_SECONDS = 20
 # Calls under way at once per platform and process; each thread keeps a database connection.
 DRAIN_THREADS = 8
+# For so long after a drain's time a step that has sent nothing may still begin a call. The slowest
+# call after that ends before the drain's task is killed.
+OVERTIME_SECONDS = 10
 TASK_TIMEOUT_SECONDS = 60
 TASK_RETRY_SECONDS = 90
 

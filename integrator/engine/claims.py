@@ -120,6 +120,16 @@ def renew(*, owner: str, at: datetime) -> int:
     )
 
 
+def give_back(claimed: Sequence[Job], *, owner: str) -> None:
+    """Leave what was claimed and not begun to whoever comes next."""
+    mine = Job.objects.filter(pk__in=[job.pk for job in claimed], lease_owner=owner)
+    free: dict[str, Any] = {"lease_owner": "", "lease_until": None, "fence": F("fence") + 1}
+    # Not DUE: a newer fact may have made another job that may still be joined.
+    waiting = mine.filter(state=JobState.RUNNING, started_at=None)
+    waiting.update(state=JobState.WAITING, **free)
+    mine.filter(state=JobState.IN_DOUBT).update(**free)
+
+
 def take_back_lost(
     *, at: datetime, set_aside: Callable[[Job], None], limit: int = 200
 ) -> list[Job]:

@@ -5,6 +5,7 @@ It carries the job, the time, the policy, and the fence.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -26,12 +27,17 @@ WRITES_MAX = 3
 
 
 class Work:
-    """One attempt at one job. ``at`` is fixed when a step begins, so a step has one time."""
+    """One attempt at one job. ``at`` is fixed when a step begins, so a step has one time.
 
-    def __init__(self, job: Job, flow: Flow, *, at: datetime) -> None:
+    ``ends_at``: the moment of the monotonic clock from which a step that has sent nothing begins no
+    call any more.
+    """
+
+    def __init__(self, job: Job, flow: Flow, *, at: datetime, ends_at: float | None = None) -> None:
         self.job = job
         self.flow = flow
         self.at = at
+        self.ends_at = ends_at
         self.calls: list[dict[str, Any]] = []
         self.clients: list[Http] = []
 
@@ -93,9 +99,15 @@ class Work:
             on_send=self._sending,
             for_write=not self.flow.gives_way,
             again=again,
+            out_of_time=self._is_out_of_time,
         )
         self.clients.append(client)
         return client
+
+    def _is_out_of_time(self) -> bool:
+        """What has sent something goes on: it could not simply begin again."""
+        late = self.ends_at is not None and time.monotonic() >= self.ends_at
+        return late and self.job.sent_at is None
 
     def _sending(self) -> None:
         jobs.mark_sent(self.job, at=now())

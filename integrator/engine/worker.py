@@ -60,7 +60,8 @@ class Worker:
         self.flows = flows_of(self.routes)
         self.outcomes = Outcomes(self.flows, self.clock)
         self._pool = ThreadPoolExecutor(self.threads) if self.threads else None
-        self._running: set[Future[None]] = set()
+        self._running: dict[Future[None], Job] = {}
+        self._ends_at: float | None = None
         self._beat_at = 0.0
         self._renew_at = 0.0
         self._kept_up_at = 0.0
@@ -79,18 +80,22 @@ class Worker:
     ) -> int:
         """Work on ``queues`` until nothing was found for ``linger`` seconds, at most ``seconds``.
 
-        Stops claiming when a call could outlive the time that is left. Returns how many jobs ran.
+        Stops claiming when a call could outlive the time that is left; then, what was claimed and
+        not begun is given back. Returns how many jobs ran.
         ``goes_on``: the next drain follows at once, so calls may be under way between two of them,
         and one that hangs delays only itself.
         """
         started = time.monotonic()
         last_found = started
+        self._ends_at = None if goes_on else started + seconds + settings.OVERTIME_SECONDS
         ran = 0
         while True:
             left = seconds - (time.monotonic() - started)
             stopped = stop is not None and stop.is_set()
             if goes_on and left <= 0 and not stopped:
                 return ran
+            if stopped or left <= 0:
+                ran -= self._give_back()
             ending = stopped or (left <= settings.HTTP_TIMEOUT_SECONDS and not goes_on)
             # However short the time, one round is claimed; after a stop none is.
             first = ran == 0 and left > 0 and not stopped
@@ -112,7 +117,7 @@ class Worker:
         Returns how much was found.
         """
         self._beat(queues)
-        self._running = {one for one in self._running if not one.done()}
+        self._running = {one: job for one, job in self._running.items() if not one.done()}
         if not claiming:
             return 0
         found = self._keep_up(queues) if self._keeping_up_is_due() else 0
@@ -140,6 +145,13 @@ class Worker:
         for queue in queues:
             found += self._look_up_doubtful(queue) if queue != LOCAL else 0
         return found
+
+    def _give_back(self) -> int:
+        """Leave what waits for a thread to the next drain. Returns how many jobs that were."""
+        left = [job for one, job in self._running.items() if not one.cancelled() and one.cancel()]
+        if left:
+            claims.give_back(left, owner=self.owner)
+        return len(left)
 
     def _take_back_lost(self) -> None:
         at, before = self.clock(), self._looked_for_lost_at
@@ -211,7 +223,7 @@ class Worker:
         if self._pool is None:
             self._run(run, job)
         else:
-            self._running.add(self._pool.submit(self._in_thread, run, job))
+            self._running[self._pool.submit(self._in_thread, run, job)] = job
 
     def _in_thread(self, run: Callable[[Job, Flow], None], job: Job) -> None:
         close_old_connections()
@@ -233,7 +245,7 @@ class Worker:
     def run_out(self, job: Job, flow: Flow) -> None:
         """One attempt: count it, call, and write the result under the same fence."""
         assert flow.call is not None, f"{flow.name} is local"
-        work = Work(job, flow, at=self.clock())
+        work = Work(job, flow, at=self.clock(), ends_at=self._ends_at)
         try:
             jobs.begin(job, at=work.at)
             result = flow.call(work)

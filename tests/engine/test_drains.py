@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
+import pytest
 from django.db import connections
 
 from integrator.engine.worker import Worker
@@ -51,3 +53,74 @@ def test_a_call_that_hangs_delays_only_itself_where_drains_follow_each_other(
         worker.close()
 
     assert Job.objects.get(flow="slow").state == JobState.DONE
+
+
+@pytest.fixture
+def short(settings: Any) -> None:
+    """Everything a hundredth: 0.1 s for a call, and as long for calls after a drain of 0.2 s."""
+    settings.HTTP_TIMEOUT_SECONDS = settings.OVERTIME_SECONDS = 0.1
+
+
+def drained(worker: Worker) -> float:
+    """How long a drain took."""
+    started = time.monotonic()
+    worker.drain(["toy"], seconds=0.2, linger=0.05)
+    return time.monotonic() - started
+
+
+def test_what_was_claimed_and_not_begun_is_given_back_when_the_drain_ends(
+    committed: None, clock: Clock, short: None
+) -> None:
+    connection = toys.connect()
+    slow = toys.flow("slow", call=lambda work: time.sleep(0.4))
+    worker = Worker(toys.routes(slow), threads=2)
+    for n in range(8):
+        toys.hear(connection, "slow", f"{n}/x", at=clock.at)
+    try:
+        drained(worker)
+        done = Job.objects.filter(state=JobState.DONE)
+        assert done.count() == 2
+        others = Job.objects.exclude(pk__in=done)
+        assert set(others.values_list("lease_owner", "attempts", "alone")) == {("", 0, False)}
+
+        for _ in range(3):
+            drained(worker)
+        assert done.count() == 8
+    finally:
+        worker.close()
+
+
+def test_a_long_list_ends_before_its_task_is_killed_and_is_read_again_later(
+    committed: None, clock: Clock, short: None, answers: toys.Answers
+) -> None:
+    def call(work: Any) -> None:
+        for _ in range(200):  # pages
+            toys.client(work).get("/list")
+
+    answers.before = lambda: time.sleep(0.02)
+    answers.will(*[(200, {})] * 200)
+    toys.hear(toys.connect(), "list", "a/1", at=clock.at)
+
+    took = drained(Worker(toys.routes(toys.flow("list", call=call))))
+    answers.script.clear()
+    assert took < 2  # all of it would take 4
+    job = Job.objects.get()
+    assert (job.state, job.error_class) == (JobState.WAITING, "Transient")
+    assert job.error == "the time of a step was over before Toy-1 was asked"
+    assert job.not_before > clock.at  # a list that is always too long takes no day's calls
+
+
+def test_what_has_sent_something_goes_on_to_its_end(
+    committed: None, clock: Clock, short: None, answers: toys.Answers
+) -> None:
+    def call(work: Any) -> Any:
+        receipt = toys.pay(work)
+        time.sleep(0.4)
+        toys.client(work).get("/paid")
+        return receipt
+
+    answers.will((200, {"receipt": "r-1"}), (200, {}))
+    toys.hear(toys.connect(), "pay", "a/1", at=clock.at)
+    drained(Worker(toys.routes(toys.flow("pay", call=call))))
+
+    assert Job.objects.get().evidence == {"receipt": "r-1"}
