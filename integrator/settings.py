@@ -148,7 +148,7 @@ if not PUBLIC_URL.startswith(("http://", "https://")):
 CONNECT_TIMEOUT_SECONDS = 5
 HTTP_TIMEOUT_SECONDS = 10
 DRAIN_SECONDS = 20
-# Calls under way at once per platform and process; each thread keeps a database connection.
+# Calls under way at once in one process; each thread keeps a database connection.
 DRAIN_THREADS = 8
 # For so long after a drain's time a step that has sent nothing may still begin a call. The slowest
 # call after that ends before the drain's task is killed.
@@ -158,6 +158,10 @@ TASK_RETRY_SECONDS = 90
 
 # At least the number of platforms plus two, so that slow platforms cannot hold every worker.
 WORKERS = _number("WORKERS", default=6, lowest=2, highest=64)
+
+# What all processes of the Procfile hold at most: each worker its own and one for each call; the
+# web server one for each of its threads (8), the cluster, the watch and people at a shell the rest.
+DATABASE_CONNECTIONS = WORKERS * (1 + DRAIN_THREADS) + 20
 
 # django-q2 is clock and hands, not memory: nothing in its tables has to survive.
 Q_CLUSTER = {

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from django.db import connection as database
 
+from integrator.management.commands import doctor
 from integrator.postgres.base import PREPARE_AFTER
 
 
@@ -25,6 +29,17 @@ def test_triggers_need_no_caught_error_to_learn_that_they_count(db: None) -> Non
     with database.cursor() as cursor:
         cursor.execute("SELECT current_setting('pgtrigger.ignore')")
         assert cursor.fetchone() == ("{}",)
+
+
+@pytest.mark.parametrize(("needed", "is_enough"), [(10, True), (100_000, False)])
+def test_the_doctor_says_whether_there_are_connections_enough(
+    db: None, settings: Any, needed: int, is_enough: bool
+) -> None:
+    settings.DATABASE_CONNECTIONS = needed
+    [said] = [one for one in doctor.Command()._database() if "connections" in one[1]]
+
+    assert said[0] == is_enough
+    assert said[1].endswith(f"connections ({needed} may be needed)")
 
 
 def test_options_of_the_address_are_kept(db: None) -> None:

@@ -88,6 +88,7 @@ class Worker:
         started = time.monotonic()
         last_found = started
         self._ends_at = None if goes_on else started + seconds + settings.OVERTIME_SECONDS
+        self._beat_at = -BEAT_SECONDS  # other queues than the last time, perhaps
         ran = 0
         while True:
             left = seconds - (time.monotonic() - started)

@@ -47,7 +47,7 @@ NUDGE_EVERY_SECONDS = 1.0
 WAIT_FOR_SLOT_SECONDS = 1.0
 
 _nudged: dict[str, float] = {}
-_workers: dict[str, worker.Worker] = {}
+_workers: dict[int, worker.Worker] = {}
 _lock = threading.Lock()
 
 
@@ -138,11 +138,13 @@ def nudge(queue: str = LOCAL) -> None:
 
 
 def _worker(queue: str) -> worker.Worker:
-    """One worker per process and queue: its threads keep their database connections."""
-    if queue not in _workers:
-        threads = 0 if queue == LOCAL else settings.DRAIN_THREADS
-        _workers[queue] = worker.Worker(ROUTES, threads=threads, nudge=nudge)
-    return _workers[queue]
+    """One worker per process for all queues that call out, for it drains one at a time: its threads
+    keep their database connections.
+    """
+    threads = 0 if queue == LOCAL else settings.DRAIN_THREADS
+    if threads not in _workers:
+        _workers[threads] = worker.Worker(ROUTES, threads=threads, nudge=nudge)
+    return _workers[threads]
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection as database
 from django.db import connections
 
 from integrator.engine.worker import Worker
@@ -124,3 +125,31 @@ def test_what_has_sent_something_goes_on_to_its_end(
     drained(Worker(toys.routes(toys.flow("pay", call=call))))
 
     assert Job.objects.get().evidence == {"receipt": "r-1"}
+
+
+def test_a_process_holds_one_connection_for_each_call_whatever_queues_it_drained(
+    committed: None, clock: Clock
+) -> None:
+    together = threading.Barrier(4)
+    flows = [
+        toys.flow(name, call=lambda work: together.wait(5), queue=name) for name in ("a", "b", "c")
+    ]
+    connection = toys.connect()
+    worker = Worker(toys.routes(*flows), threads=4)
+    before = held()
+    for flow in flows:
+        for n in range(4):
+            toys.hear(connection, flow.name, f"{flow.name}{n}/x", at=clock.at)
+    for flow in flows:
+        worker.drain([flow.queue], linger=0.05)
+    idle = held() - before
+    worker.close()
+
+    assert Job.objects.filter(state=JobState.DONE).count() == 12
+    assert idle == 4
+
+
+def held() -> int:
+    with database.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+        return int(cursor.fetchone()[0])

@@ -14,8 +14,9 @@ from structlog.testing import capture_logs
 
 from integrator.engine import cases, clock, maintenance, seal_checks, seals, timer
 from integrator.engine.cases import CALLS_RUN_LOW, About
+from integrator.engine.flow import LOCAL
 from integrator.engine.states import Trace
-from integrator.flows import tasks
+from integrator.flows import QUEUES, tasks
 from integrator.management.commands import drain
 from integrator.models import Case, CaseEvent, Connection, JobState, Retailer, Seal, SealCheck
 from tests.desk import factories
@@ -141,6 +142,13 @@ def test_the_loop_that_needs_no_cluster_goes_on_but_not_without_a_database(
     monkeypatch.setattr(tasks, "minute", raises(OperationalError()))
     with pytest.raises(OperationalError):
         loop._minute()
+
+
+def test_a_process_has_one_worker_for_all_queues_that_call_out() -> None:
+    outward = {id(tasks._worker(queue)) for queue in QUEUES if queue != LOCAL}
+
+    assert len(outward) == 1
+    assert id(tasks._worker(LOCAL)) not in outward
 
 
 def raises(error: Exception) -> Callable[..., None]:

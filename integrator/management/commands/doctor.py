@@ -52,6 +52,14 @@ class Command(BaseCommand):
     def _database(self) -> Iterator[Finding]:
         version = database.pg_version // 10000  # type: ignore[attr-defined]
         yield version >= 15, f"PostgreSQL is version {version} (15 or newer is needed)"
+        with database.cursor() as cursor:
+            cursor.execute(
+                """SELECT current_setting('max_connections')::int
+                        - current_setting('superuser_reserved_connections')::int"""
+            )
+            free = cursor.fetchone()[0]
+        needed = settings.DATABASE_CONNECTIONS
+        yield needed <= free, f"PostgreSQL takes {free} connections ({needed} may be needed)"
         faults = [fault for fault in run_checks(databases=["default"]) if isinstance(fault, Error)]
         yield (
             not faults,
