@@ -150,18 +150,11 @@ HTTP_TIMEOUT_SECONDS = 10
 DRAIN_SECONDS = 20
 # Calls under way at once in one process; each thread keeps a database connection.
 DRAIN_THREADS = 8
-# For so long after a drain's time a step that has sent nothing may still begin a call. The slowest
-# call after that ends before the drain's task is killed.
-OVERTIME_SECONDS = 10
 TASK_TIMEOUT_SECONDS = 60
 TASK_RETRY_SECONDS = 90
 
 # At least the number of platforms plus two, so that slow platforms cannot hold every worker.
 WORKERS = _number("WORKERS", default=6, lowest=2, highest=64)
-
-# What all processes of the Procfile hold at most: each worker its own and one for each call; the
-# web server one for each of its threads (8), the cluster, the watch and people at a shell the rest.
-DATABASE_CONNECTIONS = WORKERS * (1 + DRAIN_THREADS) + 20
 
 # django-q2 is clock and hands, not memory: nothing in its tables has to survive.
 Q_CLUSTER = {
@@ -388,9 +381,8 @@ CONTENT_SECURITY_POLICY = {
 # --- Mail ----------------------------------------------------------------------------------------
 
 vars().update(_email())
-EMAIL_TIMEOUT = HTTP_TIMEOUT_SECONDS  # a mail server that says nothing holds no thread for ever
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="") or "integrator@localhost"
-SERVER_EMAIL = DEFAULT_FROM_EMAIL
+SERVER_EMAIL, EMAIL_TIMEOUT = DEFAULT_FROM_EMAIL, HTTP_TIMEOUT_SECONDS
 ALERT_EMAILS = _words("ALERT_EMAILS")
 
 # --- Logs ----------------------------------------------------------------------------------------

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-
-from integrator.engine.clock import now
 
 RETRY_AFTER_MAX_SECONDS = 86_400.0
 
@@ -27,15 +25,17 @@ def refused(error: BaseException | None) -> bool:
     return False
 
 
-def seconds_to(date: str) -> float | None:
-    """From now to the moment that a header names; None when it names none."""
+def seconds_to(date: str, *, at: datetime) -> float | None:
+    """From ``at`` to the moment that a header names; None when it names none."""
     try:
-        return (parsedate_to_datetime(date) - now()) / timedelta(seconds=1)
+        return (parsedate_to_datetime(date) - at) / timedelta(seconds=1)
     except (TypeError, ValueError):
         return None
 
 
-def retry_after(headers: Mapping[str, str], default: float | None = 30.0) -> float | None:
+def retry_after(
+    headers: Mapping[str, str], *, at: datetime, default: float | None = 30.0
+) -> float | None:
     """Seconds the platform asks us to wait: a number, a date, or nothing.
 
     Absurd values are capped.
@@ -44,7 +44,7 @@ def retry_after(headers: Mapping[str, str], default: float | None = 30.0) -> flo
     try:
         seconds: float | None = float(asked)
     except ValueError:
-        seconds = seconds_to(asked)
+        seconds = seconds_to(asked, at=at)
     if seconds is None or math.isnan(seconds):
         return default
     return min(max(seconds, 1.0), RETRY_AFTER_MAX_SECONDS)

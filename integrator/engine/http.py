@@ -20,12 +20,17 @@ import requests
 from django.conf import settings
 from django.db import transaction
 from requests.adapters import BaseAdapter, HTTPAdapter
+from urllib3.exceptions import HTTPError
 
 from integrator.engine import answers, limits, secrets
+from integrator.engine.clock import now
 from integrator.engine.errors import Misconfigured, PlatformError, Refused, Transient, Unknown
 from integrator.engine.shapes import Limit, Reply
 from integrator.models import Connection
 
+BODY_TIMEOUTS = 1  # what is read in parts may take as long as the wait for the first one
+PART_BYTES = 1 << 16
+ANSWER_BYTES_MAX = 32 << 20  # a page of orders has less than one
 _LOCAL = threading.local()
 _NO_COOKIES = DefaultCookiePolicy(allowed_domains=())  # a cookie of one is none of another's
 _MOUNTS: dict[str, BaseAdapter] = {}
@@ -64,6 +69,24 @@ def mount(prefix: str, adapter: BaseAdapter | None) -> None:
     else:
         _MOUNTS[prefix] = adapter
     _LOCAL.__dict__.pop("session", None)
+
+
+class Endless(requests.RequestException):
+    """The answer has begun, and goes on for longer than anybody waits, or than anybody reads."""
+
+
+def _read(response: requests.Response) -> None:
+    """Read the whole body, a small one at once; ``Endless`` when it takes too long to come."""
+    if response.raw is None:
+        return
+    until = time.monotonic() + BODY_TIMEOUTS * settings.HTTP_TIMEOUT_SECONDS
+    body = bytearray()
+    while part := response.raw.read1(PART_BYTES, decode_content=True):
+        body += part
+        if len(body) > ANSWER_BYTES_MAX or time.monotonic() > until:
+            response.close()
+            raise Endless
+    response._content = bytes(body)
 
 
 def _session() -> requests.Session:
@@ -196,13 +219,15 @@ class Http:
                 headers=self._headers,
                 timeout=(settings.CONNECT_TIMEOUT_SECONDS, settings.HTTP_TIMEOUT_SECONDS),
                 allow_redirects=False,
+                stream=True,
             )
+            _read(response)
         except _NOT_AN_ADDRESS as error:
             entry["status"] = type(error).__name__
             raise Misconfigured(
                 f"the address or a header of {self.connection.name} cannot be used"
             ) from error
-        except requests.RequestException as error:
+        except (requests.RequestException, HTTPError) as error:
             entry["status"] = type(error).__name__
             raise self._no_answer(error, is_write=is_write) from error
         finally:
@@ -210,7 +235,7 @@ class Http:
         entry["status"] = response.status_code
         return self._answer(response, scope, entry, is_write=is_write)
 
-    def _no_answer(self, error: requests.RequestException, *, is_write: bool) -> Exception:
+    def _no_answer(self, error: Exception, *, is_write: bool) -> Exception:
         name = self.connection.name
         never_left = isinstance(error, requests.ConnectTimeout) or (
             isinstance(error, requests.ConnectionError) and answers.refused(error)
@@ -219,6 +244,8 @@ class Http:
             return Transient(f"{name} could not be reached", platform_down=True)
         if is_write:
             return Unknown(f"{name} did not answer after we sent it")
+        if isinstance(error, Endless):
+            return Transient(f"{name} did not come to the end of its answer")
         return Transient(f"{name} did not answer", platform_down=True)
 
     def _answer(
@@ -236,7 +263,7 @@ class Http:
         data, readable = _parse(response)
         status = response.status_code
         self.answers += status < 500
-        self.clock_seconds = answers.seconds_to(headers.get("date", ""))
+        self.clock_seconds = answers.seconds_to(headers.get("date", ""), at=now())
         if 200 <= status < 300:
             if readable:
                 return Reply(status, data, headers, request_id)
@@ -262,13 +289,13 @@ class Http:
         message = f"{self.connection.name}: {said}"[:400]
         about: dict[str, Any] = {"status": status, "request_id": request_id}
         if status == 429 or self.dialect.is_rate_limit(status, data):
-            return Transient(message, retry_after=answers.retry_after(headers), **about)
+            return Transient(message, retry_after=answers.retry_after(headers, at=now()), **about)
         if status in (401, 403):
             return Misconfigured(message, credentials=status == 401, **about)
         if status >= 500 or status in (408, 424):
             if is_write and status not in self.dialect.not_executed:
                 return Unknown(message, **about)
-            asked = answers.retry_after(headers, default=None)
+            asked = answers.retry_after(headers, at=now(), default=None)
             return Transient(message, retry_after=asked, platform_down=status >= 500, **about)
         return Refused(message, **about)
 
@@ -342,7 +369,7 @@ def tell(
             stream=True,
         ) as response:
             entry["status"] = status = response.status_code
-            asked = answers.retry_after(response.headers, default=None)
+            asked = answers.retry_after(response.headers, at=now(), default=None)
     except _NOT_AN_ADDRESS as error:
         entry["status"] = type(error).__name__
         raise Misconfigured(f"the address of {name} cannot be used") from error

@@ -36,6 +36,9 @@ LINGER_SECONDS = 2.0
 POLL_SECONDS = 0.2
 BEAT_SECONDS = 5.0
 RENEW_SECONDS = 20.0
+# For so long after a drain's time a step that has sent nothing may still begin a call: what it then
+# takes ends before the drain's task is killed.
+OVERTIME_SECONDS = 5.0
 LOOK_FOR_LOST_EVERY = timedelta(seconds=1)  # a lease lasts a minute
 
 
@@ -87,7 +90,7 @@ class Worker:
         """
         started = time.monotonic()
         last_found = started
-        self._ends_at = None if goes_on else started + seconds + settings.OVERTIME_SECONDS
+        self._ends_at = None if goes_on else started + seconds + OVERTIME_SECONDS
         self._beat_at = -BEAT_SECONDS  # other queues than the last time, perhaps
         ran = 0
         while True:

@@ -11,6 +11,7 @@ import pytest
 from django.db import connection as database
 from django.db import connections
 
+from integrator.engine import worker as worker_module
 from integrator.engine.worker import Worker
 from integrator.models import Job, JobState
 from tests.engine import toys
@@ -57,9 +58,10 @@ def test_a_call_that_hangs_delays_only_itself_where_drains_follow_each_other(
 
 
 @pytest.fixture
-def short(settings: Any) -> None:
+def short(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything a hundredth: 0.1 s for a call, and as long for calls after a drain of 0.2 s."""
-    settings.HTTP_TIMEOUT_SECONDS = settings.OVERTIME_SECONDS = 0.1
+    settings.HTTP_TIMEOUT_SECONDS = 0.1
+    monkeypatch.setattr(worker_module, "OVERTIME_SECONDS", 0.1)
 
 
 def drained(worker: Worker) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from email.utils import format_datetime
@@ -15,7 +17,7 @@ import urllib3
 from django.db import connection as database
 from django.db import transaction
 
-from integrator.engine import answers
+from integrator.engine import answers, http
 from integrator.engine.errors import Misconfigured, PlatformError, Refused, Transient, Unknown
 from integrator.engine.http import Http
 from integrator.models import Connection
@@ -247,7 +249,25 @@ class Server(BaseHTTPRequestHandler):
 
     cookies: ClassVar[list[str | None]] = []
 
+    def do_POST(self) -> None:
+        self.do_GET()
+
     def do_GET(self) -> None:
+        if self.path == "/drips":
+            self._drip()
+        else:
+            self._answer()
+
+    def _drip(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "100")
+        self.end_headers()
+        with contextlib.suppress(OSError):  # when nobody reads any more
+            for _ in range(100):
+                self.wfile.write(b" ")
+                time.sleep(0.05)
+
+    def _answer(self) -> None:
         self.cookies.append(self.headers.get("Cookie"))
         self.send_response(200)
         self.send_header("Set-Cookie", f"session=of-{self.path}; Path=/")
@@ -274,6 +294,26 @@ def test_no_cookie_is_kept_for_the_next_call(db: None, server: str) -> None:
         Http(toys.connect(slug=slug, base_url=server), toys.DIALECT).get(f"/{slug}")
 
     assert Server.cookies == [None, None]
+
+
+def test_an_answer_that_drips_is_given_up(db: None, server: str, settings: Any) -> None:
+    settings.HTTP_TIMEOUT_SECONDS = 0.2
+    there = Http(toys.connect(base_url=server), toys.DIALECT)
+    started = time.monotonic()
+
+    with pytest.raises(Transient, match="did not come to the end of its answer"):
+        there.get("/drips")
+    with pytest.raises(Unknown):
+        there.send("POST", "/drips")
+    assert time.monotonic() - started < 3  # both to their end would take 10
+
+
+def test_an_answer_without_end_is_given_up(
+    db: None, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "ANSWER_BYTES_MAX", 1)
+    with pytest.raises(Transient, match="did not come to the end of its answer"):
+        Http(toys.connect(base_url=server), toys.DIALECT).get("/x")
 
 
 def test_redirects_are_not_followed(toy: Http, answers: toys.Answers) -> None:

@@ -20,6 +20,10 @@ from integrator.models import Connection, MappingKind, Retailer
 from integrator.platforms import PLATFORMS
 from integrator.roles import Role
 
+# Beside those of the workers and their calls: eight threads of the web server, the cluster's own
+# processes, the watch, and people at a shell.
+OTHER_CONNECTIONS = 20
+
 Finding = tuple[bool, str]
 
 
@@ -58,7 +62,7 @@ class Command(BaseCommand):
                         - current_setting('superuser_reserved_connections')::int"""
             )
             free = cursor.fetchone()[0]
-        needed = settings.DATABASE_CONNECTIONS
+        needed = settings.WORKERS * (1 + settings.DRAIN_THREADS) + OTHER_CONNECTIONS
         yield needed <= free, f"PostgreSQL takes {free} connections ({needed} may be needed)"
         faults = [fault for fault in run_checks(databases=["default"]) if isinstance(fault, Error)]
         yield (
