@@ -11,6 +11,7 @@ from django.conf import settings
 from django.test import TransactionTestCase
 from psycopg._preparing import PrepareManager
 
+from integrator.engine import clock
 from tests import database, template
 
 
@@ -36,6 +37,12 @@ def _statements_stay_prepared() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PrepareManager, "clear", lambda self: False)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _clocks_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests travel in time, and the database stays where it is."""
+    monkeypatch.setattr(clock, "is_right", lambda: True)
 
 
 @pytest.fixture(scope="session")

@@ -84,10 +84,13 @@ class Worker:
         """Work on ``queues`` until nothing was found for ``linger`` seconds, at most ``seconds``.
 
         Stops claiming when a call could outlive the time that is left; then, what was claimed and
-        not begun is given back. Returns how many jobs ran.
+        not begun is given back. Returns how many jobs ran: none by a clock that is wrong.
         ``goes_on``: the next drain follows at once, so calls may be under way between two of them,
         and one that hangs delays only itself.
         """
+        if not clock.is_right():
+            (stop or threading.Event()).wait(linger)
+            return 0
         started = time.monotonic()
         last_found = started
         self._ends_at = None if goes_on else started + seconds + OVERTIME_SECONDS

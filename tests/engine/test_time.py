@@ -7,12 +7,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.db import OperationalError
 
 from integrator.engine import clock as now_clock
 from integrator.engine import lag, router, timer
+from integrator.engine.clock import is_right
+from integrator.engine.flow import LOCAL
 from integrator.engine.timer import Every
 from integrator.engine.watch import newest_beat
+from integrator.flows import tasks
 from integrator.models import Connection, Cursor, Heartbeat, Message
 from tests.engine import toys
 from tests.engine.conftest import Clock, Shop
@@ -85,6 +89,29 @@ def test_the_hand_of_a_clock_is_no_sign_of_life(connection: Connection, clock: C
 
     assert newest_beat() is None
     assert list(Heartbeat.workers.all()) == []
+
+
+def test_a_clock_that_is_wrong_is_noticed(db: None, logged: list[Any]) -> None:
+    assert is_right()
+    with time_machine.travel(timedelta(minutes=-1)):
+        assert not is_right()
+
+    assert [one["event"] for one in logged] == ["clock_is_wrong"]
+    assert -70 < logged[0]["ahead_seconds"] < -50
+
+
+def test_nothing_is_done_by_a_clock_that_is_wrong(
+    shop: Callable[..., Shop], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(now_clock, "is_right", lambda: False)
+    here = shop(toys.NOTE)
+    here.hear("note", "a/1")
+
+    assert here.worker.drain([LOCAL], linger=0) == 0
+    tasks.minute(at=clock.at)
+
+    assert Message.objects.get().routed_at is None
+    assert not Heartbeat.objects.exists()
 
 
 # --- lag -----------------------------------------------------------------------------------------
