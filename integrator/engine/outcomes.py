@@ -95,10 +95,11 @@ class Outcomes:
 
     def _doubt(self, work: Work, error: Exception) -> None:
         job, flow = work.job, work.flow
-        if not isinstance(error, Unknown):
-            error = Unknown(str(error))
+        asked = error.retry_after if isinstance(error, Transient) else None
         first = min(timedelta(minutes=flow.settle_minutes), LOOK_UP_FIRST)
-        jobs.doubt(job, at=work.at, error=error, look_after=first, calls=work.calls)
+        first = max(first, timedelta(seconds=asked or 0))  # a look-up is a call as well
+        said = Unknown(str(error))
+        jobs.doubt(job, at=work.at, error=said, look_after=first, calls=work.calls)
         self._close_what_was(work)
         if flow.probe is None:
             self.open_case(work, flow.on_doubt, str(error))

@@ -122,6 +122,15 @@ def test_a_reading_that_fails_after_a_write_leaves_a_doubt(
     assert [method for method, _, _ in answers.seen] == ["POST", "GET", "GET"]
 
 
+def test_a_platform_that_asks_for_time_is_not_looked_at_before(
+    shop: Open, answers: toys.Answers, clock: Clock
+) -> None:
+    answers.will((200, {"receipt": "r-1"}), (429, {}, {"Retry-After": "300"}))
+    here = run(shop, toys.flow("pay", call=pay_and_look, probe=toys.was_paid, settle_minutes=2))
+
+    assert here.job().not_before == clock.at + timedelta(minutes=5)
+
+
 def test_a_write_that_a_step_has_noted_leaves_no_doubt(
     shop: Open, answers: toys.Answers, clock: Clock
 ) -> None:
