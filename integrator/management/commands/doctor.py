@@ -121,6 +121,8 @@ class Command(BaseCommand):
                     yield False, str(error)
 
     def _workers(self) -> Iterator[Finding]:
+        is_right = clock.is_right()
+        yield is_right, f"this clock {'agrees' if is_right else 'disagrees'} with the database's"
         beat = watch.newest_beat()
         at = clock.now()
         alive = beat is not None and at - beat < watch.STALE_AFTER
