@@ -83,6 +83,7 @@ EDGES = (
     "integrator/management/",
     "integrator/api/",
     "integrator/desk/",
+    "integrator/admin.py",
     "integrator/templatetags/",
     "integrator/sandbox/",
     "integrator/local.py",

@@ -26,7 +26,7 @@ from integrator.engine.money import money_text
 from integrator.engine.states import Trace
 from integrator.models import Case, CaseState
 from returns.models import Exchange, Inspection, Return, ReturnItem
-from returns.services.exchanges import unit_gets_goods
+from returns.services.exchanges import unit_exchanges, unit_gets_goods
 from returns.services.meanings import resolution_of
 from returns.shapes import Method, Resolution
 from returns.states import EXCHANGE_ENDED, NOT_KEPT, Custody, Disposition, Money
@@ -238,7 +238,7 @@ def return_review(record: Return, *, trace: Trace) -> None:
             "return_item__order_item__sku",
             "return_item__order_item__parent__sku",
         )
-        .prefetch_related("return_item__exchanges")
+        .prefetch_related("return_item__return_record__exchanges")
         .order_by("id")
     )
     rests = _rests(parts)
@@ -337,7 +337,7 @@ def _due(
     if resolution_of(item) == Resolution.EXCHANGE:
         costs_less = -sum(
             min(one.difference_minor, 0)
-            for one in item.exchanges.all()
+            for one in unit_exchanges(item)
             if one.status not in EXCHANGE_ENDED
         )
         if not costs_less:

@@ -254,7 +254,7 @@ def _is_finished(work: Work, record_: Return) -> bool:
     items = list(
         record_.items.select_related(
             "return_record", "order_item__sku", "order_item__parent__sku", "order_item__order"
-        ).prefetch_related("inspections", "exchanges", "return_record__exchanges")
+        ).prefetch_related("inspections", "return_record__exchanges")
     )
     nothing_owed = _nothing_owed(record_, items)
     return bool(items) and all(

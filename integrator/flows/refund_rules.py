@@ -117,7 +117,7 @@ def ready_units(
     we know of when none are given. A unit that nothing is owed for is not among them, nor are those
     in ``without``; where ``only`` is given, no others are.
     """
-    last = Inspection.objects.filter(return_item=OuterRef("pk")).order_by("-version")
+    last = Inspection.objects.filter(return_item=OuterRef("pk"), piece=None).order_by("-version")
     items = list(
         record.items.filter(blocked_by="", money__in=PAYABLE, order_item__isnull=False)
         .exclude(pk__in=without)
@@ -129,7 +129,7 @@ def ready_units(
             "order_item__order",
             "return_record__connection",
         )
-        .prefetch_related("exchanges")
+        .prefetch_related("return_record__exchanges")
         .order_by("id")
     )
     ready = []

@@ -306,7 +306,12 @@ def _meant_for(item: ReturnItem) -> list[Exchange]:
     """Its own exchanges, and those for the whole return while goods are promised for it."""
     whole = _for_whole(item)
     is_meant = bool(whole) and resolution_of(item) == Resolution.EXCHANGE
-    return [*item.exchanges.all(), *(whole if is_meant else ())]
+    return [*unit_exchanges(item), *(whole if is_meant else ())]
+
+
+def unit_exchanges(item: ReturnItem) -> list[Exchange]:
+    """Exchanges of this unit alone: who asks about many reads those of their returns first."""
+    return [one for one in item.return_record.exchanges.all() if one.return_item_id == item.pk]
 
 
 def _for_whole(item: ReturnItem) -> list[Exchange]:
@@ -322,7 +327,7 @@ def unit_is_exchanged(item: ReturnItem, *, done: str) -> bool:
     kept = (ExchangeStatus.SHIPPED,) if done == "shipped" else EXCHANGE_PLACED
     return any(
         one.status in kept and one.difference != DifferenceStatus.OWED
-        for one in item.exchanges.all() or _for_whole(item)
+        for one in unit_exchanges(item) or _for_whole(item)
     )
 
 

@@ -63,11 +63,7 @@ def return_complete(return_record: Return, *, trace: Trace) -> None:
 def return_end_as_shown(return_record: Return, *, trace: Trace) -> None:
     """The platform shows the return as done. It is done here too once nothing is owed any more."""
     units = return_record.items.exclude(custody=Custody.CLOSED).select_related("return_record")
-    items = list(
-        units.prefetch_related("inspections", "exchanges", "return_record__exchanges").order_by(
-            "id"
-        )
-    )
+    items = list(units.prefetch_related("inspections", "return_record__exchanges").order_by("id"))
     if items and all(_is_over(item) for item in items):
         return_complete(return_record, trace=trace)
 
