@@ -77,7 +77,10 @@ def test_with_the_first_role_every_way_in_but_the_own_address_is_gone(conny: Use
 
 
 def test_the_second_person_sees_the_address_and_agrees_to_no_other(conny: User, as_: As) -> None:
-    asks(as_("ada"), conny, "CX")
+    ada = as_("ada")
+    before = text_of(ada.get(f"/people/{conny.pk}/").content.decode())
+    assert "then sets a password by e-mail and signs in with it" in before
+    asks(ada, conny, "CX")
     page = text_of(as_("clara").get(f"/people/{conny.pk}/").content.decode())
     assert "who will set a password by e-mail to" in page and "conny@shop.test" in page
     User.objects.filter(pk=conny.pk).update(email="ada@shop.test")
