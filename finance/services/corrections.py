@@ -27,7 +27,7 @@ from integrator.engine.states import Trace
 from integrator.models import Case, CaseState
 from returns.models import Exchange, Inspection, Return, ReturnItem
 from returns.services.exchanges import unit_exchanges, unit_gets_goods
-from returns.services.meanings import resolution_of
+from returns.services.meanings import method_of, resolution_of
 from returns.shapes import Method, Resolution
 from returns.states import EXCHANGE_ENDED, NOT_KEPT, Custody, Disposition, Money
 
@@ -311,7 +311,7 @@ def _then(row: Mapping[str, Any]) -> int:
 
 def _worth_here(item: ReturnItem, disposition: str) -> int:
     """What a unit is worth that came back and is to be paid, not replaced; else nothing."""
-    is_back = item.method == Method.KEPT or (disposition and disposition not in NOT_KEPT)
+    is_back = method_of(item) == Method.KEPT or (disposition and disposition not in NOT_KEPT)
     is_for_money = resolution_of(item) in (Resolution.REFUND, Resolution.STORE_CREDIT)
     if not (is_back and is_for_money) or item.order_item is None or unit_gets_goods(item):
         return 0

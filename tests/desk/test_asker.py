@@ -1,4 +1,7 @@
-"""What two people agree to is done in the name of who asked: who lost that right asks nothing."""
+"""What two people agree to is done in the name of who asked: who lost that right asks nothing.
+
+And nobody refuses what they did not press.
+"""
 
 from __future__ import annotations
 
@@ -98,3 +101,17 @@ def test_a_role(people: People, as_: As) -> None:
 
     assert REFUSED in agrees(as_("clara"), f"/people/changes/{Approval.objects.get().pk}/")
     assert not people["nobody"].groups.exists()
+
+
+@pytest.mark.parametrize("given", ["", "yes", "Agree", "take_back"])
+def test_a_word_that_nobody_could_press_is_no_refusal(
+    at: datetime, people: People, as_: As, given: str
+) -> None:
+    doubt = factories.case("REFUND_IN_DOUBT", at)
+    fiona = as_("fiona")
+    data = {"reference": "RF-1", "note": "seen", "version": version(fiona, doubt)}
+    fiona.post(f"/cases/{doubt.pk}/act/it_happened/", data)
+    path = f"/cases/{doubt.pk}/approvals/{Approval.objects.get().pk}/"
+
+    assert as_("clara").post(path, {"answer": given}).status_code == 404
+    assert Approval.objects.get().state == ApprovalState.ASKED

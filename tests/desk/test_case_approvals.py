@@ -102,17 +102,6 @@ def test_a_team_that_does_not_own_the_case_cannot_agree(
     assert decided(doubt) == []
 
 
-@pytest.mark.parametrize("given", ["", "yes", "Agree", "take_back"])
-def test_a_word_that_nobody_could_press_is_no_refusal(
-    doubt: Case, as_: Callable[[str], Client], given: str
-) -> None:
-    ask(as_("fiona"), doubt)
-    address = f"/cases/{doubt.pk}/approvals/{Approval.objects.get().pk}/"
-
-    assert as_("clara").post(address, {"answer": given}).status_code == 404
-    assert Approval.objects.get().state == ApprovalState.ASKED
-
-
 def test_what_was_refused_is_not_carried_out_and_cannot_be_agreed_to_later(
     doubt: Case, as_: Callable[[str], Client]
 ) -> None:
