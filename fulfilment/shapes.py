@@ -204,14 +204,15 @@ class OrderSeen:
 class InvoiceSeen:
     """An accounting document of an order.
 
-    ``is_corrective`` ones are evidence that money went back.
+    ``is_corrective`` ones are evidence that money went back. ``is_by_hand``: a person wrote it, or
+    we do not know its kind, so money may have gone past us.
     """
 
     external_id: str
     kind: str
     is_corrective: bool
     created_at: datetime
-    is_by_hand: bool = False  # a person wrote it: money may have gone past us
+    is_by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True)

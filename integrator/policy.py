@@ -65,7 +65,7 @@ SAYS: Mapping[str, str] = {
     "figures.see": "See the figures of the business, and download them as a file",
     "audit.see": "See and copy what everybody decided and changed",
     "personal.see": "See names and addresses of customers",
-    "case.work": "Take, snooze, comment and hand over cases of their own team",
+    "case.work": "Comment on cases; take, snooze and hand over those of their own team",
     "case.solve": "Close cases of their own team",
     "job.retry": "Try a step again that has stopped",
     "job.cancel": "Stop a step for good",
@@ -128,8 +128,8 @@ def may_act(kind: CaseKind, action: Action, roles: frozenset[str], *, handed_to:
     """Whether somebody with these roles may press a button of a case.
 
     It takes a role that owns the case, or is next on its ladder, and that also holds the verb.
-    Handing over moves the work, not the right to decide: who has it may take, snooze, comment and
-    hand it on.
+    Handing over moves the work, not the right to decide: who has it may take, snooze and hand it
+    on.
     """
     responsible = frozenset({kind.owner, *kind.ladder})
     if action.verb == WORK.verb:
@@ -138,7 +138,7 @@ def may_act(kind: CaseKind, action: Action, roles: frozenset[str], *, handed_to:
 
 
 def may_work(kind: CaseKind, roles: frozenset[str], *, handed_to: str = "") -> bool:
-    """Whether somebody with these roles may take, snooze, comment and hand on a case."""
+    """Whether somebody with these roles may take, snooze and hand on a case."""
     return may_act(kind, WORK, roles, handed_to=handed_to)
 
 

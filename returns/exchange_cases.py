@@ -98,6 +98,21 @@ EXCHANGE_REFUSED = CaseKind(
     evidence=("rma", "sku", "error"),
     ladder=("OPERATIONS",),
 )
+EXCHANGE_STILL_RESERVED = CaseKind(
+    code="EXCHANGE_STILL_RESERVED",
+    owner="OPERATIONS",
+    severity=2,
+    due_hours=8,
+    title="Return {rma}: {shop} keeps {sku} reserved",
+    happened="The replacement is not sent. {shop} refused to end its reservation: {error}",
+    means="{sku} is held for nobody, and cannot be sold.",
+    todo="End the reservation in {shop}, or mend what it complains about. Then try again.",
+    otherwise="What is reserved stays off sale.",
+    closes_when="the reservation has ended",
+    actions=(TRY_AGAIN,),
+    evidence=("rma", "sku", "error"),
+    ladder=("ADMIN",),
+)
 EXCHANGE_LOCATION_MISSING = CaseKind(
     code="EXCHANGE_LOCATION_MISSING",
     owner="ADMIN",
@@ -240,6 +255,7 @@ KINDS = (
     EXCHANGE_NO_STOCK,
     EXCHANGE_DATA_MISSING,
     EXCHANGE_REFUSED,
+    EXCHANGE_STILL_RESERVED,
     EXCHANGE_LOCATION_MISSING,
     EXCHANGE_RELEASE_BY_HAND,
     EXCHANGE_UNPAID,

@@ -24,6 +24,7 @@ from integrator.desk.audit_entry import Change, Entry, differences, short
 from integrator.desk.audit_known import Known, entry_of, quoted
 from integrator.desk.audit_rows import NAMES, Row
 from integrator.desk.mapping_rows import Word
+from integrator.desk.personal import NOTE_COVERED
 from integrator.engine import records
 from integrator.engine.case_kinds import CaseKind
 from integrator.engine.money import EXPONENTS
@@ -79,7 +80,7 @@ def _case(row: Row, known: Known) -> Entry:
         said = "wrote a note"
     why = quoted(row, data["note"] or "")
     if data["has_note"] and not known.personal:
-        why = {"why": "A note, only for those who may see customer data"}
+        why = {"why": NOTE_COVERED}
     decided = data["kind"] == CaseEvent.Kind.DECIDED
     return entry_of(
         row,

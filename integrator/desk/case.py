@@ -100,6 +100,7 @@ def detail_of(
     events = list(
         CaseEvent.objects.filter(case=case).select_related("note__author").order_by("-id")[:200]
     )
+    personal.cover_notes(request, events, case=case)
     said = catalogue.said_of(case)
     asked = case_asked.of(request, case, kind, events)
     locked = _locked(request, case, kind, is_asked=any(one.is_current for one in asked))

@@ -121,6 +121,7 @@ def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
         .select_related("case", "note")
         .order_by("-id")[:ROWS]
     )
+    personal.cover_notes(request, case_events)
     messages = list(Message.objects.filter(order_id=order.pk).order_by("-id")[:ROWS])
     events = timeline.build(
         messages=messages,

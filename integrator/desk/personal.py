@@ -9,11 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fulfilment.models import Customer
-from integrator.desk import buyer
+from integrator import policy
+from integrator.desk import buyer, catalogue
 from integrator.desk.auth import DeskRequest, may, trace_of
-from integrator.models import CaseEvent, Sighting
+from integrator.models import Case, CaseEvent, Note, Sighting
 
 Page = Sighting.Page
+NOTE_COVERED = "A note, only for those who may see customer data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,4 +64,27 @@ def saw(request: DeskRequest, page: Page, customer_ids: Iterable[int | None]) ->
 
 def has_notes(events: Iterable[CaseEvent]) -> bool:
     """Whether people wrote something here: a note may say who the customer is."""
-    return any(event.note is not None and not event.note.is_erased for event in events)
+    return any(_is_told(event) for event in events)
+
+
+def cover_notes(
+    request: DeskRequest, events: Iterable[CaseEvent], *, case: Case | None = None
+) -> None:
+    """Put other words in the place of notes this reader may not see, for this page only.
+
+    Whoever works on a case sees what is written there, and everybody what they wrote themselves.
+    ``case``: whose events they are; without it each has its own at hand.
+    """
+    if may_see(request):
+        return
+    for event in events:
+        if event.note is None or not _is_told(event) or event.note.author_id == request.user.pk:
+            continue
+        of = case or event.case
+        kind = catalogue.kind_of(of)
+        if not policy.may_work(kind, request.roles, handed_to=of.handed_to):
+            event.note = Note(text=NOTE_COVERED)
+
+
+def _is_told(event: CaseEvent) -> bool:
+    return event.note_id is not None and event.note is not None and not event.note.is_erased

@@ -87,6 +87,7 @@ def page(request: DeskRequest, return_id: int) -> HttpResponse:
 def _context(request: DeskRequest, rma: Return) -> dict[str, Any]:
     at, known = request.at, directory.current(at=request.at)
     read = _read(rma)
+    personal.cover_notes(request, read.case_events)
     is_open = {case.pk for case in read.cases}
     owed, kept = promises([step_of(job, request, open_cases=is_open) for job in read.jobs])
     cases = read.cases

@@ -6,15 +6,16 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import connection as database
 from django.db import transaction
 
 from integrator.engine.shapes import Heard
-from integrator.models import Message
+from integrator.models import Message, Stranger
 
 KNOWN = "KNOWN"
+STRANGERS_READABLE = timedelta(days=30)  # for whoever looks for the cause of a refused callback
 
 _STORE = """
     WITH heard AS (
@@ -77,6 +78,14 @@ def nudge(
         origin=origin,
         at=at,
     )[0]
+
+
+def forget_strangers(*, at: datetime) -> int:
+    """Erase what nobody could vouch for once it is old: it may be a customer's, sent with a wrong
+    key. Its hash and count stay. Returns how many were erased.
+    """
+    old = Stranger.objects.filter(day__lt=(at - STRANGERS_READABLE).date()).exclude(head=b"")
+    return old.update(head=b"")
 
 
 def _store_one(

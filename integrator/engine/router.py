@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 
 BATCH = 500
 GIVE_UP_AFTER = timedelta(days=7)
+SET_ASIDE_AFTER = timedelta(minutes=10)
 _LOCK = 7_310_001  # advisory lock of the one router
 
 _UNROUTED = """
@@ -83,9 +84,9 @@ def route(routes: Routes, *, at: datetime, limit: int = BATCH) -> set[str] | Non
         try:
             with transaction.atomic():
                 return _route_rows(routes, rows, at)
-        except OperationalError:
-            raise  # the database itself: nothing is wrong with a fact
         except Exception:
+            if database.needs_rollback:
+                raise  # the database itself is gone
             log.exception("facts_not_routed_together", facts=len(rows))
         return _route_one_by_one(routes, rows, at)
 
@@ -108,20 +109,27 @@ def _route_rows(routes: Routes, rows: Sequence[Row], at: datetime) -> set[str]:
     return queues
 
 
-def _route_one_by_one(routes: Routes, rows: Sequence[Row], at: datetime) -> set[str]:
+def _route_one_by_one(routes: Routes, rows: Sequence[Row], at: datetime) -> set[str] | None:
     """One fact that cannot be routed must not stop all others: it is set aside with a case.
 
-    It is not marked as routed. When its case is closed it is taken again.
+    It is not marked as routed. When its case is closed it is taken again. An error of the database
+    says nothing about the fact: it is taken again in the next rounds, and set aside only when that
+    has gone on for long. None when all of them are left for later.
     """
     queues: set[str] = set()
+    left = 0
     for row in rows:
         try:
             with transaction.atomic():
                 queues |= _route_rows(routes, [row], at)
-        except OperationalError:
-            raise
         except Exception as error:
+            if database.needs_rollback:
+                raise
             fact, said = _fact(row), first_line(error)
+            if isinstance(error, OperationalError) and at - fact.at < SET_ASIDE_AFTER:
+                log.warning("fact_left_for_later", fact=fact.id, key=fact.key, exc_info=error)
+                left += 1
+                continue
             log.exception("fact_not_routed", fact=fact.id, key=fact.key)
             cases.open_case(
                 cases.FACT_NOT_ROUTED,
@@ -135,7 +143,7 @@ def _route_one_by_one(routes: Routes, rows: Sequence[Row], at: datetime) -> set[
                 cause=f"fact:{fact.id}",
                 facts={"fact": fact.key, "error": f"{type(error).__name__}: {said}"[:300]},
             )
-    return queues
+    return queues if left < len(rows) else None
 
 
 def _fact(row: Row) -> Fact:

@@ -10,7 +10,7 @@ from integrator.flows import platforms
 from integrator.flows.place_exchange import about, aims_of, warehouse_of
 from integrator.flows.settling import settling
 from integrator.platforms.scayle.client import Scayle
-from returns.exchange_cases import EXCHANGE_REFUSED
+from returns.exchange_cases import EXCHANGE_STILL_RESERVED
 from returns.models import Exchange
 from returns.services.exchanges import exchange_freed, exchange_lock, exchange_reserved
 from returns.states import EXCHANGE_ENDED
@@ -70,7 +70,7 @@ FLOW = settling(
         queue="scayle",
         priority=40,
         due_minutes=60,
-        on_refused=EXCHANGE_REFUSED,
+        on_refused=EXCHANGE_STILL_RESERVED,
     ),
     "scayle:reserve",
     "scayle:end_reservation",

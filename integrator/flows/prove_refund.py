@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -38,10 +38,14 @@ CLOCKS_DIFFER = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A payment's outcome. ``is_news``: this reading of the order was made because of it."""
+    """A payment's outcome. ``is_news``: this reading of the order was made because of it.
+
+    ``payment``: what tells the payments of one order apart.
+    """
 
     notice: PaymentNotice
     is_news: bool
+    payment: str = ""
 
 
 def notices_of(work: Work, connection: Connection, order_id: str) -> tuple[Heard, ...]:
@@ -77,9 +81,10 @@ def look_for_proof(
         .select_related("order__connection__retailer", "return_record__connection")
         .order_by("authorised_at", "id")
     )
+    told = _by_refund(refunds, _told_apart(heard, seen))
     about = {
         refund.pk: _its_own(refund, invoices, words)
-        for refund, words in zip(refunds, _by_refund(refunds, heard), strict=True)
+        for refund, words in zip(refunds, told, strict=True)
     }
     failed = [one for one in refunds if _fail(work, one, about[one.pk])]
     for one in refunds:
@@ -90,6 +95,19 @@ def look_for_proof(
     else:
         said = "none waits for proof"
     return "the payment failed" if failed else said
+
+
+def _told_apart(heard: Sequence[Heard], seen: OrderSeen) -> list[Heard]:
+    """Name the payment of each outcome.
+
+    Where an order was paid in parts, an outcome without a number may be about any of them: each is
+    then one of its own, so no later word takes back that a part has failed.
+    """
+    is_split = len(seen.payments) > 1
+    return [
+        replace(one, payment=one.notice.transaction or (str(number) if is_split else ""))
+        for number, one in enumerate(heard)
+    ]
 
 
 def _by_refund(refunds: Sequence[Refund], heard: Sequence[Heard]) -> list[list[Heard]]:
@@ -132,17 +150,17 @@ def _its_own(
         return list(heard)
     first = min(one.created_at for one in by_hand).replace(microsecond=0)
     later = {
-        (one.notice.transaction, one.notice.occurred_at)
+        (one.payment, one.notice.occurred_at)
         for one in heard
         if one.notice.succeeded and one.notice.occurred_at >= first
     }
-    often = Counter(transaction for transaction, _ in later)
+    often = Counter(payment for payment, _ in later)
     return [
         one
         for one in heard
         if not one.notice.succeeded
         or one.notice.occurred_at < first
-        or often[one.notice.transaction] > len(by_hand)
+        or often[one.payment] > len(by_hand)
     ]
 
 
@@ -150,10 +168,10 @@ def _last_words(heard: Sequence[Heard]) -> list[PaymentNotice]:
     """The newest outcome of each payment of a refund; of two at one moment, the failure."""
     last: dict[str, PaymentNotice] = {}
     for one in sorted(
-        (one.notice for one in heard if one.notice.succeeded is not None),
-        key=lambda notice: (notice.occurred_at, not notice.succeeded),
+        (one for one in heard if one.notice.succeeded is not None),
+        key=lambda one: (one.notice.occurred_at, not one.notice.succeeded),
     ):
-        last[one.transaction] = one
+        last[one.payment] = one.notice
     return list(last.values())
 
 

@@ -21,6 +21,7 @@ from integrator.engine import (
     by_hand,
     case_counts,
     clock,
+    inbox,
     jobs,
     maintenance,
     mapping_files,
@@ -103,6 +104,7 @@ VIEWS: dict[str, timer.Part] = {"views that tell": lambda at: view_alerts.watch(
 QUARTER: dict[str, timer.Part] = {
     "forgotten bulks": lambda at: bulks.forget(at=at),
     "forgotten files": lambda at: mapping_files.forget(at=at),
+    "forgotten strangers": lambda at: inbox.forget_strangers(at=at),
     "work by hand": lambda at: by_hand.watch(CASE_KINDS, at=at),
     "recount of cases": lambda at: case_counts.recount_daily(CASE_KINDS, at=at),
     "seal of the day": lambda at: seal_checks.daily(at=at),

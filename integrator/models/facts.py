@@ -95,7 +95,10 @@ class Payload(models.Model):
 
 
 class Stranger(models.Model):
-    """Input nobody could authenticate: head and hash, capped per address and day, then counted."""
+    """Input nobody could authenticate: head and hash, capped per address and day, then counted.
+
+    The head may hold personal data: it is erased after some weeks.
+    """
 
     day = models.DateField()
     address = models.GenericIPAddressField(null=True)

@@ -80,8 +80,8 @@ def addresses(known: dict[str, list[Any]], case: Case) -> Iterator[tuple[str, st
         ("omar", {"order", "return", "customer", "find", "case"}),
         ("fiona", {"order", "return", "customer", "find", "case", "queue"}),
         ("clara", {"order", "return", "customer", "find", "case", "audit"}),
-        ("ada", {"order", "case", "queue"}),  # notes only: their roles see no names
-        ("otto", {"order", "case", "queue"}),
+        ("ada", set()),  # their roles see no names, and no notes of cases that are not theirs
+        ("otto", set()),
     ],
 )
 def test_every_page_that_shows_who_a_customer_is_leaves_a_row_and_no_other_does(
@@ -107,6 +107,38 @@ def test_every_page_that_shows_who_a_customer_is_leaves_a_row_and_no_other_does(
             showing.add(page)
 
     assert showing == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "shows"),
+    [
+        ("otto", "SYSTEMS_DIFFER", False),
+        ("ada", "SYSTEMS_DIFFER", False),
+        ("ada", "EXCHANGE_NO_STOCK", False),
+        ("ada", "EXCHANGE_LOCATION_MISSING", True),  # hers to work on
+        ("clara", "SYSTEMS_DIFFER", True),
+    ],
+)
+def test_a_note_is_for_who_may_see_customers_and_for_who_works_on_its_case(
+    name: str, kind: str, shows: bool, order: Order, at: datetime, as_: Callable[[str], Client]
+) -> None:
+    case = factories.case(kind, at, order_id=order.pk)
+    write_down(case, "Lena Berg called", at)
+
+    for page in (f"/cases/{case.pk}/", f"/orders/{order.pk}/"):
+        told = as_(name).get(page).content.decode()
+        assert ("Lena Berg called" in told) is shows
+        assert (personal.NOTE_COVERED in told) is not shows
+
+
+def test_everybody_reads_what_they_wrote(
+    case: Case, at: datetime, as_: Callable[[str], Client], people: dict[str, User]
+) -> None:
+    trace = Trace(at=at, actor="user:ada")
+    cases.note(case, text="Lena Berg called", trace=trace, by=people["ada"])
+
+    assert "Lena Berg called" in as_("ada").get(f"/cases/{case.pk}/").content.decode()
+    assert "Lena Berg called" not in as_("otto").get(f"/cases/{case.pk}/").content.decode()
 
 
 def names_somebody(answer: Any, address: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from base64 import b64encode
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from django.db import OperationalError
 from django.db.backends.utils import CursorWrapper
 
 from integrator.api import callbacks
-from integrator.engine import router
+from integrator.engine import inbox, router
 from integrator.engine.secrets import hashed
 from integrator.flows import ROUTES, tasks
 from integrator.models import Connection, Job, Message
@@ -219,6 +220,21 @@ def test_strangers_are_kept_up_to_a_cap_per_address_and_day_then_counted(
     clock.forward(days=1)
     call(body=b"a new day", authorization=None)
     assert Stranger.objects.filter(day=clock.at.date()).get().digest != ""
+
+
+def test_what_a_stranger_said_is_erased_once_it_is_old(scayle: Connection, clock: Clock) -> None:
+    """A callback with yesterday's key carries a customer as well as any other."""
+    call(body=b"Lena Berg, Hamburg", authorization=None)
+    clock.forward(days=30)
+    assert inbox.forget_strangers(at=clock.at) == 0
+    clock.forward(days=1)
+    call(body=b"of today", authorization=None)
+
+    assert inbox.forget_strangers(at=clock.at) == 1
+    assert inbox.forget_strangers(at=clock.at) == 0
+    old, new = Stranger.objects.order_by("day")
+    assert (bytes(old.head), old.count, bytes(new.head)) == (b"", 1, b"of today")
+    assert old.digest == hashlib.sha256(b"Lena Berg, Hamburg").hexdigest()
 
 
 def test_the_same_stranger_again_is_counted(scayle: Connection) -> None:

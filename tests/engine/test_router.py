@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connections, transaction
+from django.db import IntegrityError, OperationalError, connections, transaction
 from django.db import connection as database
 from django.test.utils import CaptureQueriesContext
 
@@ -169,6 +169,36 @@ def test_a_fact_is_set_aside_without_the_values_of_a_row(shop: Open, clock: Cloc
     assert here.case().facts["error"] == "IntegrityError: duplicate key"
 
 
+def test_a_fact_for_which_the_database_fails_is_left_for_later_and_stops_no_other(
+    shop: Open, clock: Clock
+) -> None:
+    """For a while nobody is asked: a deadlock or a full disk passes."""
+
+    def aim(facts: Any) -> Any:
+        if any(fact.data["resource_id"] == "heavy/1" for fact in facts):
+            with database.cursor() as cursor:
+                cursor.execute("SET LOCAL statement_timeout = 1; SELECT pg_sleep(1)")
+        return {fact.id: Aim("message", fact.record_id, f"lane:{fact.id}") for fact in facts}
+
+    here = shop(toys.flow("note", record=toys.write_down, aim=aim))
+    for name in ("a/1", "heavy/1", "a/2"):
+        here.hear("note", name)
+
+    here.work()
+
+    assert set(Note.objects.values_list("text", flat=True)) == {"a/1", "a/2"}
+    assert not Case.objects.exists()
+    clock.forward(minutes=9)
+    here.work()
+    assert not Case.objects.exists()
+    clock.forward(minutes=1)
+    here.work()
+    assert (here.case().kind, here.case().facts["error"]) == (
+        "FACT_NOT_ROUTED",
+        "OperationalError: canceling statement due to statement timeout",
+    )
+
+
 def test_what_was_set_aside_is_taken_again_when_its_case_is_closed(
     shop: Open, clock: Clock, trace: Any
 ) -> None:
@@ -227,6 +257,23 @@ def test_a_fact_that_commits_late_is_routed_once(committed: None) -> None:
     assert late.pk < min(Message.objects.exclude(pk=late.pk).values_list("pk", flat=True))
     assert Job.objects.filter(fact=late.pk).count() == 1
     assert Job.objects.count() == 4
+
+
+def test_no_fact_is_blamed_when_the_database_is_gone(committed: None) -> None:
+    def aim(facts: Any) -> Any:
+        with database.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    at = now_clock.now()
+    toys.hear(toys.connect(), "note", "a/1", at=at)
+    routes = toys.routes(toys.flow("note", record=toys.write_down, aim=aim))
+
+    def route() -> None:
+        with pytest.raises(OperationalError):
+            router.route(routes, at=at + timedelta(days=1))
+
+    in_threads(route)
+    assert not Case.objects.exists()
 
 
 def test_while_one_router_works_another_has_nothing_to_do(committed: None) -> None:

@@ -16,6 +16,7 @@ from tests.journeys.causes_in_exchanges import (
     exchange_release_by_hand,
     exchange_returned,
     exchange_stalled,
+    exchange_still_reserved,
     exchange_unpaid,
 )
 from tests.journeys.causes_in_goods import (
@@ -121,6 +122,7 @@ CAUSES: Mapping[str, Callable[[Stage], Story]] = {
         exchange_no_stock,
         exchange_data_missing,
         exchange_refused,
+        exchange_still_reserved,
         exchange_location_missing,
         exchange_release_by_hand,
         exchange_unpaid,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.journeys.causing import ORDER, OTHER, SKU, Story
+from tests.journeys.exchanges import FREE, ORDERS
 from tests.story import Stage
 
 
@@ -28,8 +29,19 @@ def exchange_data_missing(stage: Stage) -> Story:
 
 
 def exchange_refused(stage: Stage) -> Story:
-    stage.breaks("scayle", "POST /shops/nb/countries/DE/orders", "error", status=400)
+    stage.breaks("scayle", ORDERS, "error", status=400)
     story = _exchanged(stage)
+    stage.mended()
+    return story
+
+
+def exchange_still_reserved(stage: Stage) -> Story:
+    """It could not be ordered, the customer took it back, and the shop keeps the piece."""
+    stage.breaks("scayle", ORDERS, "error", status=400)
+    stage.breaks("scayle", FREE, "error", status=400)
+    story = _exchanged(stage)
+    stage.act("returngo", "cancel", rma_id=story.rma["id"])
+    stage.passes(minutes=12, step=2)
     stage.mended()
     return story
 

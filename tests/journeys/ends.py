@@ -8,6 +8,7 @@ from functools import partial
 from tests.journeys.ending import End, goes_on, just_close
 from tests.journeys.ends_of_exchanges import (
     exchanged,
+    given_back,
     not_sent,
     payment_back,
     replacement_paid,
@@ -119,6 +120,7 @@ ENDS: Mapping[tuple[str, str], End] = {
     ("EXCHANGE_DATA_MISSING", "exchange_refuse"): not_sent,
     ("EXCHANGE_REFUSED", "try_again"): exchanged,
     ("EXCHANGE_REFUSED", "exchange_refuse"): not_sent,
+    ("EXCHANGE_STILL_RESERVED", "try_again"): given_back,
     ("EXCHANGE_LOCATION_MISSING", "try_again"): exchanged,
     ("EXCHANGE_RELEASE_BY_HAND", "exchange_released"): partial(exchanged, reference="WMS-1"),
     ("EXCHANGE_UNPAID", "fixed_there"): exchanged,

@@ -53,6 +53,16 @@ def not_sent(stage: Stage, story: Story, case: Case, key: str) -> None:
     done(stage, story)
 
 
+def given_back(stage: Stage, story: Story, case: Case, key: str) -> None:
+    """Nothing is reserved any more, and nobody was paid or sent anything."""
+    assert len(stage.books("scayle")["reservations"]) == 1
+    press(stage, case, key)
+    assert stage.books("scayle")["reservations"] == []
+    assert stage.sellable(OTHER) == stage.stock_there(OTHER)["truth"]
+    assert stage.books("scayle")["refunds"] == []
+    assert (stage.owed(), stage.open_cases()) == ([], [])
+
+
 def payment_back(stage: Stage, story: Story, case: Case, key: str) -> None:
     """What was paid on top goes back, and the unit is paid by the shop: neither twice."""
     owed = 99_900 - story.order["items"][0]["paid"]

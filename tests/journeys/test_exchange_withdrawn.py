@@ -80,9 +80,11 @@ def test_giving_back_that_was_refused_is_somebodys_until_it_is_done(stage: Stage
     stage.act("returngo", "cancel", rma_id=rma["id"])
     stage.settle()
     stage.passes(minutes=12, step=2)
-    assert (exchange(rma).status, stage.open_cases()) == ("CANCELLED", ["EXCHANGE_REFUSED"])
+    assert (exchange(rma).status, stage.open_cases()) == ("CANCELLED", ["EXCHANGE_STILL_RESERVED"])
+    case = stage.case("EXCHANGE_STILL_RESERVED")
+    assert (case.owner, case.facts["sku"]) == ("OPERATIONS", OTHER)
     stage.mended()
-    stage.decide(stage.case("EXCHANGE_REFUSED"), "try_again", by=stage.carla)
+    stage.decide(case, "try_again", by=stage.omar)
     stage.passes(minutes=12, step=2)
 
     nothing_is_left(stage)

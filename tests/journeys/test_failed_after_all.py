@@ -49,11 +49,14 @@ def told_to_shop(stage: Stage, order: Row) -> list[Row]:
 
 
 def hears_outcome(
-    stage: Stage, order: Row, *, word: str, occurred_at: datetime, payment: int = 0
+    stage: Stage, order: Row, *, word: str, occurred_at: datetime, payment: int | None = 0
 ) -> None:
-    """One more outcome of a payment back, as the shop would tell it."""
-    key = stage.order_there(order)["payments"][payment]["transaction_key"]
-    payload = {"id": order["id"], "transaction": {"transactionId": key, "operationStatus": word}}
+    """One more outcome of a payment back, as the shop would tell it; None: it gives no number."""
+    transaction = {"operationStatus": word}
+    if payment is not None:
+        paid_by = stage.order_there(order)["payments"][payment]
+        transaction["transactionId"] = paid_by["transaction_key"]
+    payload = {"id": order["id"], "transaction": transaction}
     body = {
         "key": str(uuid.uuid4()),
         "type": "payment-refund",
@@ -182,6 +185,21 @@ def test_of_two_payments_the_one_that_failed_decides(stage: Stage) -> None:
     hears_outcome(stage, order, word="successful", occurred_at=stage.now(), payment=1)
     assert stage.open_cases() == []
     assert Refund.objects.get().status == "RECORDED"
+
+
+@pytest.mark.requirement("R028")
+@pytest.mark.parametrize("gift_card", [0, 1000])
+def test_without_a_number_a_success_takes_back_the_failure_of_an_only_payment(
+    stage: Stage, gift_card: int
+) -> None:
+    """Of two payments it may be the other one's: the part that failed stays with a person."""
+    order, _ = paid(stage, SKU, **({"gift_card": gift_card} if gift_card else {}))
+    hears_outcome(stage, order, word="failed", occurred_at=stage.now(), payment=None)
+    assert stage.open_cases() == ["REFUND_FAILED"]
+
+    hears_outcome(stage, order, word="successful", occurred_at=stage.now(), payment=None)
+    assert stage.open_cases() == (["REFUND_FAILED"] if gift_card else [])
+    assert Refund.objects.get().status == ("IN_DOUBT" if gift_card else "RECORDED")
 
 
 def test_a_failure_told_late_is_about_the_refund_it_belongs_to(stage: Stage) -> None:

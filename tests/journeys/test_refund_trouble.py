@@ -274,6 +274,19 @@ def test_what_somebody_paid_in_the_shop_by_hand_is_not_paid_again(stage: Stage) 
     assert "0 differences" in stage.compare()
 
 
+def test_a_document_of_a_kind_nobody_knows_may_be_a_payment_and_is_asked_about(
+    stage: Stage,
+) -> None:
+    order = stage.sold(SKU)
+    rma = stage.comes_back(order)
+    stage.act("scayle", "refund_by_hand", order_id=order["id"])
+    stage.sandbox.world.scayle.orders[order["id"]].invoices[-1].type = "credit_memo"
+    stage.warehouse_checks(rma)
+
+    assert RETURN_ITEMS not in stage.calls()
+    assert stage.open_cases() == ["REFUNDED_PAST_US"]
+
+
 def test_a_correction_for_something_else_does_not_stop_a_refund_for_ever(stage: Stage) -> None:
     order = stage.sold(SKU, "TEE-BLK-L")
     first = stage.comes_back(order, 0)

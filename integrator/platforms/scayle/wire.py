@@ -25,6 +25,7 @@ from fulfilment.shapes import (
     UnitSeen,
     UnitStatus,
 )
+from integrator.platforms.contract import UNKNOWN
 from integrator.platforms.scayle import CONTRACT
 from integrator.platforms.scayle.catalogue import parts_in_order
 from integrator.platforms.scayle.countries import ALPHA_2
@@ -107,12 +108,13 @@ def order(data: Any, path: str = "") -> OrderSeen:
 
 def invoice(row: Field) -> InvoiceSeen:
     kind = row.require_object()["type"].text()
+    word = CONTRACT.word("invoice", kind)
     return InvoiceSeen(
         external_id=row["id"].text(),
         kind=kind,
-        is_corrective=CONTRACT.word("invoice", kind) == "CORRECTIVE",
+        is_corrective=word == "CORRECTIVE",
         created_at=row["createdAt"].when(),
-        is_by_hand=CONTRACT.word("invoice", kind) == "BY_HAND",
+        is_by_hand=word in ("BY_HAND", UNKNOWN),
     )
 
 

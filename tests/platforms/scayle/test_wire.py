@@ -233,6 +233,23 @@ def test_only_a_corrective_invoice_is_evidence_of_a_refund(body: Body) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("kind", "is_by_hand"),
+    [
+        ("custom_corrective_invoice", True),
+        ("corrective_invoice", False),
+        ("return_cost_corrective_invoice", False),
+        ("credit_memo", True),  # a kind nobody has heard of may have moved money
+    ],
+)
+def test_an_invoice_of_an_unknown_kind_may_have_moved_money(
+    body: Body, kind: str, is_by_hand: bool
+) -> None:
+    (row, *_) = wire.entities(Field(body("scayle", "invoices")))
+    seen = wire.invoice(Field(row.value | {"type": kind}))
+    assert (seen.kind, seen.is_by_hand) == (kind, is_by_hand)
+
+
 def test_a_variant_takes_state_name_and_end_of_sale_from_its_product(body: Body) -> None:
     product, row = Field(body("scayle", "product")), Field(body("scayle", "variant"))
 
