@@ -44,7 +44,6 @@ class Both:
 
     orders: tuple[tuple[Connection, tuple[OrderSeen, ...]], ...]
     returns: tuple[ReturnSummary, ...]
-    unreadable: tuple[Unreadable, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +104,25 @@ class Tally:
         known = (one.cause, one.ours, one.theirs) in self.explained
         (self.accepted if known else self.different).append(one)
 
+    def has_answered(self, cause: str) -> bool:
+        """Whether the question behind this difference was asked, and could be answered."""
+        question, _, field_ = cause.rpartition(":")
+        return f"{question}:{field_.partition(' ')[0]}" in self.answered
+
+    def merge(self, later: Tally) -> None:
+        """Add what another part of the same comparison counted. What a list names twice, because
+        it moved while it was read, is as the later part says.
+        """
+        self.different = [one for one in self.different if not later.has_answered(one.cause)]
+        self.accepted = [one for one in self.accepted if not later.has_answered(one.cause)]
+        self.different += later.different
+        self.accepted += later.accepted
+        self.unheard += later.unheard
+        self.answered |= later.answered
+        self.compared += later.compared
+        self.pending += later.pending
+        self.unreadable += later.unreadable
+
     @property
     def equal(self) -> int:
         found = [*self.different, *self.accepted]
@@ -121,7 +139,7 @@ def compare(returngo: Connection, both: Both, *, settled: datetime) -> Tally:
     ``settled``: younger changes are still on their way. What a person has explained stays
     explained while both values stay as they were.
     """
-    tally = Tally(explained=_explained(returngo), unreadable=both.unreadable)
+    tally = Tally(explained=_explained(returngo))
     for shop, orders in both.orders:
         _compare_orders(shop, orders, settled, tally)
     _compare_returns(returngo, both.returns, settled, tally)

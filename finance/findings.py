@@ -83,8 +83,7 @@ def report(returngo: Connection, tally: Tally, *, trace: Trace) -> None:
         .exclude(cause__in=causes)
     )
     for case in open_ones.order_by("id"):
-        question, _, field_ = case.cause.rpartition(":")
-        if f"{question}:{field_.partition(' ')[0]}" in tally.answered:
+        if tally.has_answered(case.cause):
             cases.solve(
                 case,
                 resolution=Case.Resolution.BY_ITSELF,

@@ -116,12 +116,7 @@ def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
     )
     transitions: list[Transition] = _newest(Transition.objects.filter(order_id=order.pk))
     jobs = list(Job.objects.filter(order_id=order.pk).order_by("-id")[:ROWS])
-    case_events = list(
-        CaseEvent.objects.filter(case__order_id=order.pk)
-        .select_related("case", "note")
-        .order_by("-id")[:ROWS]
-    )
-    personal.cover_notes(request, case_events)
+    case_events = _case_events(request, order)
     messages = list(Message.objects.filter(order_id=order.pk).order_by("-id")[:ROWS])
     events = timeline.build(
         messages=messages,
@@ -177,6 +172,14 @@ def _context(request: DeskRequest, order: Order) -> dict[str, Any]:
         "may_ask_goodwill": may(request, "goodwill.ask"),
         "known": known,
     }
+
+
+def _case_events(request: DeskRequest, order: Order) -> list[CaseEvent]:
+    """The newest first."""
+    events = CaseEvent.objects.filter(case__order_id=order.pk).select_related("case", "note")
+    found = list(events.order_by("-id")[:ROWS])
+    personal.cover_notes(request, found)
+    return found
 
 
 def _trust(

@@ -4,6 +4,7 @@ PlatformError
 ├── Transient       nothing came of it, a later try can work      → the Job waits, tries again (*)
 │   ├── OutOfCalls  our allowance of calls is used up             → it waits for the new day
 │   ├── Held        a person or a plan holds what it would call   → it waits, its clock stops
+│   ├── OutOfTime   its worker stops soon, and nothing was sent   → the next one goes on with it
 │   └── Yields      another job of its lane must go first         → that one passes it meanwhile
 ├── Refused         the platform understood and said no           → parked, a case for the team
 ├── Misconfigured   a setting, credential or mapping is missing   → parked, a case for its owner
@@ -77,6 +78,10 @@ class OutOfCalls(Transient):
 
 class Held(Transient):
     """What it would call is paused, or does not accept our key. That does not count against it."""
+
+
+class OutOfTime(Transient):
+    """Its worker is about to stop, so no call was begun. What is written down by then is kept."""
 
 
 class Yields(Transient):

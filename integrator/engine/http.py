@@ -112,7 +112,8 @@ class Http:
     that were carried out, or may have been. ``for_write`` says that its readings belong to a write:
     they may use what is kept of a day's calls for writes. Without ``again`` not even a blip of a
     reading is tried once more. ``clock_seconds`` is how far the platform's clock was ahead of ours
-    at its last answer; None when an answer does not tell. No call begins when ``out_of_time``.
+    at its last answer; None when an answer does not tell. ``on_begin`` comes before each call, and
+    may raise what keeps it from being made.
     """
 
     def __init__(
@@ -124,11 +125,11 @@ class Http:
         on_send: Callable[[], None] | None = None,
         for_write: bool = False,
         again: bool = True,
-        out_of_time: Callable[[], bool] = lambda: False,
+        on_begin: Callable[[], None] = lambda: None,
     ) -> None:
         self.for_write = for_write
         self.again = again
-        self.out_of_time = out_of_time
+        self.on_begin = on_begin
         self.clock_seconds: float | None = None
         self.connection = connection
         self.dialect = dialect
@@ -197,8 +198,7 @@ class Http:
         is_write: bool,
     ) -> Reply:
         refuse_inside_transaction()
-        if self.out_of_time():
-            raise Transient(f"the time of a step was over before {self.connection.name} was asked")
+        self.on_begin()
         limits.spend(
             self.connection,
             scope,

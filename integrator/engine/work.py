@@ -16,7 +16,7 @@ from django.db import OperationalError, transaction
 
 from integrator.engine import choices, jobs
 from integrator.engine.clock import now
-from integrator.engine.errors import Held, Transient
+from integrator.engine.errors import Held, OutOfTime, Transient
 from integrator.engine.flow import Flow
 from integrator.engine.http import Dialect, Http
 from integrator.engine.records import find
@@ -99,10 +99,14 @@ class Work:
             on_send=self._sending,
             for_write=not self.flow.gives_way,
             again=again,
-            out_of_time=self._is_out_of_time,
+            on_begin=self._beginning,
         )
         self.clients.append(client)
         return client
+
+    def _beginning(self) -> None:
+        if self._is_out_of_time():
+            raise OutOfTime("the worker was about to stop; it goes on from what is written down")
 
     def _is_out_of_time(self) -> bool:
         """What has sent something goes on: it could not simply begin again."""

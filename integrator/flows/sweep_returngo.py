@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from finance.models import Refund
 from finance.services import refund_overdue
@@ -21,14 +22,16 @@ from integrator.engine.flow import Aim, Evidence, Fact, Flow, Nothing, each, onl
 from integrator.engine.inbox import nudge
 from integrator.engine.work import Work
 from integrator.flows import platforms
-from integrator.flows.sweep_scayle import FIRST_LOOK_BACK, OVERLAP
 from integrator.flows.sweeping import (
+    Walked,
+    began,
+    changed_since,
     cursor_of,
     due_before,
     end_stopped,
     not_counted,
-    read_list,
     report_unreadable,
+    walk,
 )
 from integrator.models import Connection, Message
 from returns.models import Return, ReturnItem
@@ -53,10 +56,14 @@ EVERY_MINUTES = 5
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    changed: tuple[ReturnSummary, ...]
-    open_ones: tuple[ReturnSummary, ...]
-    started_at: datetime
-    unreadable: dict[str, str]
+    """Both lists, read to their end. ``heard_since``: who was heard of from then on was not missed,
+    and is not read once more.
+    """
+
+    changed: Walked
+    open_ones: Walked
+    heard_since: datetime
+    began_at: datetime
 
 
 def _aim(fact: Fact) -> Aim:
@@ -66,74 +73,96 @@ def _aim(fact: Fact) -> Aim:
 
 
 def call(work: Work) -> Swept | Nothing:
+    """What changed, and what is open: the day of a change may not move on arrival or inspection."""
     connection = Connection.objects.get(pk=work.job.record_id)
     cursor = cursor_of(connection, STREAM)
     if due_before(work, cursor.swept_at):
         return Nothing("a later look has seen everything")
-    position = cursor.position
-    since = datetime.fromisoformat(position) - OVERLAP if position else work.at - FIRST_LOOK_BACK
+    start = began(work, changed_since(cursor, at=work.at))
     client = platforms.returngo(work, connection)
-    changed, not_changed = read_list(client.rmas(updated_since=since))
-    open_ones, not_open = read_list(client.rmas(statuses=OPEN))
-    return Swept(changed, open_ones, work.at, not_changed | not_open)
+    heard_since = start.at - ON_ITS_WAY
+
+    def take(rows: Sequence[ReturnSummary], found: Mapping[str, Any]) -> dict[str, Any]:
+        return _take(work, connection, heard_since, rows, found)
+
+    changed = walk(
+        work, "changed", lambda after: client.rmas(updated_since=start.since, after=after), take
+    )
+    open_ones = walk(work, "open", lambda after: client.rmas(statuses=OPEN, after=after), take)
+    return Swept(changed, open_ones, heard_since, start.at)
 
 
-def record(work: Work, swept: Swept) -> Evidence:
-    connection = Connection.objects.get(pk=work.job.record_id)
-    listed = {one.external_id: one for one in (*swept.changed, *swept.open_ones)}
-    known = {
-        external_id: (word, read_at)
-        for external_id, word, read_at in Return.objects.filter(
-            connection=connection, external_id__in=listed
-        ).values_list("external_id", "platform_word", "read_at")
-    }
-    heard_lately = set(
+def _take(
+    work: Work,
+    connection: Connection,
+    heard_since: datetime,
+    rows: Sequence[ReturnSummary],
+    found: Mapping[str, Any],
+) -> dict[str, Any]:
+    listed = {one.external_id: one.raw_status for one in rows}
+    known = dict(
+        Return.objects.filter(connection=connection, external_id__in=listed).values_list(
+            "external_id", "platform_word"
+        )
+    )
+    heard = set(
         Message.objects.filter(
             connection=connection,
             resource_kind="rma",
             resource_id__in=listed,
-            received_at__gte=work.at - ON_ITS_WAY,
+            received_at__gte=heard_since,
         ).values_list("resource_id", flat=True)
     )
-    missed = [
-        rma
-        for rma, one in listed.items()
-        if rma not in heard_lately and (rma not in known or known[rma][0] != one.raw_status)
-    ]
-    taken = {*missed, *heard_lately}
+    missed = [rma for rma, word in listed.items() if rma not in heard and known.get(rma) != word]
     for rma in missed:
         _nudge(connection, rma, "missed", work.at)
-    most = _readings_of_this_sweep(connection, work.at, REREAD_SHARE)
-    most -= _chase_refunds(connection, work, most)
-    old = _to_read_again(
-        connection,
-        {
-            one.external_id: known[one.external_id][1]
-            for one in swept.open_ones
-            if one.external_id in known and one.external_id not in taken
-        },
-        work.at,
-    )
-    again = old[:most]
-    most_done = _readings_of_this_sweep(connection, work.at, REREAD_DONE_SHARE)
-    done = _done_lately(connection, work.at)[: min(most - len(again), most_done)]
-    again += [rma for rma in done if rma not in taken]
-    for rma in again:
-        _nudge(connection, rma, "read-again", work.at)
+    return {
+        "seen": found.get("seen", 0) + len(rows),
+        "missed": found.get("missed", 0) + len(missed),
+    }
+
+
+def record(work: Work, swept: Swept) -> Evidence:
+    connection = Connection.objects.get(pk=work.job.record_id)
+    missed = swept.changed.found.get("missed", 0) + swept.open_ones.found.get("missed", 0)
+    again = _read_again(connection, work, swept.heard_since)
+    unreadable = {**swept.changed.unreadable, **swept.open_ones.unreadable}
     cursor = cursor_of(connection, STREAM)
-    cursor.found = len(missed)
-    cursor.missed_total += len(missed)
-    if report_unreadable(work, connection, STREAM, swept.unreadable):
+    cursor.found = missed
+    cursor.missed_total += missed
+    if report_unreadable(work, connection, STREAM, unreadable):
         cursor.swept_at = work.at
-        cursor.position = swept.started_at.isoformat()
+        cursor.position = swept.began_at.isoformat()
         end_stopped(work)
     cursor.save()
     return {
-        "seen": len(listed),
-        "missed": len(missed),
-        "read_again": len(again),
-        "unreadable": len(swept.unreadable),
+        "seen": swept.changed.found.get("seen", 0) + swept.open_ones.found.get("seen", 0),
+        "missed": missed,
+        "read_again": again,
+        "unreadable": len(unreadable),
     }
+
+
+def _read_again(connection: Connection, work: Work, heard_since: datetime) -> int:
+    """Spend what of the day's calls this sweep may on returns whose reading is too old."""
+    most = _readings_of_this_sweep(connection, work.at, REREAD_SHARE)
+    most -= _chase_refunds(connection, work, most)
+    heard = Message.objects.filter(
+        connection=connection,
+        resource_kind="rma",
+        resource_id=OuterRef("external_id"),
+        received_at__gte=heard_since,
+    )
+    not_heard = Return.objects.filter(~Exists(heard), connection=connection)
+    old = not_heard.filter(_is_old(connection, work.at)).order_by("read_at", "id")
+    again = list(old.values_list("external_id", flat=True)[:most])
+    most_done = _readings_of_this_sweep(connection, work.at, REREAD_DONE_SHARE)
+    done = not_heard.filter(_is_done_lately(connection, work.at)).order_by("read_at", "id")
+    left = min(most - len(again), most_done)
+    again += done.values_list("external_id", flat=True)[: max(left, 0)]
+    for rma in again:
+        _nudge(connection, rma, "read-again", work.at)
+    return len(again)
 
 
 def _chase_refunds(connection: Connection, work: Work, most: int) -> int:
@@ -162,37 +191,26 @@ def _chase_refunds(connection: Connection, work: Work, most: int) -> int:
     return count
 
 
-def _to_read_again(
-    connection: Connection, read_at: Mapping[str, datetime], at: datetime
-) -> list[str]:
-    """The open returns whose reading is too old, oldest first."""
+def _is_old(connection: Connection, at: datetime) -> Q:
+    """The open returns whose reading is too old."""
     settings = connection.settings
     pause = timedelta(minutes=int(settings.get("reread_minutes", REREAD_MINUTES)))
     ours = timedelta(minutes=int(settings.get("reread_ours_minutes", REREAD_OURS_MINUTES)))
-    there = _waiting_for_returngo(connection, list(read_at))
-    old = sorted(
-        (read, rma)
-        for rma, read in read_at.items()
-        if read <= at - (pause if rma in there else ours)
-    )
-    return [rma for _, rma in old]
+    waits_there = Exists(_units_waiting_for_returngo().filter(return_record=OuterRef("pk")))
+    is_old = Q(waits_there, read_at__lte=at - pause) | Q(~waits_there, read_at__lte=at - ours)
+    return Q(platform_status__in=OPEN) & is_old
 
 
-def _done_lately(connection: Connection, at: datetime) -> list[str]:
-    """Returns that are done there, lately or not yet here, whose reading is too old; oldest first.
+def _is_done_lately(connection: Connection, at: datetime) -> Q:
+    """Returns that are done there, lately or not yet here, whose reading is too old.
 
     Neither a callback nor the list tells of a verdict that is corrected after the end.
     """
     settings = connection.settings
     pause = timedelta(minutes=int(settings.get("reread_done_minutes", REREAD_DONE_MINUTES)))
     back = timedelta(days=int(settings.get("reread_done_days", REREAD_DONE_DAYS)))
-    found = Return.objects.filter(
-        Q(completed_at__isnull=True) | Q(completed_at__gte=at - back),
-        connection=connection,
-        platform_status=PlatformStatus.DONE,
-        read_at__lte=at - pause,
-    ).order_by("read_at", "id")
-    return list(found.values_list("external_id", flat=True)[:REREAD_MOST])
+    lately = Q(completed_at__isnull=True) | Q(completed_at__gte=at - back)
+    return lately & Q(platform_status=PlatformStatus.DONE, read_at__lte=at - pause)
 
 
 def _readings_of_this_sweep(connection: Connection, at: datetime, share: float) -> int:
@@ -210,20 +228,16 @@ def _readings_of_this_sweep(connection: Connection, at: datetime, share: float) 
     return min(int(each * (number + 1)) - int(each * number), REREAD_MOST)
 
 
-def _waiting_for_returngo(connection: Connection, rmas: Sequence[str]) -> set[str]:
-    """Returns whose next step is ReturnGO's: arrival, a verdict, a correction, credit or goods."""
+def _units_waiting_for_returngo() -> QuerySet[ReturnItem]:
+    """Units whose next step is ReturnGO's: arrival, a verdict, a correction, credit or goods."""
     coming = Q(custody__in=[Custody.AUTHORISED, Custody.IN_TRANSIT, Custody.RECEIVED])
     settled_there = (
         ~Q(resolution=Resolution.REFUND)
         & ~Q(money__in=[Money.RECORDED, Money.SETTLED, Money.WAIVED])
         & ~Q(custody=Custody.CLOSED)
     )
-    return set(
-        ReturnItem.objects.filter(
-            (coming & ~Q(method=Method.KEPT)) | settled_there | ~Q(blocked_by=""),
-            return_record__connection=connection,
-            return_record__external_id__in=rmas,
-        ).values_list("return_record__external_id", flat=True)
+    return ReturnItem.objects.filter(
+        (coming & ~Q(method=Method.KEPT)) | settled_there | ~Q(blocked_by="")
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from finance.models import Refund
 from finance.services import refund_overdue
@@ -15,18 +17,19 @@ from integrator.engine.inbox import nudge
 from integrator.engine.work import Work
 from integrator.flows import platforms
 from integrator.flows.sweeping import (
+    Walked,
+    began,
+    changed_since,
     cursor_of,
     due_before,
     end_stopped,
     not_counted,
-    read_list,
     report_unreadable,
+    walk,
 )
 from integrator.models import Connection, Message
 
 STREAM = "order"
-OVERLAP = timedelta(minutes=10)
-FIRST_LOOK_BACK = timedelta(days=7)
 # What changed this recently may still have its callback on the way: it was not missed yet.
 ON_ITS_WAY = timedelta(seconds=60)
 READ_AGAIN_AFTER = timedelta(minutes=5)
@@ -36,10 +39,10 @@ CHASED_MOST = 200  # refunds of one sweep
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """``unreadable``: what is wrong with the rows that could not be read, by row."""
+    """The orders that changed, read to the end of their list."""
 
-    orders: tuple[OrderSeen, ...]
-    unreadable: dict[str, str]
+    orders: Walked
+    began_at: datetime
 
 
 def _aim(fact: Fact) -> Aim:
@@ -53,39 +56,63 @@ def call(work: Work) -> Swept | Nothing:
     cursor = cursor_of(connection, STREAM)
     if due_before(work, cursor.swept_at):
         return Nothing("a later look has seen everything")
-    position = cursor.position
-    since = datetime.fromisoformat(position) - OVERLAP if position else work.at - FIRST_LOOK_BACK
-    return Swept(*read_list(platforms.scayle(work, connection).orders_updated_since(since)))
+    start = began(work, changed_since(cursor, at=work.at))
+    client = platforms.scayle(work, connection)
+    orders = walk(
+        work,
+        "orders",
+        lambda after: client.orders_updated_since(start.since, after=after),
+        lambda rows, found: _take(work, connection, rows, found),
+    )
+    return Swept(orders, start.at)
 
 
-def record(work: Work, swept: Swept) -> Evidence:
-    connection = Connection.objects.get(pk=work.job.record_id)
+def _take(
+    work: Work, connection: Connection, rows: Sequence[OrderSeen], found: Mapping[str, Any]
+) -> dict[str, Any]:
     known = dict(
         Order.objects.filter(
-            connection=connection, external_id__in=[one.external_id for one in swept.orders]
+            connection=connection, external_id__in=[one.external_id for one in rows]
         ).values_list("external_id", "source_updated_at")
     )
     settled = work.at - ON_ITS_WAY
     missed = [
         one
-        for one in swept.orders
+        for one in rows
         if one.progress not in (Progress.OPEN, Progress.UNKNOWN)
         and one.updated_at <= settled
         and (one.external_id not in known or known[one.external_id] < one.updated_at)
     ]
     for one in missed:
         _nudge(connection, one.external_id, "missed", work.at)
-    chased = _chase_refunds(connection, work)
-    newest = max((one.updated_at for one in swept.orders), default=None)
-    complete = report_unreadable(work, connection, STREAM, swept.unreadable)
-    _advance(connection, work.at, newest, len(missed), complete=complete)
-    if complete:
-        end_stopped(work)
+    changes = [one.updated_at.astimezone(UTC).isoformat() for one in rows]
     return {
-        "seen": len(swept.orders),
-        "missed": len(missed),
+        "seen": found.get("seen", 0) + len(rows),
+        "missed": found.get("missed", 0) + len(missed),
+        "newest": max([*changes, found.get("newest", "")]),
+    }
+
+
+def record(work: Work, swept: Swept) -> Evidence:
+    connection = Connection.objects.get(pk=work.job.record_id)
+    chased = _chase_refunds(connection, work)
+    found, unreadable = swept.orders.found, swept.orders.unreadable
+    cursor = cursor_of(connection, STREAM)
+    cursor.found = found.get("missed", 0)
+    cursor.missed_total += cursor.found
+    # Without a complete reading the cursor stays: the next sweep begins at the same place.
+    if report_unreadable(work, connection, STREAM, unreadable):
+        cursor.swept_at = work.at
+        if newest := found.get("newest"):
+            # An order dated in the future must not hide those that change until then.
+            cursor.position = min(datetime.fromisoformat(newest), swept.began_at).isoformat()
+        end_stopped(work)
+    cursor.save()
+    return {
+        "seen": found.get("seen", 0),
+        "missed": cursor.found,
         "refunds_chased": chased,
-        "unreadable": len(swept.unreadable),
+        "unreadable": len(unreadable),
     }
 
 
@@ -121,21 +148,6 @@ def _chase_refunds(connection: Connection, work: Work) -> int:
             refund_overdue(refund, trace=work.trace)
         count += 1
     return count
-
-
-def _advance(
-    connection: Connection, at: datetime, newest: datetime | None, missed: int, *, complete: bool
-) -> None:
-    """Without a complete reading the cursor stays: the next sweep begins at the same place."""
-    cursor = cursor_of(connection, STREAM)
-    cursor.found = missed
-    cursor.missed_total += missed
-    if complete:
-        cursor.swept_at = at
-        if newest is not None:
-            # An order dated in the future must not hide those that change until then.
-            cursor.position = min(newest, at).isoformat()
-    cursor.save()
 
 
 FLOW = Flow(

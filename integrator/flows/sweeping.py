@@ -1,4 +1,4 @@
-"""What all sweeps share: how far they came, and what in a list could not be read.
+"""What all sweeps share: reading a long list, how far they came, and what could not be read.
 
 Not for what is missed: that is each platform's own sweep.
 """
@@ -6,18 +6,23 @@ Not for what is missed: that is each platform's own sweep.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db.models import Max, Q
 
 from integrator.engine import cases, incidents, jobs
 from integrator.engine.cases import ROW_NOT_READ
-from integrator.engine.errors import Malformed
+from integrator.engine.errors import OutOfTime, Refused, Transient
 from integrator.engine.work import Work
 from integrator.models import Case, CaseState, Connection, Cursor, Job, JobState, Message
+from integrator.platforms.paging import Page
 
 T = TypeVar("T")
+OVERLAP = timedelta(minutes=10)
+FIRST_LOOK_BACK = timedelta(days=7)
+GO_ON_SECONDS = 1.0  # nothing went wrong: only the worker had to stop
 
 
 def cursor_of(connection: Connection, stream: str) -> Cursor:
@@ -60,20 +65,78 @@ def not_counted(
     return lambda start: incidents.held_for(found, start=start, at=at)
 
 
-def read_list(rows: Iterable[T]) -> tuple[tuple[T, ...], dict[str, str]]:
-    """What of a list can be read, and what is wrong with the rest, by row.
+@dataclass(frozen=True, slots=True)
+class Began:
+    """When a look began, and from when on it sees what changed: the same for all its attempts."""
 
-    A list that breaks off as a whole counts as one row without a name.
+    at: datetime
+    since: datetime
+
+
+def began(work: Work, since: datetime) -> Began:
+    """Where this look began; ``since`` when it begins only now."""
+    if "began" not in work.kept:
+        with work.step():
+            work.keep(began={"at": work.at.isoformat(), "since": since.isoformat()})
+    kept = work.kept["began"]
+    return Began(datetime.fromisoformat(kept["at"]), datetime.fromisoformat(kept["since"]))
+
+
+def changed_since(cursor: Cursor, *, at: datetime) -> datetime:
+    """From when on a look at what changed must see everything, with an overlap."""
+    if not cursor.position:
+        return at - FIRST_LOOK_BACK
+    return datetime.fromisoformat(cursor.position) - OVERLAP
+
+
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """A list that was read to its end. ``found``: what its flow made of the rows, page by page.
+
+    ``unreadable``: what is wrong with the rows that could not be read, by row. A list that breaks
+    off counts as one row without a name.
     """
-    found: list[T] = []
+
+    found: Mapping[str, Any]
+    unreadable: Mapping[str, str]
+
+
+def walk(
+    work: Work,
+    name: str,
+    pages: Callable[[str], Iterable[Page[T]]],
+    take: Callable[[Sequence[T], Mapping[str, Any]], Mapping[str, Any]],
+) -> Walked:
+    """Read a list page by page, and write each down before the next is asked for.
+
+    However long it is, and however short the time of a worker: the next attempt goes on behind the
+    last page that was written down. ``pages`` reads from a cursor on. ``take`` gets the rows of a
+    page and what was found before it, and returns what is found now, which must be JSON; it runs in
+    the transaction that remembers the page.
+    """
+    kept = {"after": "", "is_read": False, "found": {}, "unreadable": {}, **work.kept.get(name, {})}
+    has_read = False
     try:
-        for row in rows:
-            found.append(row)
-    except Malformed as error:
-        wrong = error.facts.get("unreadable", [error.message])
-        names = error.facts.get("rows", [""])
-        return tuple(found), dict(zip(names, wrong, strict=True))
-    return tuple(found), {}
+        for page in pages(kept["after"]) if not kept["is_read"] else ():
+            with work.step():
+                kept = {
+                    "after": page.following,
+                    "is_read": not page.following,
+                    "found": dict(take(page.rows, kept["found"])),
+                    "unreadable": {**kept["unreadable"], **page.unreadable},
+                }
+                work.keep(**{name: kept})
+            has_read = True
+    except OutOfTime as error:
+        error.retry_after = GO_ON_SECONDS if has_read else None
+        raise
+    except Refused as error:
+        if has_read or not kept["after"]:
+            raise
+        with work.step():
+            work.keep(**{name: {}})
+        raise Transient(f"it is read from its beginning again: {error.message}") from error
+    return Walked(kept["found"], kept["unreadable"])
 
 
 def report_unreadable(

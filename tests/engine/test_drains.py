@@ -108,8 +108,8 @@ def test_a_long_list_ends_before_its_task_is_killed_and_is_read_again_later(
     answers.script.clear()
     assert took < 2  # all of it would take 4
     job = Job.objects.get()
-    assert (job.state, job.error_class) == (JobState.WAITING, "Transient")
-    assert job.error == "the time of a step was over before Toy-1 was asked"
+    assert (job.state, job.error_class) == (JobState.WAITING, "OutOfTime")
+    assert job.error == "the worker was about to stop; it goes on from what is written down"
     assert job.not_before > clock.at  # a list that is always too long takes no day's calls
 
 

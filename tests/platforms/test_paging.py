@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from integrator.engine.errors import Malformed, Refused, Unknown
 from integrator.engine.shapes import Reply
 from integrator.platforms.accepted import accepted
-from integrator.platforms.paging import pages, readable
+from integrator.platforms.paging import Page, paged, pages, readable
 from integrator.platforms.tame import Field
 
 
@@ -55,6 +55,37 @@ def test_one_bad_row_hides_no_good_one_and_is_not_lost() -> None:
         "entities[1] is not a whole number",
         "entities[3] is missing",
     ]
+
+
+def rows_of(page: Field) -> Iterable[Field]:
+    return page["rows"].each()
+
+
+def test_what_a_page_holds_comes_with_the_way_to_the_next() -> None:
+    fetch = book({"": {"rows": [1, "x"], "next": "a"}, "a": {"rows": [2]}})
+    bodies = pages(fetch, following, cap=9, what="orders")
+    read = paged(bodies, following, rows_of, lambda row: row.integer(), lambda row: str(row.value))
+    assert list(read) == [
+        Page((1,), {"x": "rows[1] is not a whole number"}, "a"),
+        Page((2,), {}, ""),
+    ]
+
+
+def test_behind_a_page_that_is_broken_nothing_is_known() -> None:
+    """Its rows are not to be had, so neither is the place of the next page believed."""
+    fetch = book({"": {"rows": [1], "next": "a"}, "a": {"rows": "none", "next": "b"}})
+    bodies = pages(fetch, following, cap=9, what="orders")
+    first, second = paged(bodies, following, rows_of, lambda row: row.integer())
+    assert first.following == "a"
+    assert (second.rows, second.following, list(second.unreadable)) == ((), "", [""])
+
+
+def test_a_cursor_that_repeats_breaks_the_list_off() -> None:
+    fetch = book({"": {"rows": [1], "next": "a"}, "a": {"rows": [2], "next": "a"}})
+    bodies = pages(fetch, following, cap=9, what="orders")
+    read = list(paged(bodies, following, rows_of, lambda row: row.integer()))
+    assert [one.rows for one in read] == [(1,), (2,), ()]
+    assert "repeats" in read[-1].unreadable[""]
 
 
 def test_an_accepted_write_with_an_unreadable_answer_is_in_doubt_never_refused() -> None:

@@ -15,7 +15,7 @@ from integrator.engine.errors import Misconfigured
 from integrator.engine.http import Dialect, Http
 from integrator.engine.shapes import Limit
 from integrator.platforms.accepted import accepted
-from integrator.platforms.paging import pages, readable
+from integrator.platforms.paging import Page, paged, pages, readable
 from integrator.platforms.returngo import CONTRACT, wire
 from integrator.platforms.subscriptions import Subscription
 from integrator.platforms.tame import Field, plain
@@ -55,8 +55,10 @@ class ReturnGO:
         self,
         updated_since: datetime | None = None,
         statuses: Collection[PlatformStatus] = (),
-    ) -> Iterator[ReturnSummary]:
-        """The matching returns, oldest change first; unreadable rows raise after the last good one.
+        *,
+        after: str = "",
+    ) -> Iterator[Page[ReturnSummary]]:
+        """The matching returns, oldest change first, page by page, from the cursor ``after`` on.
 
         ``rma_updated_at`` may not move on receipt or inspection: a sweep by date alone misses them.
         """
@@ -66,7 +68,8 @@ class ReturnGO:
         if statuses:
             words = sorted(CONTRACT.raw("rma_status", status) for status in statuses)
             params["status"] = ",".join(words)
-        yield from readable(self._rows("rmas", params), wire.summary, wire.row_name)
+        bodies = self._pages("rmas", params, after)
+        return paged(bodies, wire.next_cursor, wire.rows, wire.summary, wire.row_name)
 
     def transactions(self, rma_ids: Sequence[str]) -> Iterator[MoneySeen]:
         """The money ReturnGO lists for these returns. It names units, not the return."""
@@ -153,15 +156,19 @@ class ReturnGO:
         self._http.send(write.method, write.path(**parts), json=dict(body))
 
     def _rows(self, name: str, params: Mapping[str, str]) -> Iterator[Field]:
+        for page in self._pages(name, params):
+            yield from wire.rows(page)
+
+    def _pages(self, name: str, params: Mapping[str, str], after: str = "") -> Iterator[Field]:
         path = CONTRACT.read(name)
         asked = {"pagesize": str(CONTRACT.number("page_size")), **params}
 
         def fetch(cursor: str) -> Field:
-            paged = {**asked, "cursor": cursor} if cursor else asked
-            return Field(self._http.get(path, params=paged).data)
+            at_cursor = {**asked, "cursor": cursor} if cursor else asked
+            return Field(self._http.get(path, params=at_cursor).data)
 
-        for page in pages(fetch, wire.next_cursor, cap=CONTRACT.number("page_cap"), what=name):
-            yield from wire.rows(page)
+        cap = CONTRACT.number("page_cap")
+        return pages(fetch, wire.next_cursor, cap=cap, what=name, after=after)
 
 
 def comment_html(text: str) -> str:

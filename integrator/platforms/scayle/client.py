@@ -22,7 +22,7 @@ from fulfilment.shapes import (
 from integrator.engine.errors import Malformed, Refused
 from integrator.engine.http import Http
 from integrator.platforms.accepted import accepted
-from integrator.platforms.paging import pages, readable
+from integrator.platforms.paging import Page, paged, pages, readable
 from integrator.platforms.scayle import CONTRACT, catalogue, exchange, wire
 from integrator.platforms.scayle.dialect import required
 from integrator.platforms.subscriptions import Subscription
@@ -64,11 +64,12 @@ class Scayle:
             Field(seen.external_id, "id").fail(f"is not the order asked for, {order_id}")
         return seen
 
-    def orders_updated_since(self, at: datetime) -> Iterator[OrderSeen]:
-        """Every order changed at or after ``at``; unreadable ones raise after the last good one."""
-        rows = self._orders({"filters[minUpdatedAt]": _moment(at)})
-        yield from readable(
-            rows,
+    def orders_updated_since(self, at: datetime, *, after: str = "") -> Iterator[Page[OrderSeen]]:
+        """Every order changed at or after ``at``, page by page, from the cursor ``after`` on."""
+        return paged(
+            self._order_pages({"filters[minUpdatedAt]": _moment(at)}, after),
+            wire.next_cursor,
+            wire.entities,
             lambda row: wire.order(row.value, row.path),
             lambda row: row["id"].text_or_empty(),
         )
@@ -81,7 +82,8 @@ class Scayle:
         """
         found = [
             wire.order(row.value, row.path)
-            for row in self._orders({"filters[referenceKey]": reference})
+            for page in self._order_pages({"filters[referenceKey]": reference})
+            for row in wire.entities(page)
             if row["referenceKey"].text_or_empty() == reference
         ]
         if len(found) > 1:
@@ -262,19 +264,25 @@ class Scayle:
         path = write.path(order=order_id, **self._shop())
         self._http.send(write.method, path, json=body, scope=_WRITE)
 
-    def _orders(self, filters: Mapping[str, str]) -> Iterator[Field]:
+    def _order_pages(self, filters: Mapping[str, str], after: str = "") -> Iterator[Field]:
         path = CONTRACT.read("orders", **self._shop())
-        return self._rows(path, {**filters, **_with_custom_data()}, _READ, "orders")
+        return self._pages(path, {**filters, **_with_custom_data()}, _READ, "orders", after)
 
     def _rows(self, path: str, params: Mapping[str, str], scope: str, what: str) -> Iterator[Field]:
+        for page in self._pages(path, params, scope, what):
+            yield from wire.entities(page)
+
+    def _pages(
+        self, path: str, params: Mapping[str, str], scope: str, what: str, after: str = ""
+    ) -> Iterator[Field]:
         asked = {"limit": str(CONTRACT.number("page_size")), **params}
 
         def fetch(cursor: str) -> Field:
-            paged = {**asked, "cursor": cursor} if cursor else asked
-            return Field(self._http.get(path, params=paged, scope=scope).data)
+            at_cursor = {**asked, "cursor": cursor} if cursor else asked
+            return Field(self._http.get(path, params=at_cursor, scope=scope).data)
 
-        for page in pages(fetch, wire.next_cursor, cap=CONTRACT.number("page_cap"), what=what):
-            yield from wire.entities(page)
+        cap = CONTRACT.number("page_cap")
+        return pages(fetch, wire.next_cursor, cap=cap, what=what, after=after)
 
     def _find(self, path: str) -> Field | None:
         """A resource of the catalogue, None for SCAYLE's 404."""

@@ -10,6 +10,7 @@ import pytest
 
 from integrator.engine.errors import Malformed, Misconfigured
 from integrator.engine.shapes import Limit
+from integrator.platforms.paging import Page
 from integrator.platforms.returngo.client import DIALECT, ReturnGO
 from returns.shapes import MoneyStatus, ParcelStatus, PlatformStatus
 
@@ -36,9 +37,12 @@ def test_a_sweep_asks_in_utc_and_in_the_largest_pages(http: Any, body: Body) -> 
     page = body("returngo", "rmas")
     http.answer({**page, "next_cursor": "b64=="}, page)
 
-    found = list(returngo(http).rmas(AT, {PlatformStatus.AUTHORISED, PlatformStatus.CANCELLED}))
+    read = list(returngo(http).rmas(AT, {PlatformStatus.AUTHORISED, PlatformStatus.CANCELLED}))
 
-    assert [seen.external_id for seen in found] == ["20000001", "20000002"] * 2
+    assert [[seen.external_id for seen in one.rows] for one in read] == [
+        ["20000001", "20000002"]
+    ] * 2
+    assert [one.following for one in read] == ["b64==", ""]
     first, second = (params for _, _, params in http.sent)
     assert first == {
         "pagesize": "500",
@@ -50,19 +54,23 @@ def test_a_sweep_asks_in_utc_and_in_the_largest_pages(http: Any, body: Body) -> 
 
 
 def test_an_empty_page_ends_the_list_even_with_a_cursor(http: Any) -> None:
-    assert list(returngo(http.answer({"rmas": [], "next_cursor": "more"})).rmas()) == []
+    read = list(returngo(http.answer({"rmas": [], "next_cursor": "more"})).rmas())
+    assert read == [Page((), {}, "")]
     assert http.sent[0][2] == {"pagesize": "500", "sort_by": "+rma_updated_at"}
 
 
 def test_one_bad_row_hides_no_good_one(http: Any, body: Body) -> None:
     page = body("returngo", "rmas")
     del page["rmas"][0]["status"]
-    found = []
-    with pytest.raises(Malformed) as error:
-        for seen in returngo(http.answer(page)).rmas():
-            found.append(seen.external_id)
-    assert found == ["20000002"]
-    assert error.value.facts["unreadable"] == ["rmas[0].status is missing"]
+    (read,) = returngo(http.answer(page)).rmas()
+    assert [seen.external_id for seen in read.rows] == ["20000002"]
+    assert read.unreadable == {"20000001": "rmas[0].status is missing"}
+
+
+def test_a_list_is_read_on_from_where_it_was_left(http: Any, body: Body) -> None:
+    (read,) = returngo(http.answer(body("returngo", "rmas"))).rmas(after="b64==")
+    assert len(read.rows) == 2
+    assert http.sent[0][2]["cursor"] == "b64=="
 
 
 def test_transactions_are_asked_for_by_return_in_portions(http: Any, body: Body) -> None:

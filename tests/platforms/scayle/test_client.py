@@ -50,13 +50,11 @@ def test_a_sweep_reads_every_page_and_keeps_what_a_bad_row_would_hide(
     later = {**good, "id": 70413}
     http.answer(page([good, bad], "Mgo="), page([later]))
 
-    seen = []
-    with pytest.raises(Malformed) as error:
-        for order in scayle(http).orders_updated_since(AT):
-            seen.append(order.external_id)
+    read = list(scayle(http).orders_updated_since(AT))
 
-    assert seen == ["70412", "70413"]
-    assert error.value.facts["unreadable"] == ["entities[1].items[0].price is missing"]
+    assert [[seen.external_id for seen in one.rows] for one in read] == [["70412"], ["70413"]]
+    assert read[0].unreadable == {"70412": "entities[1].items[0].price is missing"}
+    assert [one.following for one in read] == ["Mgo=", ""]
     first, second = (params for _, _, params in http.sent)
     assert first == {
         "limit": "100",
@@ -64,6 +62,13 @@ def test_a_sweep_reads_every_page_and_keeps_what_a_bad_row_would_hide(
         "with": "legacyCustomData",
     }
     assert second == {**first, "cursor": "Mgo="}
+
+
+def test_a_list_is_read_on_from_where_it_was_left(http: Any, body: Body) -> None:
+    http.answer(page([body("scayle", "order")]))
+    (read,) = scayle(http).orders_updated_since(AT, after="Mgo=")
+    assert len(read.rows) == 1
+    assert http.sent[0][2]["cursor"] == "Mgo="
 
 
 @pytest.mark.requirement("R098")
