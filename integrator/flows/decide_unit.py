@@ -175,13 +175,15 @@ def _plan(disposition: Disposition) -> Callable[[Case, Mapping[str, Any]], list[
     return plan
 
 
-def _counted(case: Case, meant: Meant, bucket: Bucket) -> tuple[Change, ...]:
+def _counted(
+    case: Case, meant: Meant, bucket: Bucket, *, outside: str = Bucket.OUTSIDE.label
+) -> tuple[Change, ...]:
     """Where that is counted which is meant, and where it then would be."""
     then: dict[Sku, Bucket] = {}
     for part in meant.parts:
         # A verdict that names no other article is on what was sold.
         then |= dict.fromkeys(part.ever_counted_as, Bucket.OUTSIDE) | {part.piece.sku: bucket}
-    return counted(case.record_id, then)
+    return counted(case.record_id, then, outside=outside)
 
 
 def _only(case: Case, meant: Meant) -> str:
@@ -224,13 +226,17 @@ WRITE_OFF = Flow(
 )
 
 
+def _as_another(case: Case, meant: Meant) -> tuple[Change, ...]:
+    return _counted(case, meant, Bucket.OUTSIDE, outside="Another article")
+
+
 def _plan_count_as(case: Case, _: Mapping[str, Any]) -> list[Call]:
     """The verdict, and what the shop is asked and told because of it."""
     meant, units = _meant(case), case.facts.get("quantity", 1)
     says = f"Note{_only(case, meant)} that it is another article, under your name"
     what = f"{units} units" if units != 1 else "the unit"
     return [
-        Call("", "", "", says, changes=_counted(case, meant, Bucket.OUTSIDE)),
+        Call("", "", "", says, changes=_as_another(case, meant)),
         Call("scayle", "GET", "/variants/…/stocks", "Read how many of that article are on sale"),
         Call("scayle", "POST", "/variants/…/stocks", f"Add {what} to that number"),
     ]

@@ -103,11 +103,17 @@ class Task:
     articles: Collection[int]
 
 
-def counted(item_id: int, then: Mapping[Sku, Bucket]) -> tuple[Change, ...]:
-    """Which of the unit's articles would be counted elsewhere, for previews."""
+def counted(
+    item_id: int, then: Mapping[Sku, Bucket], *, outside: str = Bucket.OUTSIDE.label
+) -> tuple[Change, ...]:
+    """Which of the unit's articles would be counted elsewhere, for previews.
+
+    ``outside``: what it means that one is not here any more.
+    """
     here = unit_places(item_id)
+    labels = {bucket: str(bucket.label) for bucket in Bucket} | {Bucket.OUTSIDE: outside}
     return tuple(
-        Change(f"{sku.code} is counted as", here[sku.pk].bucket.label, bucket.label)
+        Change(f"{sku.code} is counted as", here[sku.pk].bucket.label, labels[bucket])
         for sku, bucket in then.items()
         if sku.pk in here and here[sku.pk].bucket != bucket
     )

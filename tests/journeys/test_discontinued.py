@@ -154,6 +154,8 @@ def test_a_decision_on_one_piece_of_a_set_leaves_the_rest_on_sale(
     preview = " ".join(strip_tags(page[page.index("What will happen") :]).split())
     assert "on 1 × TEE-BLK-L, not on the rest of the set" in preview
     assert "TEE-BLK-L is counted as" in preview
+    assert ("becomes Another article" in preview) is (button == "count_as")
+    assert "With the customer" not in preview
     assert "TEE-WHT-M" not in preview
 
     stage.decide(case, button, by=stage.omar, second=stage.conrad, data=data)
