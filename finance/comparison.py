@@ -7,6 +7,7 @@ not reported.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -34,16 +35,6 @@ from returns.shapes import PlatformStatus, ReturnSummary
 from returns.states import ReturnStatus
 
 PAIR = "scayle-returngo"
-
-
-@dataclass(frozen=True, slots=True)
-class Both:
-    """What both sides said. ``orders`` by connection: a retailer has any number of shops, or none
-    that is connected.
-    """
-
-    orders: tuple[tuple[Connection, tuple[OrderSeen, ...]], ...]
-    returns: tuple[ReturnSummary, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,23 +124,32 @@ class Tally:
         )
 
 
-def compare(returngo: Connection, both: Both, *, settled: datetime) -> Tally:
-    """The comparison itself, without writing.
+def compare_orders(
+    connection: Connection, seen: Sequence[OrderSeen], *, settled: datetime
+) -> Tally:
+    """Orders of a shop, as it shows them, with ours; without writing.
 
     ``settled``: younger changes are still on their way. What a person has explained stays
     explained while both values stay as they were.
     """
-    tally = Tally(explained=_explained(returngo))
-    for shop, orders in both.orders:
-        _compare_orders(shop, orders, settled, tally)
-    _compare_returns(returngo, both.returns, settled, tally)
+    tally = Tally(explained=_explained(connection))
+    _compare_orders(connection, seen, settled, tally)
     return tally
 
 
-def _explained(returngo: Connection) -> frozenset[tuple[str, str, str]]:
+def compare_returns(
+    connection: Connection, seen: Sequence[ReturnSummary], *, settled: datetime
+) -> Tally:
+    """Returns of a returns platform, as its list shows them, with ours; like ``compare_orders``."""
+    tally = Tally(explained=_explained(connection))
+    _compare_returns(connection, seen, settled, tally)
+    return tally
+
+
+def _explained(connection: Connection) -> frozenset[tuple[str, str, str]]:
     rows = Case.objects.filter(
         kind=SYSTEMS_DIFFER.code,
-        connection__retailer=returngo.retailer_id,
+        connection__retailer=connection.retailer_id,
         state=CaseState.SOLVED,
         resolution__in=[Case.Resolution.NOT_AN_ERROR, Case.Resolution.ACCEPTED_LOSS],
     ).values_list("cause", "facts__ours", "facts__theirs")
@@ -157,7 +157,7 @@ def _explained(returngo: Connection) -> frozenset[tuple[str, str, str]]:
 
 
 def _compare_orders(
-    connection: Connection, seen: tuple[OrderSeen, ...], settled: datetime, tally: Tally
+    connection: Connection, seen: Sequence[OrderSeen], settled: datetime, tally: Tally
 ) -> None:
     known = {
         order.external_id: order
@@ -333,7 +333,7 @@ def _compare_billing(about: About, one: OrderSeen, paid_back: bool, tally: Tally
 
 
 def _compare_returns(
-    connection: Connection, seen: tuple[ReturnSummary, ...], settled: datetime, tally: Tally
+    connection: Connection, seen: Sequence[ReturnSummary], settled: datetime, tally: Tally
 ) -> None:
     known = {
         one.external_id: one

@@ -8,7 +8,14 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from finance.comparison import PAIR, Both, Differs, Tally, Unreadable, compare
+from finance.comparison import (
+    PAIR,
+    Differs,
+    Tally,
+    Unreadable,
+    compare_orders,
+    compare_returns,
+)
 from finance.findings import report, write_down
 from finance.models import Reconciliation
 from integrator.engine import cases, choices
@@ -56,7 +63,7 @@ def _take(
 ) -> dict[str, Any]:
     """Compare one page, and put what differs in front of a person at once."""
     minutes = _settling_minutes(work.policy(portal.retailer_id).values)
-    tally = compare(portal, one.both(rows), settled=work.at - timedelta(minutes=minutes))
+    tally = one.compare(rows, settled=work.at - timedelta(minutes=minutes))
     for connection, kind, name in tally.unheard:
         # Nobody told us of it yet: ask for it now. The next comparison expects it to be here.
         nudge(
@@ -111,16 +118,15 @@ class Listed:
     connection: Connection
     record_kind: str
     pages: Callable[[str], Iterable[Page[Any]]]
+    by: Callable[..., Tally]
 
     @property
     def name(self) -> str:
         return f"{self.record_kind}:{self.connection.pk}"
 
-    def both(self, rows: Sequence[Any]) -> Both:
-        """Rows of it, as what both sides said."""
-        if self.record_kind == "order":
-            return Both(((self.connection, tuple(rows)),), ())
-        return Both((), tuple(rows))
+    def compare(self, rows: Sequence[Any], *, settled: datetime) -> Tally:
+        """Compare rows of it with our account."""
+        return self.by(self.connection, rows, settled=settled)
 
     def unreadable(self, wrong: Mapping[str, str]) -> tuple[Unreadable, ...]:
         rows = wrong.items()
@@ -136,8 +142,9 @@ def _lists(
 ) -> Iterator[Listed]:
     shops = Connection.objects.filter(retailer=portal.retailer_id, platform="scayle")
     for shop in shops.order_by("id"):
-        yield Listed(shop, "order", _pages(scayle(shop).orders_updated_since, since))
-    yield Listed(portal, "rma", _pages(returngo(portal).rmas, since))
+        orders = _pages(scayle(shop).orders_updated_since, since)
+        yield Listed(shop, "order", orders, compare_orders)
+    yield Listed(portal, "rma", _pages(returngo(portal).rmas, since), compare_returns)
 
 
 def _pages(
@@ -158,7 +165,7 @@ def compare_now(portal: Connection, *, strict: bool, at: datetime) -> Tally:
         portal, at - LOOK_BACK, scayle=platforms.scayle_now, returngo=platforms.returngo_now
     ):
         for page in one.pages(""):
-            tally.merge(compare(portal, one.both(page.rows), settled=settled))
+            tally.merge(one.compare(page.rows, settled=settled))
             tally.unreadable += one.unreadable(page.unreadable)
     write_down(portal.retailer, tally, at=at)
     return tally
