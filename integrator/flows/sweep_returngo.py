@@ -154,8 +154,7 @@ def _read_again(connection: Connection, work: Work, heard_since: datetime) -> in
         received_at__gte=heard_since,
     )
     not_heard = Return.objects.filter(~Exists(heard), connection=connection)
-    old = not_heard.filter(_is_old(connection, work.at)).order_by("read_at", "id")
-    again = list(old.values_list("external_id", flat=True)[:most])
+    again = _old(connection, not_heard, work.at, most)
     most_done = _readings_of_this_sweep(connection, work.at, REREAD_DONE_SHARE)
     done = not_heard.filter(_is_done_lately(connection, work.at)).order_by("read_at", "id")
     left = min(most - len(again), most_done)
@@ -191,14 +190,18 @@ def _chase_refunds(connection: Connection, work: Work, most: int) -> int:
     return count
 
 
-def _is_old(connection: Connection, at: datetime) -> Q:
-    """The open returns whose reading is too old."""
+def _old(connection: Connection, returns: QuerySet[Return], at: datetime, most: int) -> list[str]:
+    """The open ones among these whose reading is too old, oldest first."""
     settings = connection.settings
     pause = timedelta(minutes=int(settings.get("reread_minutes", REREAD_MINUTES)))
     ours = timedelta(minutes=int(settings.get("reread_ours_minutes", REREAD_OURS_MINUTES)))
     waits_there = Exists(_units_waiting_for_returngo().filter(return_record=OuterRef("pk")))
-    is_old = Q(waits_there, read_at__lte=at - pause) | Q(~waits_there, read_at__lte=at - ours)
-    return Q(platform_status__in=OPEN) & is_old
+    # By "or" the database would look at every unit there ever was.
+    rows: list[tuple[datetime, str]] = []
+    for waits, since in ((waits_there, at - pause), (~waits_there, at - ours)):
+        found = returns.filter(waits, platform_status__in=OPEN, read_at__lte=since)
+        rows += found.order_by("read_at", "id").values_list("read_at", "external_id")[:most]
+    return [rma for _, rma in sorted(rows)[:most]]
 
 
 def _is_done_lately(connection: Connection, at: datetime) -> Q:

@@ -78,6 +78,10 @@ class Return(models.Model):
             models.Index(fields=["-requested_at", "-id"], name="return_recent"),
             models.Index(fields=["connection", "completed_at"], name="return_completed"),
             models.Index(fields=["completed_at", "id"], name="return_completed_at"),
+            # What is open there, and whose reading is the oldest.
+            models.Index(
+                fields=["connection", "platform_status", "read_at"], name="return_read_there"
+            ),
         ]
 
     def __str__(self) -> str:
