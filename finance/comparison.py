@@ -124,28 +124,6 @@ class Tally:
         )
 
 
-def compare_orders(
-    connection: Connection, seen: Sequence[OrderSeen], *, settled: datetime
-) -> Tally:
-    """Orders of a shop, as it shows them, with ours; without writing.
-
-    ``settled``: younger changes are still on their way. What a person has explained stays
-    explained while both values stay as they were.
-    """
-    tally = Tally(explained=_explained(connection))
-    _compare_orders(connection, seen, settled, tally)
-    return tally
-
-
-def compare_returns(
-    connection: Connection, seen: Sequence[ReturnSummary], *, settled: datetime
-) -> Tally:
-    """Returns of a returns platform, as its list shows them, with ours; like ``compare_orders``."""
-    tally = Tally(explained=_explained(connection))
-    _compare_returns(connection, seen, settled, tally)
-    return tally
-
-
 def _explained(connection: Connection) -> frozenset[tuple[str, str, str]]:
     rows = Case.objects.filter(
         kind=SYSTEMS_DIFFER.code,
@@ -156,9 +134,15 @@ def _explained(connection: Connection) -> frozenset[tuple[str, str, str]]:
     return frozenset(rows)
 
 
-def _compare_orders(
-    connection: Connection, seen: Sequence[OrderSeen], settled: datetime, tally: Tally
-) -> None:
+def compare_orders(
+    connection: Connection, seen: Sequence[OrderSeen], *, settled: datetime
+) -> Tally:
+    """Orders of a shop, as it shows them, with ours; without writing.
+
+    ``settled``: younger changes are still on their way. What a person has explained stays
+    explained while both values stay as they were.
+    """
+    tally = Tally(explained=_explained(connection))
     known = {
         order.external_id: order
         for order in Order.objects.filter(
@@ -200,6 +184,7 @@ def _compare_orders(
         if order.pk not in unknown_there:
             tally.ask(connection, "order", one.external_id, "money")
             _compare_billing(about, one, order.pk in paid, tally)
+    return tally
 
 
 def _paid_units(order_ids: list[int]) -> dict[int, set[str]]:
@@ -332,9 +317,11 @@ def _compare_billing(about: About, one: OrderSeen, paid_back: bool, tally: Tally
     tally.add(Differs(*about, "money", ours, theirs, says))
 
 
-def _compare_returns(
-    connection: Connection, seen: Sequence[ReturnSummary], settled: datetime, tally: Tally
-) -> None:
+def compare_returns(
+    connection: Connection, seen: Sequence[ReturnSummary], *, settled: datetime
+) -> Tally:
+    """Returns of a returns platform, as its list shows them, with ours; like ``compare_orders``."""
+    tally = Tally(explained=_explained(connection))
     known = {
         one.external_id: one
         for one in Return.objects.filter(
@@ -379,3 +366,4 @@ def _compare_returns(
         theirs = f"{one.raw_status} at {connection.name}"
         says = f"return {one.external_id}: {word.lower()} here, {theirs}"
         tally.add(Differs(*about, "status", word, one.raw_status, says))
+    return tally

@@ -56,14 +56,15 @@ EVERY_MINUTES = 5
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """Both lists, read to their end. ``heard_since``: who was heard of from then on was not missed,
-    and is not read once more.
-    """
+    """Both lists, read to their end."""
 
     changed: Walked
     open_ones: Walked
-    heard_since: datetime
     began_at: datetime
+
+    @property
+    def missed(self) -> int:
+        return int(self.changed.found.get("missed", 0) + self.open_ones.found.get("missed", 0))
 
 
 def _aim(fact: Fact) -> Aim:
@@ -80,25 +81,25 @@ def call(work: Work) -> Swept | Nothing:
         return Nothing("a later look has seen everything")
     start = began(work, changed_since(cursor, at=work.at))
     client = platforms.returngo(work, connection)
-    heard_since = start.at - ON_ITS_WAY
 
     def take(rows: Sequence[ReturnSummary], found: Mapping[str, Any]) -> dict[str, Any]:
-        return _take(work, connection, heard_since, rows, found)
+        return _take(work, connection, start.at, rows, found)
 
     changed = walk(
         work, "changed", lambda after: client.rmas(updated_since=start.since, after=after), take
     )
     open_ones = walk(work, "open", lambda after: client.rmas(statuses=OPEN, after=after), take)
-    return Swept(changed, open_ones, heard_since, start.at)
+    return Swept(changed, open_ones, start.at)
 
 
 def _take(
     work: Work,
     connection: Connection,
-    heard_since: datetime,
+    began_at: datetime,
     rows: Sequence[ReturnSummary],
     found: Mapping[str, Any],
 ) -> dict[str, Any]:
+    """Who was heard of since this look began was not missed."""
     listed = {one.external_id: one.raw_status for one in rows}
     known = dict(
         Return.objects.filter(connection=connection, external_id__in=listed).values_list(
@@ -110,7 +111,7 @@ def _take(
             connection=connection,
             resource_kind="rma",
             resource_id__in=listed,
-            received_at__gte=heard_since,
+            received_at__gte=began_at - ON_ITS_WAY,
         ).values_list("resource_id", flat=True)
     )
     missed = [rma for rma, word in listed.items() if rma not in heard and known.get(rma) != word]
@@ -124,12 +125,11 @@ def _take(
 
 def record(work: Work, swept: Swept) -> Evidence:
     connection = Connection.objects.get(pk=work.job.record_id)
-    missed = swept.changed.found.get("missed", 0) + swept.open_ones.found.get("missed", 0)
-    again = _read_again(connection, work, swept.heard_since)
+    again = _read_again(connection, work, swept.began_at)
     unreadable = {**swept.changed.unreadable, **swept.open_ones.unreadable}
     cursor = cursor_of(connection, STREAM)
-    cursor.found = missed
-    cursor.missed_total += missed
+    cursor.found = swept.missed
+    cursor.missed_total += swept.missed
     if report_unreadable(work, connection, STREAM, unreadable):
         cursor.swept_at = work.at
         cursor.position = swept.began_at.isoformat()
@@ -137,21 +137,24 @@ def record(work: Work, swept: Swept) -> Evidence:
     cursor.save()
     return {
         "seen": swept.changed.found.get("seen", 0) + swept.open_ones.found.get("seen", 0),
-        "missed": missed,
+        "missed": swept.missed,
         "read_again": again,
         "unreadable": len(unreadable),
     }
 
 
-def _read_again(connection: Connection, work: Work, heard_since: datetime) -> int:
-    """Spend what of the day's calls this sweep may on returns whose reading is too old."""
+def _read_again(connection: Connection, work: Work, began_at: datetime) -> int:
+    """Spend what of the day's calls this sweep may on returns whose reading is too old.
+
+    Who was heard of since it began is read anyway.
+    """
     most = _readings_of_this_sweep(connection, work.at, REREAD_SHARE)
     most -= _chase_refunds(connection, work, most)
     heard = Message.objects.filter(
         connection=connection,
         resource_kind="rma",
         resource_id=OuterRef("external_id"),
-        received_at__gte=heard_since,
+        received_at__gte=began_at - ON_ITS_WAY,
     )
     not_heard = Return.objects.filter(~Exists(heard), connection=connection)
     again = _old(connection, not_heard, work.at, most)

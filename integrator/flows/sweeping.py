@@ -22,6 +22,7 @@ from integrator.platforms.paging import Page
 T = TypeVar("T")
 OVERLAP = timedelta(minutes=10)
 FIRST_LOOK_BACK = timedelta(days=7)
+PAGES_MAX = 20_000  # of one list, by all attempts: one that is longer never ends
 GO_ON_SECONDS = 1.0  # nothing went wrong: only the worker had to stop
 
 
@@ -114,19 +115,29 @@ def walk(
     page and what was found before it, and returns what is found now, which must be JSON; it runs in
     the transaction that remembers the page.
     """
-    kept = {"after": "", "is_read": False, "found": {}, "unreadable": {}, **work.kept.get(name, {})}
+    kept: dict[str, Any] = {
+        "after": "",
+        "pages": 0,
+        "is_read": False,
+        "found": {},
+        "unreadable": {},
+    }
+    kept |= work.kept.get(name, {})
     has_read = False
     try:
         for page in pages(kept["after"]) if not kept["is_read"] else ():
             with work.step():
                 kept = {
                     "after": page.following,
+                    "pages": kept["pages"] + 1,
                     "is_read": not page.following,
                     "found": dict(take(page.rows, kept["found"])),
                     "unreadable": {**kept["unreadable"], **page.unreadable},
                 }
                 work.keep(**{name: kept})
             has_read = True
+            if page.following and kept["pages"] >= PAGES_MAX:
+                raise Refused(f"the list has more than {PAGES_MAX} pages")
     except OutOfTime as error:
         error.retry_after = GO_ON_SECONDS if has_read else None
         raise

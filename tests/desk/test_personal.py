@@ -122,10 +122,11 @@ def test_every_page_that_shows_who_a_customer_is_leaves_a_row_and_no_other_does(
 def test_a_note_is_for_who_may_see_customers_and_for_who_works_on_its_case(
     name: str, kind: str, shows: bool, order: Order, at: datetime, as_: Callable[[str], Client]
 ) -> None:
-    case = factories.case(kind, at, order_id=order.pk)
+    rma = factories.return_of(order, "RMA1", at)
+    case = factories.case(kind, at, record=("return", rma.pk), order_id=order.pk)
     write_down(case, "Lena Berg called", at)
 
-    for page in (f"/cases/{case.pk}/", f"/orders/{order.pk}/"):
+    for page in (f"/cases/{case.pk}/", f"/orders/{order.pk}/", f"/returns/{rma.pk}/"):
         told = as_(name).get(page).content.decode()
         assert ("Lena Berg called" in told) is shows
         assert (personal.NOTE_COVERED in told) is not shows

@@ -7,7 +7,13 @@ import pytest
 from finance.models import Reconciliation
 from integrator.engine.flow import LOCAL
 from integrator.engine.work import Work
-from integrator.flows import compare_scayle_returngo, sweep_returngo, sweep_scayle, tasks
+from integrator.flows import (
+    compare_scayle_returngo,
+    sweep_returngo,
+    sweep_scayle,
+    sweeping,
+    tasks,
+)
 from integrator.models import Connection, Cursor, Job, JobState, Message
 from integrator.platforms.contract import Contract
 from tests.journeys.causing import ORDERS, SKU
@@ -117,6 +123,17 @@ def test_a_list_that_is_refused_from_its_beginning_is_a_persons(
     stage.breaks("scayle", ORDERS, "error", status=400)
     stage.passes(minutes=6, step=1)
     assert Job.objects.filter(flow="sweep_scayle", state=JobState.PARKED).exists()
+
+
+def test_a_list_that_never_ends_is_a_persons_however_many_workers_read_it(
+    stage: Stage, short_time: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeping, "PAGES_MAX", PAGES - 1)
+    sold_unheard(stage)
+    stage.passes(minutes=6, step=1)
+
+    stopped = Job.objects.filter(flow="sweep_scayle", state=JobState.PARKED).earliest("id")
+    assert (stopped.error, stopped.attempts) == ("the list has more than 3 pages", 2)
 
 
 def test_a_long_comparison_is_one_run_and_asks_each_question_once(
