@@ -27,7 +27,6 @@ FACT_WORDS = {
     "kind": "Kind of word",
     "event": "Message",
     "event_id": "Message number",
-    "write": "Step",
     "crashes": "Times stopped",
     "paid": "Paid",
     "back": "Went back so far",

@@ -248,13 +248,13 @@ WRITE_SWITCHED_OFF = CaseKind(
     severity=2,
     due_hours=8,
     title="This step must be done by hand in {platform}",
-    happened="“{write}” is switched off, because {platform} has not confirmed how it works.",
+    happened="“{step}” was not sent: sending it to {platform} is switched off.",
     means="Everything before it is done. Only this step is open.",
-    todo="Do the step in {platform}, then say so here.",
+    todo="Do the step in {platform}, then say so here. Or have it switched on, and try again.",
     otherwise="{platform} keeps showing the old state.",
     closes_when="the platform shows the new state",
     actions=(GIVE_UP, TRY_AGAIN),
-    evidence=("platform", "write"),
+    evidence=("platform", "setting"),
 )
 MESSAGE_UNKNOWN = CaseKind(
     code="MESSAGE_UNKNOWN",

@@ -114,7 +114,9 @@ def _reason(refund: Refund) -> str:
     paid = money_text(refund.executed_minor or 0, refund.currency)
     rma = f", return {refund.return_record.external_id}" if refund.return_record else ""
     way = refund.get_way_display().lower()
-    return f"{refund.key}: {paid}, {way}, by {refund.get_executor_display().lower()}{rma}"
+    by_hand = refund.executor == Executor.MANUAL
+    paid_by = "by hand" if by_hand else f"by {refund.get_executor_display()}"
+    return f"{refund.key}: {paid}, {way}, {paid_by}{rma}"
 
 
 def _shows(seen: OrderSeen, wanted: Wanted) -> bool:
@@ -139,7 +141,7 @@ def plan(refund: Refund, _: Mapping[str, Any]) -> list[Call]:
             "scayle",
             "PATCH",
             "/orders/…/billing-status",
-            f"Show in the shop that {_reason(refund)}",
+            f"Show the refund in the shop: {_reason(refund)}",
         )
     ]
 

@@ -51,7 +51,8 @@ def _held(kept: Kept) -> Refund | None:
 
 
 def _once_more(refund: Refund) -> Call:
-    says = f"Send refund {refund} to {refund.get_executor_display()}, unless it is found there"
+    payer = refund.get_executor_display()
+    says = f"Send refund {refund.number} of this order to {payer}, unless it is found there"
     return Call(
         refund.executor.lower(),
         "POST",

@@ -320,7 +320,7 @@ def payer_of(values: Mapping[str, Any], choice: str, why: str) -> Executor:
     """Who pays by policy. Misconfigured when nobody has said so."""
     if values[choice] is None:
         raise Misconfigured(
-            f"policy.{choice} is not set, and {why}",
+            f"the setting “{choice.replace('_', ' ')}” is empty, and {why}",
             case=kinds.REFUND_EXECUTOR_MISSING,
             cause=f"policy:{choice}",
         )

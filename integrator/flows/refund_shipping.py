@@ -59,7 +59,7 @@ def record(work: Work, _: None) -> Evidence:
     rule = choices.choice(policy, "shipping_refund")
     if rule is None:
         raise Misconfigured(
-            "policy.shipping_refund is not set, and everything of an order came back",
+            "the setting “shipping refund” is empty, and everything of an order came back",
             case=REFUND_EXECUTOR_MISSING,
             cause="policy:shipping_refund",
         )

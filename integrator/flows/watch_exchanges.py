@@ -133,12 +133,12 @@ def waits_of(
     elif exchange.status in (*EXCHANGE_WANTED, ExchangeStatus.ORDERED) and exchange.due_since:
         since = _payable_since(exchange, exchange.due_since)
         if at - since >= timedelta(hours=hours["dispatch"]):
-            yield _stalled(exchange, about, "the warehouse was not told", since, zone, "dispatch")
+            yield _stalled(exchange, about, "the warehouse was not told", since, "dispatch")
     elif exchange.status == ExchangeStatus.RELEASED and exchange.released_at:
         days = int(values["exchange_ship_working_days"])
         if at >= after_working_days(exchange.released_at.astimezone(zone), days):
             why = f"no parcel after {days} working days"
-            yield _stalled(exchange, about, why, exchange.released_at, zone, "parcel")
+            yield _stalled(exchange, about, why, exchange.released_at, "parcel")
     if _is_owed_now(exchange, values) and (left := difference_left(exchange)):
         owed = About(
             "exchange",
@@ -161,13 +161,11 @@ def _payable_since(exchange: Exchange, since: datetime) -> datetime:
     return since
 
 
-def _stalled(
-    exchange: Exchange, about: About, why: str, since: datetime, zone: ZoneInfo, what: str
-) -> Waits:
+def _stalled(exchange: Exchange, about: About, why: str, since: datetime, what: str) -> Waits:
     facts = {
         **exchange_facts(exchange),
         "why": why,
-        "since": f"{since.astimezone(zone):%d %b %H:%M}",
+        "since": moment_fact(since),
     }
     return Waits(kinds.EXCHANGE_STALLED, about, facts, f"stalled-{what}")
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from django.db.models import Q
 
 from finance.owed import returns_stalled
 from integrator.engine import cases
+from integrator.engine.case_facts import moment_fact
 from integrator.engine.cases import About, CaseKind
 from integrator.engine.flow import Aim, Evidence, Fact, Flow, each
 from integrator.engine.work import Work
@@ -126,14 +126,13 @@ def _explained(rows: list[Return]) -> set[int]:
 
 
 def _tell(one: Stands, connection: Connection, work: Work) -> None:
-    zone = ZoneInfo(connection.retailer.timezone)
     hours = int((work.at - one.since).total_seconds() // 3600)
     facts = {
         "rma": one.row.external_id,
         "order": one.row.order.number if one.row.order else one.row.order_number or "(not known)",
         "platform": connection.name,
-        "since": f"{one.since.astimezone(zone):%d %b %H:%M}",
-        "stood": f"{hours // 24} days" if hours >= 48 else f"{hours} hours",
+        "since": moment_fact(one.since),
+        "stood": f"{hours // 24} days" if hours >= 48 else f"{hours} hour{'s' * (hours != 1)}",
     }
     about = About("return", one.row.pk, one.row.order_id, connection.pk, customers_waiting=1)
     cases.open_case(one.kind, about, trace=work.trace, cause=one.cause, facts=facts)

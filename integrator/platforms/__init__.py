@@ -62,7 +62,7 @@ class Platform:
 PLATFORMS: dict[str, Platform] = {
     "scayle": Platform(
         "scayle",
-        "SCAYLE",
+        scayle.CONTRACT.title,
         "SC",
         scayle_dialect.DIALECT,
         scayle_client.Scayle,
@@ -73,7 +73,7 @@ PLATFORMS: dict[str, Platform] = {
     ),
     "returngo": Platform(
         "returngo",
-        "ReturnGO",
+        returngo.CONTRACT.title,
         "RG",
         returngo_client.DIALECT,
         returngo_client.ReturnGO,

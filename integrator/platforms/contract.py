@@ -75,6 +75,7 @@ class Contract:
     """Everything we rely on about one platform. ``lines`` is every statement, for the screens."""
 
     platform: str
+    title: str  # as people call it
     transport: Mapping[str, Line]
     settings: Mapping[str, Setting]
     reads: Mapping[str, Line]
@@ -107,9 +108,9 @@ class Contract:
             return self.writes[name]
         setting = f"write_{name}"
         raise Misconfigured(
-            f"The write {name} of {self.platform} is switched off.",
+            f"The write {name} of {self.title} is switched off.",
             case="WRITE_SWITCHED_OFF",
-            facts={"platform": self.platform, "write": name, "setting": setting},
+            facts={"platform": self.title, "write": name, "setting": setting},
         )
 
     def may_write(self, name: str, settings: Mapping[str, str]) -> bool:
@@ -120,7 +121,7 @@ class Contract:
             raise Misconfigured(
                 f"The setting {setting} must be on or off.",
                 cause=f"{self.platform}:{setting}",
-                facts={"platform": self.platform, "setting": setting},
+                facts={"platform": self.title, "setting": setting},
             )
         return switch == "on" or (not switch and self.writes[name].enabled)
 
@@ -146,7 +147,7 @@ def fill(template: str, parts: Mapping[str, str]) -> str:
     return template.format_map({name: quote(part, safe="") for name, part in parts.items()})
 
 
-def load(platform: str, path: Path) -> Contract:
+def load(platform: str, title: str, path: Path) -> Contract:
     """Read and check a contract file; ValueError names the line that is wrong."""
     document = tomllib.loads(path.read_text("utf-8"))
     known = {"transport", "settings", "secrets", "reads", "writes", "enums", "assumptions"}
@@ -171,6 +172,7 @@ def load(platform: str, path: Path) -> Contract:
         enums[name] = MappingProxyType({key: str(line.value) for key, line in words.items()})
     return Contract(
         platform=platform,
+        title=title,
         transport=table("transport", document.get("transport", {})),
         settings=MappingProxyType(settings),
         reads=table("reads", document.get("reads", {})),

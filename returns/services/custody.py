@@ -324,6 +324,6 @@ def _went_back(item: ReturnItem, seen: ReturnSeen, trace: Trace, *, says: str = 
         item,
         seen,
         trace,
-        ours=item.get_custody_display().lower(),
+        ours=item.get_custody_display(),
         theirs=says or seen.raw_status,
     )

@@ -35,7 +35,7 @@ open = { value = "LIVE", source = "assumed" }
 def contract(tmp_path: Path, text: str = GOOD) -> Contract:
     path = tmp_path / "contract.toml"
     path.write_text(text, "utf-8")
-    return load("acme", path)
+    return load("acme", "Acme", path)
 
 
 def test_paths_are_filled_with_escaped_parts(tmp_path: Path) -> None:

@@ -188,7 +188,7 @@ def _required(values: Mapping[str, str], name: str, *, credentials: bool = False
             f"The ReturnGO connection has no {name}.",
             credentials=credentials,
             cause=f"returngo:{name}",
-            facts={"platform": "returngo", "setting": name},
+            facts={"platform": CONTRACT.title, "setting": name},
         )
     return value
 

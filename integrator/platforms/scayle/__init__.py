@@ -6,4 +6,4 @@ from pathlib import Path
 
 from integrator.platforms.contract import load
 
-CONTRACT = load("scayle", Path(__file__).with_name("contract.toml"))
+CONTRACT = load("scayle", "SCAYLE", Path(__file__).with_name("contract.toml"))

@@ -18,7 +18,7 @@ def required(values: Mapping[str, str], name: str, *, credentials: bool = False)
             f"The SCAYLE connection has no {name}.",
             credentials=credentials,
             cause=f"scayle:{name}",
-            facts={"platform": "scayle", "setting": name},
+            facts={"platform": CONTRACT.title, "setting": name},
         )
     return value
 
