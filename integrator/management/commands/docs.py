@@ -123,18 +123,44 @@ def exceptions() -> str:
             ladder = ", then ".join(str(Role(one).label) for one in kind.ladder)
             lines += [
                 "",
-                f"### {kind.title}",
+                f"### {_worded(kind.title)}",
                 "",
-                f"- **What happened:** {kind.happened}",
-                f"- **What it means:** {kind.means}",
-                f"- **What to do:** {kind.todo}",
-                f"- **If nobody acts:** {kind.otherwise}",
+                f"- **What happened:** {_worded(kind.happened)}",
+                f"- **What it means:** {_worded(kind.means)}",
+                f"- **What to do:** {_worded(kind.todo)}",
+                f"- **If nobody acts:** {_worded(kind.otherwise)}",
                 f"- **Due:** within {kind.due_hours:g} hours. Then told: {ladder}.",
                 "- **Buttons:** "
                 + "; ".join(f"{one.label} ({_button(one)})" for one in kind.actions),
-                f"- **Closes by itself when** {kind.closes_when}.",
+                f"- **Closes by itself when** {_worded(kind.closes_when)}.",
             ]
     return "\n".join(lines) + "\n"
+
+
+# What people call a fact of a case, where that is not its own name.
+_NAMES = {
+    "at": "time",
+    "crashes": "several",
+    "exchange": "replacement",
+    "exchange_order": "replacement order",
+    "ours": "our value",
+    "rma": "return",
+    "sku": "SKU",
+    "since": "time",
+    "stood": "so long",
+    "theirs": "their value",
+}
+
+
+class _Names(dict[str, str]):
+    """In the place of each fact its name, in braces."""
+
+    def __missing__(self, fact: str) -> str:
+        return f"{{{_NAMES.get(fact, fact.replace('_', ' '))}}}"
+
+
+def _worded(sentence: str) -> str:
+    return sentence.format_map(_Names())
 
 
 def _button(action: Action) -> str:
