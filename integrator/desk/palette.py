@@ -21,6 +21,8 @@ MORE = (
     ("figures.see", "by_hand", "Done by hand"),
     ("figures.see", "skips", "Skipped cases"),
     ("connection.see", "steps", "Steps"),
+    ("case.see", "manual", "Manual"),
+    ("case.see", "manual_cases", "Manual of cases"),
     ("queue.see", "my_alerts", "My alerts"),
     ("queue.see", "my_keys", "My keys"),
 )

@@ -66,3 +66,13 @@ def amounts(text: object) -> SafeString:
 
 def amount(currency: str, number: str) -> SafeString:
     return format_html('<span class="amt"><span class="cur">{}</span> {}</span>', currency, number)
+
+
+_VARIABLES = re.compile(r"\{([^{}]+)\}")
+
+
+def variables(text: object) -> SafeString:
+    """A sentence of a kind of case: what stands in braces is different in every case."""
+    parts = _VARIABLES.split(str(text))  # every second one stood in braces
+    shown = (format_html("<var>{}</var>" if at % 2 else "{}", one) for at, one in enumerate(parts))
+    return format_html_join("", "{}", ((one,) for one in shown))

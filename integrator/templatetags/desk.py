@@ -39,6 +39,7 @@ register.filter(texts.whole_ids)
 register.filter(texts.mono_ids)
 register.filter(texts.their_word)
 register.filter(texts.amounts)
+register.filter(texts.variables)
 
 SYMBOLS = frozenset({"ok", "wait", "bad", "doubt", "idle", "pause"})
 

@@ -23,6 +23,8 @@ LISTS = (
     "/mappings/try/?kind=LOCATION",
     "/mappings/files/",
     "/people/",
+    "/manual/",
+    "/manual/cases/",
     "/my-alerts/",
     "/my-keys/",
     *(f"/accounts/{one}/" for one in ("email", "2fa", "2fa/totp/activate")),

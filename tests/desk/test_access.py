@@ -77,6 +77,8 @@ EXPECTED = {
     "inbound": "figures.see",
     "inbound_file": "figures.see",
     "inbound_units": "figures.see",
+    "manual": "case.see",
+    "manual_cases": "case.see",
     "stages": "figures.see",
     "stages_file": "figures.see",
     "by_hand": "figures.see",

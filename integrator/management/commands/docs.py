@@ -9,10 +9,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from integrator.engine.case_kinds import Action
-from integrator.engine.case_words import say
+from integrator.desk import case_manual
 from integrator.engine.flow import LOCAL, Flow
-from integrator.flows import CASE_KINDS, ROUTES, SCHEDULE, tasks, view_alerts
+from integrator.flows import ROUTES, SCHEDULE, tasks, view_alerts
 from integrator.flows.truth import MATRIX
 from integrator.platforms import PLATFORMS
 from integrator.policy import SAYS, VERBS
@@ -103,68 +102,21 @@ def _where(flow: Flow) -> str:
 
 
 def exceptions() -> str:
-    """The manual of cases: every kind with its five lines, for the people who own them."""
+    """The manual of cases: every kind with its lines, for the people who own them."""
     lines = [
         "# Cases: what they mean and what to do",
         MADE,
         "",
         "One page per team. A word in braces stands for the value of the case.",
     ]
-    for role in Role:
-        kinds = sorted(
-            (kind for kind in CASE_KINDS.values() if kind.owner == role), key=lambda one: one.title
-        )
-        if not kinds:
-            continue
-        lines += ["", f"## {role.label}"]
-        for kind in kinds:
-            said = say(kind, {})
-            assert said.title, kind.code
-            ladder = ", then ".join(str(Role(one).label) for one in kind.ladder)
-            lines += [
-                "",
-                f"### {_worded(kind.title)}",
-                "",
-                f"- **What happened:** {_worded(kind.happened)}",
-                f"- **What it means:** {_worded(kind.means)}",
-                f"- **What to do:** {_worded(kind.todo)}",
-                f"- **If nobody acts:** {_worded(kind.otherwise)}",
-                f"- **Due:** within {kind.due_hours:g} hours. Then told: {ladder}.",
-                "- **Buttons:** "
-                + "; ".join(f"{one.label} ({_button(one)})" for one in kind.actions),
-                f"- **Closes by itself when** {_worded(kind.closes_when)}.",
-            ]
+    for team in case_manual.teams():
+        lines += ["", f"## {team.role.label}"]
+        for entry in team.entries:
+            lines += ["", f"### {entry.title}", ""]
+            lines += [f"- **{name}:** {text}" for name, text in entry.lines]
+            buttons = "; ".join(f"{label} ({says})" for label, says in entry.buttons)
+            lines.append(f"- **Buttons:** {buttons}")
     return "\n".join(lines) + "\n"
-
-
-# What people call a fact of a case, where that is not its own name.
-_NAMES = {
-    "at": "time",
-    "crashes": "several",
-    "exchange": "replacement",
-    "exchange_order": "replacement order",
-    "ours": "our value",
-    "rma": "return",
-    "sku": "SKU",
-    "since": "time",
-    "stood": "so long",
-    "theirs": "their value",
-}
-
-
-class _Names(dict[str, str]):
-    """In the place of each fact its name, in braces."""
-
-    def __missing__(self, fact: str) -> str:
-        return f"{{{_NAMES.get(fact, fact.replace('_', ' '))}}}"
-
-
-def _worded(sentence: str) -> str:
-    return sentence.format_map(_Names())
-
-
-def _button(action: Action) -> str:
-    return f"{action.says} A second person must agree." if action.approval else action.says
 
 
 def roles() -> str:

@@ -1,0 +1,99 @@
+"""The manual on screen: the whole book, with ways to the pages its reader may open."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from html import unescape
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils.html import strip_tags
+
+from integrator.desk import case_manual, manual, palette
+from integrator.flows import CASE_KINDS
+from integrator.roles import Role
+from tests.desk.conftest import ROLES
+
+pytestmark = pytest.mark.requirement("R018")
+
+As = Callable[[str], Client]
+
+
+def body(client: Client, name: str) -> str:
+    answer = client.get(reverse(name))
+    assert answer.status_code == 200
+    return answer.content.decode().partition("<main")[2]
+
+
+def read(html: str) -> str:
+    return re.sub(r"\s+", " ", unescape(strip_tags(html)))
+
+
+def test_nothing_of_the_book_is_lost_on_screen(as_: As) -> None:
+    book = manual.BOOK.read_text("utf-8")
+    shown = read(body(as_("omar"), "manual"))
+
+    for line in book.splitlines():
+        words = re.sub(r"\[([^]]+)\]\([^)]*\)|[#*|]|^\d+\.|^- |-{3,}", r"\1", line).split()
+        if words:
+            assert " ".join(words) in re.sub(r"\s+", " ", shown), line
+    assert "](" not in shown
+    assert "**" not in shown
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_the_name_of_a_page_leads_there_if_its_reader_may_go(as_: As, name: str) -> None:
+    main = body(as_(name), "manual")
+    may = {one.label: one.href for one in palette.pages_of(frozenset({ROLES[name]}))}
+
+    for label, href in (("Audit", "/audit/"), ("Off sale", "/off-sale/"), ("Figures", "/figures/")):
+        is_link = f'<a href="{href}">{label}</a>' in main
+        assert is_link == (label in may), label
+        assert is_link or f"<em>{label}</em>" in main
+    assert f'href="{reverse("manual_cases")}"' in main
+    assert ".md" not in main
+
+
+def test_each_chapter_is_listed_above_and_ones_own_is_marked(as_: As) -> None:
+    main = body(as_("fiona"), "manual")
+    listed = dict(re.findall(r'<li><a href="#([\w-]+)">([^<]+)</a>', main))
+
+    assert {str(role.label) for role in Role} <= set(listed.values())
+    for anchor, title in listed.items():
+        assert f'<h2 id="{anchor}">{title}</h2>' in main
+    assert re.findall(r'>([^<]+)</a> <span class="faint">your team', main) == ["Finance"]
+
+
+def test_tables_are_cards_on_a_phone(as_: As) -> None:
+    main = body(as_("omar"), "manual")
+
+    assert main.count('<table class="tbl cards">') == main.count("<table")
+    assert '<th scope="row">each morning</th><td data-l="Who">every team</td>' in re.sub(
+        r">\s+<", "><", main
+    )
+
+
+def test_every_kind_of_case_is_there_with_its_buttons_ones_own_team_first(as_: As) -> None:
+    main = body(as_("ada"), "manual_cases")
+
+    anchors = re.findall(r'<article id="([\w-]+)">', main)
+    assert sorted(anchors) == sorted(one.lower().replace("_", "-") for one in CASE_KINDS)
+    owners = {code.lower().replace("_", "-"): kind.owner for code, kind in CASE_KINDS.items()}
+    assert owners[anchors[0]] == Role.ADMIN
+    shown = read(main)
+    for team in case_manual.teams():
+        for entry in team.entries:
+            for says in (entry.title, *(text for _, text in entry.lines)):
+                assert re.sub(r"[{}]", "", says) in shown
+            for label, says in entry.buttons:
+                assert f"{label} {says}" in shown
+    assert "<var>return</var>" in main
+    assert "{" not in shown
+
+
+def test_who_has_no_role_reads_no_manual(as_: As) -> None:
+    for name in ("manual", "manual_cases"):
+        assert as_("nobody").get(reverse(name)).status_code == 403
+        assert Client().get(reverse(name)).status_code == 302
