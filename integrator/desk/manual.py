@@ -15,7 +15,6 @@ from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils.safestring import SafeString
 from django.utils.text import slugify
 from django.views.decorators.http import require_safe
 from markdown_it import MarkdownIt
@@ -33,11 +32,14 @@ _MARKDOWN = MarkdownIt("commonmark").enable("table")
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """``is_own``: it is about a team of who reads."""
+    """``text`` is HTML of our own: the library lets no tags of the book through.
+
+    ``is_own``: it is about a team of who reads.
+    """
 
     anchor: str
     title: str
-    text: SafeString
+    text: str
     is_own: bool
 
 
@@ -83,8 +85,7 @@ def _chapter(title: str, part: list[Token], links: Mapping[str, str], own: set[s
         if token.type == "inline":
             token.children = list(_linked(token.children or [], links))
     html = _MARKDOWN.renderer.render(body, _MARKDOWN.options, {})
-    # Our own text, and the library lets no tags through.
-    return Chapter(slugify(title), title, SafeString(html), title in own)
+    return Chapter(slugify(title), title, html, title in own)
 
 
 def _as_on_screen(tokens: Iterable[Token]) -> None:
