@@ -27,7 +27,7 @@ from integrator.roles import Role
 BOOK = Path(settings.BASE_DIR) / "docs" / "manual.md"
 # Where a link of the book leads on screen.
 _PAGES = {"exceptions.md": "manual_cases", "roles.md": "people"}
-_MARKDOWN = MarkdownIt("commonmark").enable("table")
+_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 
 
 @dataclass(frozen=True, slots=True)

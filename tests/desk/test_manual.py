@@ -97,3 +97,8 @@ def test_who_has_no_role_reads_no_manual(as_: As) -> None:
     for name in ("manual", "manual_cases"):
         assert as_("nobody").get(reverse(name)).status_code == 403
         assert Client().get(reverse(name)).status_code == 302
+
+
+def test_the_book_brings_no_tags_of_its_own(as_: As, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manual, "_text", lambda: "# M\n\nA\n\n## C\n\n<b>bold</b> 1 < 2")
+    assert "<p>&lt;b&gt;bold&lt;/b&gt; 1 &lt; 2</p>" in body(as_("omar"), "manual")
