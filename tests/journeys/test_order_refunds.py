@@ -89,7 +89,7 @@ def test_shipping_waits_for_a_choice_that_nobody_has_made(stage: Stage) -> None:
     stage.warehouse_checks(stage.comes_back(order))
     stage.passes(minutes=4, step=2)
     assert stage.open_cases() == ["REFUND_EXECUTOR_MISSING"]
-    assert "shipping_refund" in stage.case("REFUND_EXECUTOR_MISSING").facts["error"]
+    assert "shipping refund" in stage.case("REFUND_EXECUTOR_MISSING").facts["error"]
 
 
 # --- goodwill ------------------------------------------------------------------------------------
