@@ -79,8 +79,8 @@ def _chapters(links: Mapping[str, str], own: set[str]) -> Iterator[Chapter]:
 
 
 def _chapter(title: str, part: list[Token], links: Mapping[str, str], own: set[str]) -> Chapter:
-    body = part[3:]  # its heading is set by the page
-    _as_on_screen(body)
+    # Its heading is set by the page, and names its table.
+    body = list(_as_on_screen(part[3:], title))
     for token in body:
         if token.type == "inline":
             token.children = list(_linked(token.children or [], links))
@@ -88,15 +88,12 @@ def _chapter(title: str, part: list[Token], links: Mapping[str, str], own: set[s
     return Chapter(slugify(title), title, html, title in own)
 
 
-def _as_on_screen(tokens: Iterable[Token]) -> None:
-    """Tables as all our tables are: the first cell heads its row, a narrow screen has cards."""
+def _as_on_screen(tokens: Iterable[Token], caption: str) -> Iterator[Token]:
+    """Tables as all ours: with a name, the first cell heads its row, cards on a narrow screen."""
     heads: list[str] = []
     in_head, column = False, 0
     for token in tokens:
-        if token.type == "table_open":
-            token.attrSet("class", "tbl cards")
-            heads = []
-        elif token.type in ("thead_open", "thead_close"):
+        if token.type in ("thead_open", "thead_close"):
             in_head = token.type == "thead_open"
         elif token.type == "tr_open":
             column = 0
@@ -110,6 +107,13 @@ def _as_on_screen(tokens: Iterable[Token]) -> None:
         elif token.type == "td_close":
             token.tag = "td" if column else "th"
             column += 1
+        yield token
+        if token.type == "table_open":
+            token.attrSet("class", "tbl cards")
+            heads = []
+            yield Token("caption_open", "caption", 1, attrs={"class": "visually-hidden"})
+            yield Token("text", "", 0, content=caption)
+            yield Token("caption_close", "caption", -1)
 
 
 def _linked(tokens: Iterable[Token], links: Mapping[str, str]) -> Iterator[Token]:

@@ -66,6 +66,13 @@ def test_each_chapter_is_listed_above_and_ones_own_is_marked(as_: As) -> None:
     assert re.findall(r'>([^<]+)</a> <span class="faint">your team', main) == ["Finance"]
 
 
+def test_each_table_bears_the_name_of_its_chapter_alone(as_: As) -> None:
+    names = re.findall(r"<caption[^>]*>([^<]+)</caption>", main := body(as_("omar"), "manual"))
+
+    assert len(names) == len(set(names)) == main.count("<table")
+    assert all(f">{name}</h2>" in main for name in names)
+
+
 def test_tables_are_cards_on_a_phone(as_: As) -> None:
     main = body(as_("omar"), "manual")
 
