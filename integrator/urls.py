@@ -134,6 +134,7 @@ urlpatterns = [
     path("mappings/approvals/<int:approval_id>/", mappings.agree, name="mapping_agree"),
     path("manual/", manual.manual, name="manual"),
     path("manual/cases/", manual.cases, name="manual_cases"),
+    path("manual/owners/", manual.owners, name="manual_owners"),
     path("my-alerts/", my_alerts.my_alerts, name="my_alerts"),
     path("my-alerts/save/", my_alerts.save, name="my_alerts_save"),
     path("people/", people.people, name="people"),

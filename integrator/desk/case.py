@@ -21,6 +21,7 @@ from integrator import policy
 from integrator.desk import (
     case_asked,
     case_forms,
+    case_manual,
     catalogue,
     directory,
     evidence,
@@ -145,6 +146,7 @@ def detail_of(
         "trust": _trust(case, shown, known, history=len(events)),
         "version": version_of(events),
         "closes_when": say_when(kind, case),
+        "manual_anchor": case_manual.anchor_of(kind),
         **_addresses(request, case),
         **_own_inputs(request, case, opened_form),
     }

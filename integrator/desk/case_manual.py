@@ -33,11 +33,14 @@ _NAMES = {
 class Entry:
     """One kind of case. ``lines`` and ``buttons``: what it is called, and what it says.
 
-    ``anchor`` is its place on the page.
+    ``anchor`` is its place on the page. ``due``: within how long, in words. ``told``: who is told
+    when nobody acts, one after another.
     """
 
     anchor: str
     title: str
+    due: str
+    told: str
     lines: Sequence[tuple[str, str]]
     buttons: Sequence[tuple[str, str]]
 
@@ -62,21 +65,34 @@ def teams() -> list[Team]:
     ]
 
 
+def anchor_of(kind: CaseKind) -> str:
+    return kind.code.lower().replace("_", "-")
+
+
 def _entry(kind: CaseKind) -> Entry:
     told = ", then ".join(str(Role(one).label) for one in kind.ladder)
+    due = _so_long(kind.due_hours)
     return Entry(
-        kind.code.lower().replace("_", "-"),
+        anchor_of(kind),
         _worded(kind.title),
+        due,
+        told,
         (
             ("What happened", _worded(kind.happened)),
             ("What it means", _worded(kind.means)),
             ("What to do", _worded(kind.todo)),
             ("If nobody acts", _worded(kind.otherwise)),
-            ("Due", f"Within {kind.due_hours:g} hours. Then told: {told}."),
+            ("Due", f"Within {due}. Then told: {told}."),
             ("Closes by itself", f"When {_worded(kind.closes_when)}."),
         ),
         [(one.label, _button(one)) for one in kind.actions],
     )
+
+
+def _so_long(hours: float) -> str:
+    if hours < 1:
+        return f"{hours * 60:g} minutes"
+    return "1 hour" if hours == 1 else f"{hours:g} hours"
 
 
 class _Names(dict[str, str]):

@@ -56,8 +56,18 @@ def manual(request: DeskRequest) -> HttpResponse:
 @needs("case.see")
 def cases(request: DeskRequest) -> HttpResponse:
     """Every kind of case, the reader's own teams first."""
-    teams = sorted(case_manual.teams(), key=lambda one: one.role not in request.roles)
-    return render(request, "desk/manual_cases.html", {"teams": teams})
+    return render(request, "desk/manual_cases.html", {"teams": _own_first(request)})
+
+
+@require_safe
+@needs("case.see")
+def owners(request: DeskRequest) -> HttpResponse:
+    """Who answers for each kind of case, how soon, and who is told next: a list to print."""
+    return render(request, "desk/manual_owners.html", {"teams": _own_first(request)})
+
+
+def _own_first(request: DeskRequest) -> list[case_manual.Team]:
+    return sorted(case_manual.teams(), key=lambda one: one.role not in request.roles)
 
 
 @cache

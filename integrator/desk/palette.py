@@ -23,6 +23,7 @@ MORE = (
     ("connection.see", "steps", "Steps"),
     ("case.see", "manual", "Manual"),
     ("case.see", "manual_cases", "Manual of cases"),
+    ("case.see", "manual_owners", "Who owns which case"),
     ("queue.see", "my_alerts", "My alerts"),
     ("queue.see", "my_keys", "My keys"),
 )

@@ -25,6 +25,7 @@ LISTS = (
     "/people/",
     "/manual/",
     "/manual/cases/",
+    "/manual/owners/",
     "/my-alerts/",
     "/my-keys/",
     *(f"/accounts/{one}/" for one in ("email", "2fa", "2fa/totp/activate")),

@@ -79,6 +79,7 @@ EXPECTED = {
     "inbound_units": "figures.see",
     "manual": "case.see",
     "manual_cases": "case.see",
+    "manual_owners": "case.see",
     "stages": "figures.see",
     "stages_file": "figures.see",
     "by_hand": "figures.see",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 from html import unescape
 
 import pytest
@@ -13,7 +14,9 @@ from django.utils.html import strip_tags
 
 from integrator.desk import case_manual, manual, palette
 from integrator.flows import CASE_KINDS
+from integrator.models import Case
 from integrator.roles import Role
+from tests.desk import factories
 from tests.desk.conftest import ROLES
 
 pytestmark = pytest.mark.requirement("R018")
@@ -100,8 +103,79 @@ def test_every_kind_of_case_is_there_with_its_buttons_ones_own_team_first(as_: A
     assert "{" not in shown
 
 
+@pytest.mark.requirement("R111", "R141")
+def test_each_kind_of_case_has_an_owner_a_time_and_who_is_next_in_one_line(as_: As) -> None:
+    main = body(as_("fiona"), "manual_owners")
+    rows = [
+        [read(cell).strip() for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row)]
+        for row in re.findall(r"<tr>(<th scope=\"row\">.*?)</tr>", main, re.DOTALL)
+    ]
+
+    assert "Finance" in rows[0]
+    assert len(rows) == len(CASE_KINDS)
+    says = {1: "1 hour", 0.5: "30 minutes"}
+    assert sorted(row[1:] for row in rows) == sorted(
+        [
+            Role(kind.owner).label,
+            says.get(kind.due_hours, f"{kind.due_hours:g} hours"),
+            ", then ".join(Role(one).label for one in kind.ladder),
+        ]
+        for kind in CASE_KINDS.values()
+    )
+    anchors = re.findall(r'<article id="([\w-]+)">', body(as_("fiona"), "manual_cases"))
+    assert re.findall(rf'href="{reverse("manual_cases")}#([\w-]+)"', main) == anchors
+
+
+@pytest.mark.requirement("R141")
+@pytest.mark.parametrize("code", ["REFUND_IN_DOUBT", "UNIT_NOT_BOUGHT"])
+def test_a_case_leads_to_its_kind_in_the_manual(as_: As, at: datetime, code: str) -> None:
+    case = factories.case(code, at)
+    page = as_("fiona").get(reverse("case", args=[case.pk])).content.decode()
+    (link,) = re.findall(r'<a [^>]*href="([^"]+)">In the manual</a>', page)
+    address, _, anchor = link.partition("#")
+
+    assert address == reverse("manual_cases")
+    (article,) = re.findall(
+        rf'<article id="{anchor}">(.*?)</article>', body(as_("fiona"), "manual_cases"), re.DOTALL
+    )
+    (entry,) = [one for team in case_manual.teams() for one in team.entries if one.anchor == anchor]
+    assert re.sub(r"[{}]", "", entry.title) in read(article)
+    assert all(button.label in read(article) for button in CASE_KINDS[code].actions)
+
+
+def test_a_case_of_a_kind_no_longer_in_use_leads_nowhere(as_: As, at: datetime) -> None:
+    case = factories.case("SYSTEMS_DIFFER", at)
+    Case.objects.filter(pk=case.pk).update(kind="OF_OLD")
+
+    page = as_("fiona").get(reverse("case", args=[case.pk])).content.decode()
+    assert "no longer in use" in page
+    assert "In the manual" not in page
+
+
+@pytest.mark.requirement("R080")
+@pytest.mark.parametrize("name", ROLES)
+def test_each_round_says_when_who_and_until_and_leads_there(as_: As, name: str) -> None:
+    main = body(as_(name), "manual")
+    (table,) = re.findall(r"when</caption>(.*?)</table>", main, re.DOTALL)
+    rows = re.findall(r"<tr>\s*(<th scope=\"row\">.*?)</tr>", table, re.DOTALL)
+    teams = {str(one.label).lower() for one in Role}
+    mine, times = 0, set()
+    for row in rows:
+        when, who, where, until = re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL)
+        times.add(when)
+        named = set(who.split(", "))
+        assert named <= teams | {"every team"}
+        assert until
+        if named & {"every team", str(Role(ROLES[name]).label).lower()}:
+            mine += 1
+            assert "<a href=" in where, row
+    assert mine >= 4
+    assert {"each morning", "each week"} <= times
+    assert 'class="printed"' in main
+
+
 def test_who_has_no_role_reads_no_manual(as_: As) -> None:
-    for name in ("manual", "manual_cases"):
+    for name in ("manual", "manual_cases", "manual_owners"):
         assert as_("nobody").get(reverse(name)).status_code == 403
         assert Client().get(reverse(name)).status_code == 302
 
