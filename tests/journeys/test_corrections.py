@@ -75,7 +75,7 @@ def test_a_verdict_corrected_days_after_the_end_is_found_without_being_told(stag
 
     stage.passes(days=3, step=12 * 60)
     corrects(stage, rma, "damaged")
-    stage.passes(hours=25, step=60)
+    stage.passes(hours=25, step=360)
 
     assert stage.sellable(SKU) == before - 1 == stage.stock_there(SKU)["truth"]
     assert stage.movements(rma)[-1] == "RECEIVED>QUARANTINE"

@@ -39,7 +39,7 @@ def test_one_that_appears_while_finance_is_to_pay(stage: Stage, fee: int) -> Non
     stage.warehouse_checks(rma)
     for one in (FEE, fee):
         takes(stage, rma, one)
-        stage.passes(hours=26, step=60)
+        stage.passes(hours=26, step=360)
 
     assert stage.case("REFUND_BY_HAND").money_minor == sum(prices(order)) - fee
     settled(stage, "REFUND_BY_HAND", "paid_by_hand")
@@ -53,11 +53,11 @@ def test_one_that_appears_after_the_money_is_asked_about(stage: Stage) -> None:
     rma = stage.comes_back(order)
     stage.warehouse_checks(rma)
     takes(stage, rma)
-    stage.passes(hours=26, step=60)
+    stage.passes(hours=26, step=360)
     assert stage.open_cases() == ["CORRECTION_AFTER_REFUND", "CORRECTION_AFTER_REFUND"]
     parts = [stage.some_case("CORRECTION_AFTER_REFUND").money_minor]
     takes(stage, rma, 0)
-    stage.passes(hours=26, step=60)
+    stage.passes(hours=26, step=360)
     assert stage.open_cases() == []
     assert 0 < parts[0] < FEE
 
@@ -67,7 +67,7 @@ def test_one_that_appears_between_two_units_is_taken_off_the_later_one(stage: St
     rma = stage.comes_back(order)
     stage.warehouse_checks(rma, 0)
     takes(stage, rma)
-    stage.passes(hours=26, step=60)
+    stage.passes(hours=26, step=360)
     assert stage.open_cases() == []
     stage.warehouse_checks(rma, 1)
 
@@ -84,7 +84,7 @@ def test_one_that_is_taken_and_then_waived_is_owed_to_the_customer(stage: Stage)
     stage.warehouse_checks(rma)
     settled(stage, "REFUND_BY_HAND", "paid_by_hand")
     takes(stage, rma, 0)
-    stage.passes(hours=26, step=60)
+    stage.passes(hours=26, step=360)
 
     facts = stage.case("CORRECTION_AFTER_REFUND").facts
     assert (facts["paid_minor"], facts["due_minor"]) == (prices(order)[0] - FEE, prices(order)[0])
@@ -142,6 +142,6 @@ def test_a_fee_that_goes_again_before_the_end_leaves_the_money_owed(stage: Stage
     stage.warehouse_checks(rma, 0)
     assert Refund.objects.count() == 0
     takes(stage, rma, 0)
-    stage.passes(hours=26, step=60)
+    stage.passes(hours=26, step=360)
 
     assert [row["amount"] for row in stage.refunds_there(order)] == [prices(order)[0]]

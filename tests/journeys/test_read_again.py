@@ -176,7 +176,7 @@ def test_when_the_calls_of_the_day_are_used_up_it_says_when_it_is_read(stage: St
     said = of_return(stage, rma)
     assert "Today's calls to ReturnGO are used up. It is read at Tue 3 Mar 01:00" in said
 
-    stage.passes(hours=16, step=60)
+    stage.passes(hours=16, step=240)
     assert re.search(r"(Nothing|fields?) changed, read at ", of_return(stage, rma))
 
 

@@ -18,12 +18,12 @@ SKU = "JKT-NVY-M"
 def corrected(stage: Stage, rma: Row, *, returned: bool) -> None:
     about = {"rma_id": rma["id"], "item_id": rma["items"][0]["id"]}
     stage.act("returngo", "correct_validation", **about, returned=returned)
-    stage.passes(hours=30, step=60)
+    stage.passes(hours=30, step=360)
 
 
 def with_fee(stage: Stage, rma: Row, fee: int) -> None:
     stage.sandbox.world.returngo.rmas[rma["id"]].items[0].return_fee = fee
-    stage.passes(hours=30, step=60)
+    stage.passes(hours=30, step=360)
 
 
 def asked(stage: Stage) -> tuple[int, int]:
@@ -99,7 +99,7 @@ def test_another_amount_that_two_people_agreed_on_is_not_asked_about(stage: Stag
     data: dict[str, Any] = {"reference": "BANK-5", "amount": "40.00"}
     case = stage.case("REFUND_BY_HAND")
     stage.decide(case, "paid_by_hand", by=stage.fiona, second=stage.conrad, data=data)
-    stage.passes(hours=30, step=60)
+    stage.passes(hours=30, step=360)
 
     assert stage.rma_there(rma)["status"] == "Done"
     assert stage.order(order).refunded_minor == 4000

@@ -253,7 +253,7 @@ def test_money_they_never_pay_is_told_after_a_day(stage: Stage) -> None:
     order = stage.sold(SKU)
     rma = stage.comes_back(order)
     stage.warehouse_checks(rma)
-    stage.passes(hours=25, step=60)
+    stage.passes(hours=25, step=360)
 
     assert stage.open_cases() == ["REFUND_NOT_RECORDED"]
     returngo_pays(stage, rma)
