@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
-from integrator.desk import catalogue
+from integrator.desk import catalogue, words
 from integrator.engine.case_kinds import Action, CaseKind
 from integrator.roles import Role
 
@@ -66,12 +67,15 @@ def teams() -> list[Team]:
 
 
 def anchor_of(kind: CaseKind) -> str:
+    """Where the page tells of the kind; empty for one that is no longer in use."""
+    if kind.code not in catalogue.kinds():
+        return ""
     return kind.code.lower().replace("_", "-")
 
 
 def _entry(kind: CaseKind) -> Entry:
     told = ", then ".join(str(Role(one).label) for one in kind.ladder)
-    due = _so_long(kind.due_hours)
+    due = words.span(timedelta(hours=kind.due_hours))
     return Entry(
         anchor_of(kind),
         _worded(kind.title),
@@ -87,12 +91,6 @@ def _entry(kind: CaseKind) -> Entry:
         ),
         [(one.label, _button(one)) for one in kind.actions],
     )
-
-
-def _so_long(hours: float) -> str:
-    if hours < 1:
-        return f"{hours * 60:g} minutes"
-    return "1 hour" if hours == 1 else f"{hours:g} hours"
 
 
 class _Names(dict[str, str]):

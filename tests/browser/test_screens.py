@@ -1,5 +1,5 @@
 """Every screen, as everybody sees it: nothing that axe objects to, nothing wider than its window,
-no word in the console; on a desk in light and dark, and on a phone.
+no word in the console; in light and dark, on a desk and on a phone.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from axe_playwright_python.sync_playwright import Axe
 from tests.browser.conftest import Desk, House
 from tests.browser.screens import SCREENS, seen_by, troubled
 
-LOOKS = (((1440, 900), "light"), ((1440, 900), "dark"), ((360, 780), "light"))
+WINDOWS = ((1440, 900), (360, 780))
+SCHEMES = ("light", "dark")
 AXE = Axe()
 ONLY = "resultTypes: ['violations']"
 
@@ -20,19 +21,20 @@ ONLY = "resultTypes: ['violations']"
 def objections(desk: Desk) -> Iterator[str]:
     """What is wrong with the page that is open, in all its looks."""
     desk.page.evaluate(AXE.axe_script)
-    for (width, height), scheme in LOOKS:
+    for width, height in WINDOWS:
         desk.page.set_viewport_size({"width": width, "height": height})
-        desk.page.emulate_media(color_scheme=scheme)
         wider = desk.page.evaluate(
             "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         )
         if wider > 0:
             yield f"{width}: {wider} px wider than its window"
-        # A theme changes colours and nothing else, the same ones in every window.
-        rules = f"runOnly: ['color-contrast'], {ONLY}" if scheme == "dark" else ONLY
-        answer = desk.page.evaluate(f"axe.run(document, {{{rules}}})")
-        for one in answer["violations"]:
-            yield f"{width} {scheme}: {one['id']} at {one['nodes'][0]['html'][:100]}"
+        for scheme in SCHEMES:
+            desk.page.emulate_media(color_scheme=scheme)
+            # A theme changes colours and nothing else.
+            rules = f"runOnly: ['color-contrast'], {ONLY}" if scheme == "dark" else ONLY
+            answer = desk.page.evaluate(f"axe.run(document, {{{rules}}})")
+            for one in answer["violations"]:
+                yield f"{width} {scheme}: {one['id']} at {one['nodes'][0]['html'][:100]}"
 
 
 # Who sees most has a browser, and a house, of their own. Ada is last: she pauses the shop.

@@ -113,11 +113,11 @@ def test_each_kind_of_case_has_an_owner_a_time_and_who_is_next_in_one_line(as_: 
 
     assert "Finance" in rows[0]
     assert len(rows) == len(CASE_KINDS)
-    says = {1: "1 hour", 0.5: "30 minutes"}
+    says = {0.5: "30 min", 1: "1 h", 2: "2 h", 4: "4 h", 8: "8 h", 24: "1 d", 48: "2 d"}
     assert sorted(row[1:] for row in rows) == sorted(
         [
             Role(kind.owner).label,
-            says.get(kind.due_hours, f"{kind.due_hours:g} hours"),
+            says[kind.due_hours],
             ", then ".join(Role(one).label for one in kind.ladder),
         ]
         for kind in CASE_KINDS.values()

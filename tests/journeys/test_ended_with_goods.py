@@ -26,11 +26,11 @@ def parcel_arrives(stage: Stage, rma: Row) -> None:
 
 
 def operations_are_told_once(stage: Stage, rma: Row) -> None:
-    stage.passes(hours=30, step=360)
+    stage.passes(hours=30, step=120)
     assert stage.open_cases() == ["CANCELLED_WITH_GOODS"]
     assert stage.unit(rma).custody == "CLOSED"
     stage.decide(stage.case("CANCELLED_WITH_GOODS"), "send_back_unit", by=stage.omar)
-    stage.passes(hours=30, step=360)
+    stage.passes(hours=30, step=120)
     assert stage.movements(rma)[-1].endswith(">OUTSIDE")
     assert (stage.open_cases(), stage.owed()) == ([], [])
     assert stage.books("scayle")["refunds"] == []

@@ -21,7 +21,7 @@ def amount_of(order: Row) -> str:
     return f"EUR {order['items'][0]['paid'] / 100:.2f}"
 
 
-@pytest.mark.requirement("R028")
+@pytest.mark.requirement("R028", "R141")
 def test_a_refused_refund_is_told_within_a_minute(stage: Stage) -> None:
     stage.breaks("scayle", RETURN_ITEMS, "error", status=422)
     order = stage.sold(SKU)
