@@ -22,7 +22,7 @@ def strikes(desk: Desk, *keys: str) -> None:
         if key == WORDS:
             desk.page.keyboard.type(key)
         elif key in LEADS_ON:
-            with desk.page.expect_navigation(timeout=5_000):
+            with desk.page.expect_navigation(timeout=15_000):
                 desk.page.keyboard.press(key)
         else:
             desk.page.keyboard.press(key)
@@ -220,12 +220,12 @@ def test_a_review_of_roles_goes_on_by_one_key_a_role(house: House) -> None:
     with house.desk("ada") as desk:
         desk.opens(f"/people/reviews/{review.pk}/")
         desk.page.locator("#next input[name=reason]").fill("Still works here")
-        with desk.page.expect_navigation(timeout=5_000):
+        with desk.page.expect_navigation(timeout=15_000):
             desk.page.keyboard.press("Enter")
         for key in ("e", "d"):
             desk.page.get_by_role("link", name="The same reason").click()
             desk.page.wait_for_url("**same=1*")
-            with desk.page.expect_navigation(timeout=5_000):
+            with desk.page.expect_navigation(timeout=15_000):
                 desk.page.keyboard.press(key)
     kept = review.items.filter(decision__reason="Still works here").order_by("decision__id")
     assert list(kept.values_list("decision__keeps", flat=True)) == [True, True, False]

@@ -106,7 +106,7 @@ def test_a_long_list_ends_before_its_task_is_killed_and_is_read_again_later(
 
     took = drained(Worker(toys.routes(toys.flow("list", call=call))))
     answers.script.clear()
-    assert took < 2  # all of it would take 4
+    assert took < 4  # as all of it would take at least
     job = Job.objects.get()
     assert (job.state, job.error_class) == (JobState.WAITING, "OutOfTime")
     assert job.error == "the worker was about to stop; it goes on from what is written down"
@@ -134,7 +134,7 @@ def test_a_process_holds_one_connection_for_each_call_whatever_queues_it_drained
 ) -> None:
     together = threading.Barrier(4)
     flows = [
-        toys.flow(name, call=lambda work: together.wait(5), queue=name) for name in ("a", "b", "c")
+        toys.flow(name, call=lambda work: together.wait(30), queue=name) for name in ("a", "b", "c")
     ]
     connection = toys.connect()
     worker = Worker(toys.routes(*flows), threads=4)

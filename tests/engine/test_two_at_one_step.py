@@ -31,11 +31,11 @@ def test_whoever_comes_second_waits_and_money_that_was_sent_is_no_doubt(
     def meanwhile() -> None:
         if goes_first == "person":
             may_begin.set()
-            assert person_has_step.wait(5)
+            assert person_has_step.wait(30)
 
     def person() -> None:
         try:
-            assert may_begin.wait(5)
+            assert may_begin.wait(30)
             with transaction.atomic():
                 decisions.lock_step(Case.objects.get().pk)
                 person_has_step.set()

