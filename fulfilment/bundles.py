@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from django.db.models import prefetch_related_objects
+
 from fulfilment.cases import BUNDLE_PRICE_FALLBACK, BUNDLE_UNREADABLE
 from fulfilment.models import Order, OrderItem, Sku, Variant
 from fulfilment.shapes import BundleSeen, ComponentSeen, ShareBasis, VariantSeen
@@ -25,13 +27,13 @@ def open_lines(*, connection: Connection, order_id: str) -> Mapping[str, bool] |
     None while the order is not known at all. A bundle is open until it has components, and as long
     as they stand in equal parts that nobody has agreed to and nothing of them was returned.
     """
-    order = Order.objects.filter(connection=connection, external_id=order_id).first()
-    if order is None:
+    order = Order.objects.filter(connection=connection, external_id=order_id)
+    lines = list(OrderItem.objects.filter(order__in=order, parent=None))
+    if not lines and not order.exists():
         return None
-    lines = {}
-    for item in order.items.filter(parent=None).prefetch_related("components__return_items"):
-        lines[item.external_id] = item.is_bundle and _is_open(item)
-    return lines
+    bundles = [line for line in lines if line.is_bundle]
+    prefetch_related_objects(bundles, "components__return_items")
+    return {line.external_id: line.is_bundle and _is_open(line) for line in lines}
 
 
 def _is_open(bundle: OrderItem) -> bool:

@@ -231,16 +231,12 @@ def return_review(record: Return, *, trace: Trace) -> None:
         RefundItem.objects.filter(
             return_item__return_record=record, is_live=True, refund__status__in=_PAID
         )
-        .select_related(
-            "refund__order__connection__retailer",
-            "refund__return_record__connection",
-            "return_item__return_record",
-            "return_item__order_item__sku",
-            "return_item__order_item__parent__sku",
-        )
+        .select_related("refund", "return_item__return_record")
         .prefetch_related("return_item__return_record__exchanges")
         .order_by("id")
     )
+    if not parts:
+        return
     rests = _rests(parts)
     fees = _fees_since(record, parts)
     last = dict(

@@ -101,8 +101,10 @@ def oversell_report(connection: Connection, sku: Sku, *, trace: Trace) -> Overso
 
 def oversell_look_again(order: Order, *, trace: Trace) -> None:
     """An order changed: what is said about its articles may have changed with it."""
-    skus = Sku.objects.filter(orderitem__order=order).distinct()
-    for sku in skus.filter(pk__in=at_risk(order.connection)):
+    risky = at_risk(order.connection)
+    if not risky:
+        return
+    for sku in Sku.objects.filter(orderitem__order=order, pk__in=risky).distinct():
         oversell_report(order.connection, sku, trace=trace)
 
 

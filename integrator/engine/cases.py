@@ -175,16 +175,20 @@ def close_by_fact(
     reason: str,
     kinds: Sequence[CaseKind] = (),
     record_kind: str = "",
-    record_id: int | None = None,
+    record_id: int | Sequence[int] | None = None,
     job_id: int | None = None,
     cause: str = "",
 ) -> int:
-    """Close every open case a later fact has made untrue. Returns how many."""
+    """Close every open case a later fact has made untrue. Returns how many.
+
+    ``record_id`` may be several records of one kind: none of them closes none.
+    """
     about: dict[str, Any] = {}
     if job_id is not None:
         about["job_id = %s"] = job_id
     if record_id is not None:
-        about["record_kind = %s"], about["record_id = %s"] = record_kind, record_id
+        ids = [record_id] if isinstance(record_id, int) else list(record_id)
+        about["record_kind = %s"], about["record_id = ANY(%s)"] = record_kind, ids
     if kinds:
         about["kind = ANY(%s)"] = [kind.code for kind in kinds]
     if cause:

@@ -47,8 +47,10 @@ def _blocked_until(connection: Connection, scope: str, at: datetime) -> datetime
         known = _blocked.get(key)
     if known is not None and moment - known[0] < _MEMORY_SECONDS:
         return known[1]
-    row = RateWindow.objects.filter(connection=connection, scope=scope, resets_at__gt=at).first()
-    until = row.resets_at if row is not None and row.remaining <= 0 else None
+    used_up = RateWindow.objects.filter(
+        connection=connection, scope=scope, resets_at__gt=at, remaining__lte=0
+    )
+    until = used_up.values_list("resets_at", flat=True).first()
     with _lock:
         _blocked[key] = (moment, until)
     return until

@@ -63,7 +63,7 @@ class Work:
     @cached_property
     def heard(self) -> list[Message]:
         """The messages this job answers, oldest first. Only for flows that answer messages."""
-        messages = Message.objects.select_related("connection__retailer")
+        messages = Message.objects.select_related("connection")
         return list(messages.filter(pk__in=self.facts).order_by("id"))
 
     @cached_property

@@ -49,15 +49,16 @@ def call(work: Work) -> Reading:
     message = work.heard[0]
     client = platforms.scayle(work, message.connection)
     seen = client.order(message.resource_id)
-    known = Order.objects.filter(
-        connection=message.connection, external_id=message.resource_id
-    ).first()
-    waiting = known is not None and open_refund(known.pk) is not None
-    asked = waiting or needs_invoices(seen)
+    asked = needs_invoices(seen) or _waits_for_proof(message)
     invoices = client.invoices(message.resource_id) if asked else ()
     bundles = read_bundles(work, client, message.connection, seen)
     heard = notices_of(work, message.connection, message.resource_id)
     return Reading(seen, invoices, heard, bundles)
+
+
+def _waits_for_proof(message: Message) -> bool:
+    known = Order.objects.filter(connection=message.connection, external_id=message.resource_id)
+    return any(open_refund(pk) is not None for pk in known.values_list("pk", flat=True))
 
 
 def record(work: Work, reading: Reading) -> Evidence:

@@ -65,16 +65,11 @@ def record(work: Work, _: None) -> Evidence:
     order = Order.objects.select_related("connection__retailer").get(pk=work.job.record_id)
     retailer = order.connection.retailer
     changes = list(Transition.objects.filter(pk__in=work.facts).order_by("id"))
-    amount = sum(
-        one.executed_minor or 0
-        for one in Refund.objects.filter(
-            pk__in=[
-                one.record_id
-                for one in changes
-                if (one.record_kind, one.new) == ("refund", "RECORDED")
-            ]
-        )
-    )
+    paid = [
+        one.record_id for one in changes if (one.record_kind, one.new) == ("refund", "RECORDED")
+    ]
+    amounts = Refund.objects.filter(pk__in=paid).values_list("executed_minor", flat=True)
+    amount = sum(one or 0 for one in amounts)
     item = batches.collect(
         Change(
             "order",

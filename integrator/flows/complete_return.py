@@ -160,6 +160,8 @@ def _return(work: Work) -> Return:
 
 
 def _tell_transactions(client: ReturnGO, record_: Return, seen: ReturnSeen) -> tuple[str, ...]:
+    if not seen.comments and all(one.status == MoneyStatus.SUCCEEDED for one in seen.money):
+        return ()  # nobody asked us for anything, and nothing was said of a failure
     told = []
     refunds = _proved_refunds(record_)
     for money, reference in _untold(refunds, seen):

@@ -22,7 +22,7 @@ from integrator.engine.work import Work
 from integrator.flows.paid_already import explained_by_hand
 from integrator.flows.refund_rules import still_returnable
 from integrator.models import Case, CaseState
-from returns.models import Return
+from returns.models import Return, ReturnItem
 from returns.states import Money
 
 REFUNDED = (Billing.PARTLY_REFUNDED, Billing.REFUNDED)
@@ -118,18 +118,22 @@ def _in_words(found: dict[str, list[str]]) -> str:
 
 def tie_paid_units(work: Work, record_id: int) -> int:
     """A unit that somebody paid back before its return came: the payment and the return meet."""
+    paid = RefundItem.objects.filter(
+        order_item__in=ReturnItem.objects.filter(return_record=record_id).values("order_item"),
+        return_item__isnull=True,
+        is_live=True,
+        refund__status__in=REFUND_PROVED,
+        refund__evidence__has_key="explains",
+    )
+    loose: dict[int, list[int]] = {}
+    for pk, unit in paid.order_by("id").values_list("pk", "order_item"):
+        loose.setdefault(unit, []).append(pk)
     tied = 0
-    for item in still_returnable().filter(return_record=record_id):
-        part = RefundItem.objects.filter(
-            order_item=item.order_item_id,
-            return_item__isnull=True,
-            is_live=True,
-            refund__status__in=REFUND_PROVED,
-            refund__evidence__has_key="explains",
-        ).first()
-        if part is not None:
+    for item in still_returnable().filter(return_record=record_id, order_item__in=loose):
+        assert item.order_item_id is not None
+        if parts := loose[item.order_item_id]:
             with work.step():
-                RefundItem.objects.filter(pk=part.pk).update(return_item=item)
+                RefundItem.objects.filter(pk=parts.pop(0)).update(return_item=item)
                 move(
                     item,
                     "money",

@@ -33,6 +33,7 @@ from integrator.platforms.tame import document
 
 REFUND_NOTICE = "payment-refund"
 PROVED = "proved"
+NONE_WAITS = "none waits for proof"
 CLOCKS_DIFFER = timedelta(minutes=1)
 
 
@@ -81,6 +82,8 @@ def look_for_proof(
         .select_related("order__connection__retailer", "return_record__connection")
         .order_by("authorised_at", "id")
     )
+    if not refunds:
+        return NONE_WAITS
     told = _by_refund(refunds, _told_apart(heard, seen))
     about = {
         refund.pk: _its_own(refund, invoices, words)
@@ -93,7 +96,7 @@ def look_for_proof(
     if waiting is not None and waiting not in failed:
         said = _prove(work, waiting, seen, invoices, about[waiting.pk])
     else:
-        said = "none waits for proof"
+        said = NONE_WAITS
     return "the payment failed" if failed else said
 
 
@@ -247,7 +250,7 @@ def _prove(
     heard: Sequence[Heard],
 ) -> str:
     if refund.status == RefundStatus.AUTHORISED:
-        return "none waits for proof"
+        return NONE_WAITS
     had_failed = refund.failed_at is not None
     has_word = bool(_last_words(heard))  # each of them a success: a failure does not come here
     if had_failed and not has_word:

@@ -64,6 +64,16 @@ def listed_for(record: Return, seen: ReturnSeen) -> list[tuple[MoneySeen, list[R
     units are paid, a person is asked (``refuse_if_unclear``).
     """
     assert record.order is not None
+    told = [
+        money
+        for money in seen.money
+        if money.resolution in PAYS
+        and money.unit_ids
+        and money.currency == record.order.currency
+        and money.status in (MoneyStatus.SUCCEEDED, MoneyStatus.FAILED)
+    ]
+    if not told:
+        return []
     units = {
         item.external_id: item
         for item in record.items.filter(blocked_by="", order_item__isnull=False)
@@ -75,29 +85,28 @@ def listed_for(record: Return, seen: ReturnSeen) -> list[tuple[MoneySeen, list[R
         )
         .order_by("id")
     }
-    found = []
-    for money in seen.money:
-        if money.resolution not in PAYS or not money.unit_ids:
-            continue
-        if money.currency != record.order.currency:
-            continue
-        if money.status in (MoneyStatus.SUCCEEDED, MoneyStatus.FAILED) and set(
-            money.unit_ids
-        ) <= set(units):
-            found.append((money, [units[one] for one in money.unit_ids]))
-    return found
+    return [
+        (money, [units[one] for one in money.unit_ids])
+        for money in told
+        if set(money.unit_ids) <= set(units)
+    ]
 
 
 def is_news(record: Return, seen: ReturnSeen) -> bool:
     """Whether something is listed that none of our refunds explains yet."""
     if record.order_id is None:
         return False
-    for money, items in listed_for(record, seen):
-        refunds = _refunds_of(items)
+    listed = listed_for(record, seen)
+    every = _refunds_of([item for _, items in listed for item in items]) if listed else []
+    for money, items in listed:
+        units = {item.pk for item in items}
+        refunds = [one for one in every if units & _covers(one)]
         if money.status == MoneyStatus.FAILED:
             if any(_has_failed(one, money) for one in refunds):
                 return True
-        elif not _is_ours(refunds, money) and (_free(items) or not _explained(refunds, money)):
+        elif not _is_ours(refunds, money) and (
+            _free(items, refunds) or not _explained(refunds, money)
+        ):
             return True
     return False
 
@@ -134,7 +143,6 @@ def _refunds_of(items: Sequence[ReturnItem]) -> list[Refund]:
     return list(
         Refund.objects.filter(Q(items__return_item__in=items, items__is_live=True) | replaced)
         .exclude(status=RefundStatus.REFUSED)
-        .select_related("order__connection__retailer", "return_record__connection")
         .prefetch_related("items")
         .distinct()
         .order_by("id")
@@ -149,9 +157,9 @@ def _covers(refund: Refund) -> set[int | None]:
     }
 
 
-def _free(items: Sequence[ReturnItem]) -> list[ReturnItem]:
-    """The units that no refund may have paid."""
-    taken = {pk for refund in _refunds_of(items) for pk in _covers(refund)}
+def _free(items: Sequence[ReturnItem], refunds: Sequence[Refund]) -> list[ReturnItem]:
+    """The units that none of their refunds may have paid."""
+    taken = {pk for refund in refunds for pk in _covers(refund)}
     return [item for item in items if item.pk not in taken]
 
 
@@ -218,7 +226,7 @@ def _paid(
                 refund_refused(
                     refund, trace=work.trace, reason="The returns platform paid it meanwhile"
                 )
-    free = _free(items)
+    free = _free(items, _refunds_of(items))
     if free:
         _write_down(work, record, seen, money, free)
     return len(free)

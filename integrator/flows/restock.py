@@ -65,6 +65,7 @@ class Settled:
     """The unit is where its verdict says."""
 
     place: Place
+    task: Task
 
 
 def aim(facts: Sequence[Fact]) -> dict[int, list[Aim]]:
@@ -125,7 +126,7 @@ def call(work: Work) -> Settled:
         task = task_of(work)
         here = unit_place(task.item.pk, task.piece.sku.pk)
         if under_way(work) is None and is_there(task, here):
-            return Settled(here)
+            return Settled(here, task)
         _one_step(work, task, here)
 
 
@@ -240,11 +241,10 @@ def _book(
 
 def record(work: Work, settled: Settled) -> Evidence:
     """It is where it belongs. What stopped on the way there earlier is not owed any more."""
-    item = ReturnItem.objects.get(pk=work.job.record_id)
     stopped = Job.objects.filter(
         flow=work.flow.name,
         record_kind="return_item",
-        record_id=item.pk,
+        record_id=work.job.record_id,
         lane=work.job.lane,
         state=JobState.PARKED,
     ).exclude(pk=work.job.pk)
@@ -254,7 +254,7 @@ def record(work: Work, settled: Settled) -> Evidence:
             trace=work.trace, reason="A later verdict was carried out", job_id=job.pk
         )
     if "sellable" in work.kept:
-        task = task_of(work)
+        task = settled.task
         oversell_report(task.sold.order.connection, task.piece.sku, trace=work.trace)
     moves = StockMovement.objects.filter(job_id=work.job.pk).order_by("id")
     said: Evidence = {
@@ -283,7 +283,7 @@ def probe(work: Work) -> Found | NotFound:
     _book(work, task, bucket, location=shelf, posted=posted)
     task = task_of(work)  # a later verdict may want it elsewhere
     here = unit_place(task.item.pk, task.piece.sku.pk)
-    return Found(Settled(here)) if is_there(task, here) else NotFound(may_repeat=True)
+    return Found(Settled(here, task)) if is_there(task, here) else NotFound(may_repeat=True)
 
 
 def plan(item: ReturnItem, _: Mapping[str, Any]) -> list[Call]:

@@ -50,7 +50,7 @@ def withdraw_by_hand(work: Work, record: Return, seen: ReturnSeen) -> int:
         subject=Subject.ITEM,
     )
     count = 0
-    for refund in asked.select_related("order__connection__retailer", "return_record"):
+    for refund in asked:  # hardly ever one: what is needed of it is read then
         if why := why_not_owed(refund, seen):
             refund_withdrawn(refund, trace=work.trace, reason=why)
             count += 1

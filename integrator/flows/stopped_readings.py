@@ -20,7 +20,8 @@ def end_stopped_readings(work: Work) -> list[int]:
     """
     earlier = Job.objects.filter(flow=work.flow.name, lane=work.job.lane, pk__lt=work.job.pk)
     parked = earlier.filter(state=JobState.PARKED)
-    stopped = {job.pk: job for job in parked.select_for_update(no_key=True).order_by("pk")}
+    rows = parked.select_for_update(no_key=True).order_by("pk")
+    stopped = {pk: [fact, *joined] for pk, fact, joined in rows.values_list("pk", "fact", "joined")}
     if not stopped:
         return []
     jobs.cancel_stopped(parked.filter(pk__in=stopped), at=work.at, reason=REASON)
@@ -28,4 +29,4 @@ def end_stopped_readings(work: Work) -> list[int]:
     told = Case.objects.filter(~Exists(waits), job__in=stopped).exclude(state=CaseState.SOLVED)
     for case in told.select_for_update(no_key=True).order_by("pk"):
         cases.solve(case, resolution=Case.Resolution.BY_ITSELF, trace=work.trace, reason=REASON)
-    return [fact for job in stopped.values() for fact in (job.fact, *job.joined)]
+    return [fact for facts in stopped.values() for fact in facts]

@@ -164,10 +164,10 @@ def _is_stranger(order: Order, seen: ReturnSeen) -> bool:
 
     Unknown e-mails prove nothing.
     """
-    buyer = order.customer.email.strip().lower() if order.customer else ""
     senders = {
         parcel.email.strip().lower()
         for parcel in seen.parcels
         if parcel.email.strip() and not parcel.is_outbound
     }
-    return bool(buyer and senders and buyer not in senders)
+    buyer = order.customer.email.strip().lower() if senders and order.customer else ""
+    return bool(buyer) and buyer not in senders

@@ -21,13 +21,6 @@ from returns.states import EXCHANGE_ENDED, DifferenceStatus
 # A payment that failed is followed by another one, or by none: it holds nothing up.
 _STILL_OPEN = (MoneyStatus.REQUESTED, MoneyStatus.UNKNOWN)
 _MAY_BE_PAID = (DifferenceStatus.OPEN, DifferenceStatus.PAID)
-_NAMED = (
-    "connection",
-    "return_record",
-    "return_item",
-    "order__connection",
-    "exchange_order",
-)
 
 
 def payments_take(record: Return, seen: ReturnSeen, trace: Trace) -> None:
@@ -36,7 +29,7 @@ def payments_take(record: Return, seen: ReturnSeen, trace: Trace) -> None:
     Nothing is released while any of it is open. Money in another currency pays nothing. What was
     paid is for the exchanges that go on; what that leaves of one that has ended is owed back.
     """
-    every = list(record.exchanges.select_related(*_NAMED).order_by("number"))
+    every = list(record.exchanges.select_related("return_item").order_by("number"))
     live = [one for one in every if one.status not in EXCHANGE_ENDED]
     billed = [one for one in seen.money if one.resolution == Resolution.EXCHANGE]
     is_open = any(one.status in _STILL_OPEN for one in billed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.db.models import Q
@@ -75,19 +76,14 @@ def return_take(
             "read_at": trace.at,
         },
     )
-    held = (
-        record.order_id is None
-        or record.items.exclude(blocked_by="").exists()
-        or record.exchanges.filter(status__in=EXCHANGE_WANTED).exists()
-    )
-    if not created and record.digest == seen.digest and not held and not look_again:
+    is_known = not created and record.digest == seen.digest and not look_again
+    if is_known and not _has_held(record):
         Return.objects.filter(pk=record.pk).update(read_at=trace.at)
         return Taken(record, is_new_version=False, units_changed=0)
     _tie_to_order(record, seen, trace)
     if created:
         born(record, "status", reason="The customer asked to return something", trace=trace)
-    promises = dict(record.items.values_list("pk", "resolution_word"))
-    changed = _take_units(record, seen, trace, look_again=look_again)
+    changed, others = _take_units(record, seen, trace, look_again=look_again)
     other_fees = record.fees != seen.fees
     Return.objects.filter(pk=record.pk).update(
         platform_status=seen.status,
@@ -101,13 +97,7 @@ def return_take(
     exchanges_take(record, seen, trace)
     if seen.status == PlatformStatus.DONE:
         return_end_as_shown(record, trace=trace)
-    others = [
-        item
-        for item in record.items.filter(pk__in=promises)
-        if item.resolution_word != promises[item.pk]
-    ]
     for item in others:
-        item.return_record = record
         if resolution_of(item) != Resolution.EXCHANGE:
             reason = f"{item.get_resolution_display()} is promised now"
             close(kinds.RESOLUTION_BY_HAND, "return_item", item.pk, trace, reason)
@@ -124,16 +114,27 @@ def unit_accept(item: ReturnItem, *, by: str) -> None:
     ReturnItem.objects.filter(pk=item.pk).update(accepted_by=by)
 
 
+def _has_held(record: Return) -> bool:
+    """Whether the same version may say more by now: of a unit, a wish or the order."""
+    return (
+        record.order_id is None
+        or record.items.exclude(blocked_by="").exists()
+        or record.exchanges.filter(status__in=EXCHANGE_WANTED).exists()
+    )
+
+
 def _tie_to_order(record: Return, seen: ReturnSeen, trace: Trace) -> None:
-    if record.order_id is None:
-        order = order_find(
-            retailer_id=record.connection.retailer_id,
-            external_id=seen.order_id,
-            number=record.order_number or seen.order_number,
-        )
-        if order is not None:
-            Return.objects.filter(pk=record.pk).update(order=order)
-            record.order = order
+    """Once found, an order stays: then nothing is left to look for, to note or to ask."""
+    if record.order_id is not None:
+        return
+    order = order_find(
+        retailer_id=record.connection.retailer_id,
+        external_id=seen.order_id,
+        number=record.order_number or seen.order_number,
+    )
+    if order is not None:
+        Return.objects.filter(pk=record.pk).update(order=order)
+        record.order = order
     links.bind(
         connection=record.connection,
         external_kind="rma",
@@ -159,13 +160,18 @@ def _tie_to_order(record: Return, seen: ReturnSeen, trace: Trace) -> None:
         close(kinds.RETURN_ORDER_UNKNOWN, "return", record.pk, trace, "The order is known now")
 
 
-def _take_units(record: Return, seen: ReturnSeen, trace: Trace, *, look_again: bool) -> int:
+def _take_units(
+    record: Return, seen: ReturnSeen, trace: Trace, *, look_again: bool
+) -> tuple[int, list[ReturnItem]]:
+    """Returns how many units changed, and those we knew that are promised something else now."""
     known = {item.external_id: item for item in record.items.select_related("sku", "order_item")}
     for item in known.values():
         item.return_record = record
     order = record.order
     checks = check_units(order=order, seen=seen, known=known) if order is not None else {}
     contradictions: list[tuple[str, str, str]] = []
+    others = _promised_anew(known, seen)
+    fits: list[int] = []
     changed = 0
     for unit in seen.units:
         checked = checks.get(unit.external_id, Checked(None, kinds.RETURN_ORDER_UNKNOWN))
@@ -174,7 +180,7 @@ def _take_units(record: Return, seen: ReturnSeen, trace: Trace, *, look_again: b
         if checked.breaks is not None and seen.status not in _ENDED:
             _block(item, checked.breaks, record, seen, trace)
             continue
-        _unblock(item, trace)
+        fits.append(item.pk)
         if checked.other_prices:
             _report_ambiguous(item, checked, record, seen, trace)
         if order is not None:
@@ -185,12 +191,28 @@ def _take_units(record: Return, seen: ReturnSeen, trace: Trace, *, look_again: b
     listed = {unit.external_id for unit in seen.units}
     for external_id, item in known.items():
         if external_id not in listed:
-            _unblock(item, trace)
+            fits.append(item.pk)
             changed += unit_vanished(item, seen, trace)
     if order is not None:
         contradictions += place_contradiction(order, seen)
         report_contradictions(record, order, seen, contradictions, trace)
-    return changed
+    cases.close_by_fact(
+        trace=trace,
+        reason="The unit fits the order now",
+        kinds=_UNIT_CHECKS,
+        record_kind="return_item",
+        record_id=fits,
+    )
+    return changed, others
+
+
+def _promised_anew(known: Mapping[str, ReturnItem], seen: ReturnSeen) -> list[ReturnItem]:
+    words = {unit.external_id: unit.raw_resolution for unit in seen.units}
+    return [
+        one
+        for key, one in known.items()
+        if words.get(key, one.resolution_word) != one.resolution_word
+    ]
 
 
 def _unit_create(record: Return, unit: ReturnUnitSeen, trace: Trace) -> ReturnItem:
@@ -217,26 +239,22 @@ def _deductions(unit: ReturnUnitSeen) -> list[dict[str, object]]:
 
 
 def _unit_update(item: ReturnItem, unit: ReturnUnitSeen, checked: Checked) -> None:
-    item.resolution, item.resolution_word = unit.resolution, unit.raw_resolution
-    item.method, item.method_word = unit.method, unit.raw_method
-    item.claimed_minor, item.deductions = unit.paid_minor, _deductions(unit)
+    now: dict[str, object] = {
+        "resolution": unit.resolution,
+        "resolution_word": unit.raw_resolution,
+        "method": unit.method,
+        "method_word": unit.raw_method,
+        "claimed_minor": unit.paid_minor,
+        "deductions": _deductions(unit),
+        "blocked_by": "" if checked.breaks is None else checked.breaks.code,
+    }
     if checked.order_item is not None:
-        item.order_item = checked.order_item
-        item.sku = checked.order_item.sku
-    item.blocked_by = "" if checked.breaks is None else checked.breaks.code
-    item.save(
-        update_fields=[
-            "resolution",
-            "resolution_word",
-            "method",
-            "method_word",
-            "claimed_minor",
-            "deductions",
-            "order_item",
-            "sku",
-            "blocked_by",
-        ]
-    )
+        now |= {"order_item": checked.order_item, "sku": checked.order_item.sku}
+    changes = [name for name, value in now.items() if getattr(item, name) != value]
+    for name in now:
+        setattr(item, name, now[name])
+    if changes:
+        item.save(update_fields=changes)
 
 
 def _block(
@@ -291,14 +309,4 @@ def _report_ambiguous(
             "taken": money_text(checked.order_item.paid_minor, item.currency),
             "others": others,
         },
-    )
-
-
-def _unblock(item: ReturnItem, trace: Trace) -> None:
-    cases.close_by_fact(
-        trace=trace,
-        reason="The unit fits the order now",
-        kinds=_UNIT_CHECKS,
-        record_kind="return_item",
-        record_id=item.pk,
     )

@@ -87,7 +87,7 @@ def exchanges_take(record: Return, seen: ReturnSeen, trace: Trace) -> None:
     _note_drafts(record, seen, trace)
     if record.order is None:
         return
-    units = record.items.filter(blocked_by="").select_related("return_record")
+    units = record.items.filter(blocked_by="")
     items = {item.external_id: item for item in units}
     wishes = {} if seen.status in _ENDED else wishes_of(seen, items)
     rows = record.exchanges.exclude(status__in=EXCHANGE_ENDED).select_for_update(no_key=True)
