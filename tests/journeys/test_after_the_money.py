@@ -138,7 +138,7 @@ def test_what_they_had_asked_for_and_pay_while_the_shop_is_at_it_is_paid_twice(
     stage.deliver()
     we_work(stage, minutes=8)
     stage.settle()  # the shop carries out what it took
-    stage.passes(hours=24, step=60)
+    stage.passes(hours=24, step=120)
 
     assert [row["executed"] for row in stage.refunds_there(order)] == [True]
     assert stage.case("CORRECTION_AFTER_REFUND").money_minor == order["items"][0]["paid"]

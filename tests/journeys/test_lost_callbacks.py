@@ -128,7 +128,7 @@ def test_however_many_payments_they_owe_each_is_told_when_it_is_late(
     rmas = [stage.comes_back(order) for order in orders]
     for rma in rmas:
         stage.warehouse_checks(rma)
-    stage.passes(hours=30, step=60)
+    stage.passes(hours=30, step=240)
 
     late = Case.objects.filter(kind="REFUND_NOT_RECORDED").exclude(state=CaseState.SOLVED)
     assert {one.order_id for one in late} == {stage.order(order).pk for order in orders}

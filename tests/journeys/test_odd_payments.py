@@ -78,7 +78,7 @@ def test_a_payment_of_nothing_proves_nothing(stage: Stage) -> None:
     stage.act("returngo", "mark_transaction", transaction_id=asked["id"])
     stage.passes(minutes=20, step=4)
     assert (Refund.objects.get().status, stage.owed()) == ("SENT", [])
-    stage.passes(hours=60, step=120)
+    stage.passes(hours=60, step=360)
     assert stage.open_cases() == ["REFUND_NOT_RECORDED"]
 
 

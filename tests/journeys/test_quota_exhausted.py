@@ -106,7 +106,7 @@ def test_a_write_overtakes_a_reading_of_the_same_return_that_waits(stage: Stage)
 
     assert stage.rma_there(rma)["status"] == "Done"
     assert Job.objects.filter(flow="take_return", state="WAITING").exists()
-    stage.passes(hours=16, step=60)
+    stage.passes(hours=16, step=240)
     assert stage.owed() == []
     assert "0 differences" in stage.compare()
 

@@ -99,7 +99,7 @@ def test_another_amount_that_two_people_agreed_on_is_not_asked_about(stage: Stag
     data: dict[str, Any] = {"reference": "BANK-5", "amount": "40.00"}
     case = stage.case("REFUND_BY_HAND")
     stage.decide(case, "paid_by_hand", by=stage.fiona, second=stage.conrad, data=data)
-    stage.passes(hours=30, step=60)
+    stage.passes(hours=30, step=120)
 
     assert stage.rma_there(rma)["status"] == "Done"
     assert stage.order(order).refunded_minor == 4000

@@ -96,7 +96,7 @@ def test_what_another_exception_explains_is_not_said_twice(stage: Stage) -> None
     rma = arrived(stage)
     stage.breaks("scayle", "POST /fulfillment/return-items", "error", status=422, times=1)
     stage.warehouse_checks(rma)
-    stage.passes(hours=7, step=30)
+    stage.passes(hours=7, step=60)
     assert "REFUND_REFUSED" in stage.open_cases()
     assert "RETURN_NOT_FINISHED" not in stage.open_cases()
 
@@ -107,7 +107,7 @@ def test_a_return_that_is_checked_and_never_ends_is_finance_s(stage: Stage) -> N
     stage.breaks("scayle", "POST /fulfillment/return-items", "error", status=422, times=1)
     stage.warehouse_checks(rma)
     stage.decide(stage.case("REFUND_REFUSED"), "give_up", by=stage.fiona)
-    stage.passes(hours=7, step=30)
+    stage.passes(hours=7, step=60)
 
     assert stage.open_cases() == ["RETURN_NOT_FINISHED"]
     assert stage.case("RETURN_NOT_FINISHED").owner == "FINANCE"

@@ -58,7 +58,7 @@ def test_the_changes_of_a_window_make_one_batch_whose_totals_are_those_of_the_li
     assert writes(stage) == [], "the window is open"
     assert Batch.objects.get().state == "COLLECTING"
 
-    stage.passes(hours=8, step=30)  # six in the evening in Berlin is five here
+    stage.passes(hours=8, step=60)  # six in the evening in Berlin is five here
 
     batch = Batch.objects.get()
     assert (batch.state, batch.closed_at.hour) == ("DONE", 17)  # type: ignore[union-attr]
@@ -265,7 +265,7 @@ def test_an_item_that_had_failed_ends_well_when_its_step_is_tried_again(stage: S
     order = stage.sold(SKU)
     stage.shopper_returns(order)
     rule = stage.breaks("scayle", PUT, "error", status=422, times=1)
-    stage.passes(hours=8, step=30)
+    stage.passes(hours=8, step=60)
     assert (rule.struck, BatchItem.objects.earliest("id").state) == (1, "FAILED")
 
     stage.decide(stage.case("STATUS_NOT_POSTED"), "try_again", by=stage.ada)

@@ -54,7 +54,7 @@ def test_given_up_where_the_return_could_not_be_read(stage: Stage, odd: Row) -> 
     odd["on"] = False
     about = {"rma_id": rma["id"], "item_id": rma["items"][0]["id"]}
     stage.act("returngo", "correct_validation", **about, restockable=False)
-    stage.passes(hours=30, step=60)
+    stage.passes(hours=30, step=120)
 
     assert stage.refunds_there(order) == []
 
@@ -74,7 +74,7 @@ def test_given_up_after_a_doubt_it_holds_up_nothing_of_its_order(stage: Stage) -
     stage.passes(minutes=10, step=5)
     stage.decide(stage.case("REFUND_REFUSED"), "give_up", by=stage.fiona)
     stage.warehouse_checks(other)
-    stage.passes(hours=24, step=60)
+    stage.passes(hours=24, step=120)
 
     assert [row["item_ids"] for row in stage.refunds_there(order)] == [[order["items"][1]["id"]]]
     assert stage.unit(rma).money == stage.unit(other).money == "RECORDED"
