@@ -147,10 +147,12 @@ class Today:
 
 def left_of_day(connection: Connection, allowed: int, *, at: datetime) -> Today:
     """The day's calls of a connection as they stand. A new day is full."""
-    row = RateWindow.objects.filter(connection=connection, scope=DAY, resets_at__gt=at).first()
+    window = RateWindow.objects.filter(connection=connection, scope=DAY, resets_at__gt=at)
+    row = window.values_list("limit", "remaining", "resets_at").first()
     if row is None:
         return Today(allowed, allowed, _midnight(at))
-    return Today(allowed, row.remaining + allowed - row.limit, row.resets_at)
+    limit, remaining, resets_at = row
+    return Today(allowed, remaining + allowed - limit, resets_at)
 
 
 def forget(_: Any = None) -> None:

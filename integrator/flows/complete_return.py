@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef
 
 from finance.evidence import missing_evidence
 from finance.models import Refund
@@ -227,19 +227,24 @@ def _references(refunds: Sequence[Refund]) -> dict[str, str]:
 
 def _paid_after_all(refunds: Sequence[Refund], seen: ReturnSeen) -> list[str]:
     """What to say of refunds whose failure was said there: they are paid now."""
+    if not seen.comments:
+        return []
+    every = set().union(*map(_units, refunds))
+    rows = Refund.objects.filter(status=RefundStatus.REFUSED, items__return_item__in=every)
+    refused = list(rows.select_related("order").prefetch_related("items").distinct())
     found = []
-    for refund in refunds if seen.comments else ():
+    for refund in refunds:
         sign = f"[refund {refund.key} paid: {refund.recorded_at:%Y-%m-%d %H:%M:%S}]"
-        if is_signed(seen, sign):
-            continue
-        units = [part.return_item_id for part in refund.items.all()]
-        tried = Refund.objects.filter(
-            Q(pk=refund.pk) | Q(status=RefundStatus.REFUSED, items__return_item__in=units)
-        ).select_related("order")
-        if any(is_signed(seen, sign_of(one)) for one in tried):
+        tried = [refund, *(one for one in refused if _units(one) & _units(refund))]
+        if not is_signed(seen, sign) and any(is_signed(seen, sign_of(one)) for one in tried):
             amount = money_text(refund.executed_minor or 0, refund.currency)
             found.append(f"The refund that had failed was paid after all: {amount}. {sign}")
     return found
+
+
+def _units(refund: Refund) -> set[int]:
+    """The returned units it pays, or was to pay."""
+    return {part.return_item_id for part in refund.items.all() if part.return_item_id is not None}
 
 
 def _is_finished(work: Work, record_: Return) -> bool:

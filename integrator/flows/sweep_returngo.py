@@ -148,7 +148,8 @@ def _read_again(connection: Connection, work: Work, began_at: datetime) -> int:
 
     Who was heard of since it began is read anyway.
     """
-    most = _readings_of_this_sweep(connection, work.at, REREAD_SHARE)
+    today = limits.left_of_day(connection, int(connection.settings["daily_call_limit"]), at=work.at)
+    most = _readings_of_this_sweep(today, work.at, REREAD_SHARE)
     most -= _chase_refunds(connection, work, most)
     heard = Message.objects.filter(
         connection=connection,
@@ -158,7 +159,7 @@ def _read_again(connection: Connection, work: Work, began_at: datetime) -> int:
     )
     not_heard = Return.objects.filter(~Exists(heard), connection=connection)
     again = _old(connection, not_heard, work.at, most)
-    most_done = _readings_of_this_sweep(connection, work.at, REREAD_DONE_SHARE)
+    most_done = _readings_of_this_sweep(today, work.at, REREAD_DONE_SHARE)
     done = not_heard.filter(_is_done_lately(connection, work.at)).order_by("read_at", "id")
     left = min(most - len(again), most_done)
     again += done.values_list("external_id", flat=True)[: max(left, 0)]
@@ -181,6 +182,8 @@ def _chase_refunds(connection: Connection, work: Work, most: int) -> int:
         sent_at__lte=work.at - LOOK_AFTER,
     ).select_related("order__connection", "return_record__connection")
     rows = list(waiting.order_by("return_record__read_at", "id")[:REREAD_MOST])
+    if not rows:
+        return 0
     held = not_counted(connection, [one.sent_at for one in rows], work.at)
     for refund in rows:
         assert refund.return_record is not None and refund.sent_at is not None
@@ -219,14 +222,13 @@ def _is_done_lately(connection: Connection, at: datetime) -> Q:
     return lately & Q(platform_status=PlatformStatus.DONE, read_at__lte=at - pause)
 
 
-def _readings_of_this_sweep(connection: Connection, at: datetime, share: float) -> int:
+def _readings_of_this_sweep(today: limits.Today, at: datetime, share: float) -> int:
     """How many returns may be read again now: the day's rest, spread evenly over its sweeps.
 
     ``share`` of the readings left today goes into it.
 
     Less than one each means one in every few sweeps.
     """
-    today = limits.left_of_day(connection, int(connection.settings["daily_call_limit"]), at=at)
     every = timedelta(minutes=EVERY_MINUTES)
     left = today.resets_at - at
     each = today.for_reads * share / max(left / every, 1)
