@@ -187,6 +187,18 @@ def test_cases_of_one_cause_close_together(trace: Now) -> None:
     assert Case.objects.exclude(state="SOLVED").count() == 1
 
 
+def test_cases_of_several_records_close_together_and_those_of_none_stay(trace: Now) -> None:
+    for record_id in range(3):
+        open_one(trace, record_id=record_id)
+
+    assert cases.close_by_fact(trace=trace(), reason="x", record_kind="order", record_id=[]) == 0
+    assert cases.close_by_fact(trace=trace(), reason="x", record_kind="return", record_id=[0]) == 0
+    assert (
+        cases.close_by_fact(trace=trace(), reason="x", record_kind="order", record_id=(0, 2)) == 2
+    )
+    assert list(Case.objects.exclude(state="SOLVED").values_list("record_id", flat=True)) == [1]
+
+
 # --- snoozing ------------------------------------------------------------------------------------
 
 
