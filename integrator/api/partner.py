@@ -1,12 +1,14 @@
 """What a returns platform may ask us: an order as the shop sold it, from our own copy (R006).
 
 ``GET /api/partner/returngo/orders/<number>`` with ``Authorization: Bearer <partner_key>``, the
-key kept with the connection's credentials. It reads and changes nothing.
+key kept with the connection's credentials. It reads and changes nothing, and answers so many
+questions a minute: order numbers follow each other, and an answer names the customer.
 """
 
 from __future__ import annotations
 
 import hmac
+import math
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -15,11 +17,13 @@ from django.views.decorators.http import require_GET
 from fulfilment.models import Order, OrderItem
 from fulfilment.services.orders import order_find
 from fulfilment.shapes import UnitStatus
-from integrator.engine import secrets
+from integrator.engine import clock, limits, secrets
 from integrator.engine.errors import Misconfigured
 from integrator.models import Connection
 
 PLATFORM = "returngo"
+# A portal asks once for each return that a customer begins: assumed, ReturnGO names no number.
+QUESTIONS_A_MINUTE = 120
 
 
 @require_GET
@@ -32,6 +36,10 @@ def order(request: HttpRequest, number: str) -> HttpResponse:
     if connection is None:
         refusal = JsonResponse({"error": "unauthorised"}, status=401)
         refusal["WWW-Authenticate"] = "Bearer"
+        return refusal
+    if wait := limits.let_in(connection, QUESTIONS_A_MINUTE, at=clock.now()):
+        refusal = JsonResponse({"error": "too many requests"}, status=429)
+        refusal["Retry-After"] = str(math.ceil(wait))
         return refusal
     found = _find(connection, number)
     if found is None:

@@ -22,6 +22,7 @@ from integrator.models import Connection, RateWindow
 
 RESERVED_FOR_WRITES = 0.25
 DAY = "day"
+OF_US = "of us"  # what a partner may ask us
 ONE_DAY = timedelta(days=1)
 _MEMORY_SECONDS = 1.0
 _lock = threading.Lock()
@@ -83,39 +84,65 @@ def told(connection: Connection, limit: Limit) -> None:
     )
 
 
+def let_in(connection: Connection, allowed: int, *, at: datetime) -> float:
+    """Count one question that a partner asks us, so many a minute. Returns 0 when it is answered,
+    else the seconds until it may be asked again.
+    """
+    ends = at.replace(second=0, microsecond=0) + timedelta(minutes=1)
+    is_counted = _count(connection, OF_US, allowed, at=at, ends=ends)
+    return 0.0 if is_counted else (ends - at).total_seconds()
+
+
 def _spend_day(connection: Connection, allowed: int, at: datetime, *, for_write: bool) -> None:
-    """Count one call of today's allowance, in one statement; a new day starts full."""
+    """Count one call of today's allowance; a new day starts full."""
     floor = 0 if for_write else int(allowed * RESERVED_FOR_WRITES)
     midnight = _midnight(at)
+    if not _count(connection, DAY, allowed, at=at, ends=midnight, floor=floor):
+        wait = (midnight - at).total_seconds()
+        raise OutOfCalls(
+            f"today's calls to {connection.name} are used up"
+            + ("" if for_write else " except those kept for writes"),
+            retry_after=wait,
+        )
+
+
+def _count(
+    connection: Connection,
+    scope: str,
+    allowed: int,
+    *,
+    at: datetime,
+    ends: datetime,
+    floor: int = 0,
+) -> bool:
+    """Count one of so many until ``ends``, in one statement, unless only ``floor`` are left.
+
+    What ended before starts full. Returns whether it was counted.
+    """
     with database.cursor() as cursor:
         cursor.execute(
             """INSERT INTO integrator_ratewindow AS r
                    (connection_id, scope, "limit", remaining, resets_at)
-               VALUES (%(connection)s, 'day', %(allowed)s, %(allowed)s - 1, %(midnight)s)
+               VALUES (%(connection)s, %(scope)s, %(allowed)s, %(allowed)s - 1, %(ends)s)
                ON CONFLICT (connection_id, scope) DO UPDATE
                   SET remaining = CASE WHEN r.resets_at <= %(at)s THEN %(allowed)s
                                        ELSE r.remaining + %(allowed)s - r."limit" END - 1,
                       "limit" = %(allowed)s,
-                      resets_at = CASE WHEN r.resets_at <= %(at)s THEN %(midnight)s
+                      resets_at = CASE WHEN r.resets_at <= %(at)s THEN %(ends)s
                                        ELSE r.resets_at END
                 WHERE r.resets_at <= %(at)s
                    OR r.remaining + %(allowed)s - r."limit" > %(floor)s
                RETURNING remaining""",
             {
                 "connection": connection.pk,
+                "scope": scope,
                 "allowed": allowed,
-                "midnight": midnight,
+                "ends": ends,
                 "at": at,
                 "floor": floor,
             },
         )
-        if cursor.fetchone() is None:
-            wait = (midnight - at).total_seconds()
-            raise OutOfCalls(
-                f"today's calls to {connection.name} are used up"
-                + ("" if for_write else " except those kept for writes"),
-                retry_after=wait,
-            )
+        return cursor.fetchone() is not None
 
 
 def _midnight(at: datetime) -> datetime:

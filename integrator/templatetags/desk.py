@@ -62,6 +62,8 @@ def calls_name(scope: str, platform: str) -> str:
         return f"as {platform} says"
     if scope == limits.DAY:
         return "today, as we count"
+    if scope == limits.OF_US:
+        return f"questions {platform} asks us, a minute"
     parts = re.fullmatch(r"(.+)(Read|Write)", scope)
     if parts is None:
         return fee_name(scope)

@@ -87,6 +87,29 @@ def test_it_only_reads(keyed: Stage) -> None:
     assert partner.order(request, order["public_key"]).status_code == 405
 
 
+def test_more_questions_than_a_portal_asks_wait_for_the_next_minute(
+    keyed: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Order numbers follow each other: who has the key must not read off all customers."""
+    monkeypatch.setattr(partner, "QUESTIONS_A_MINUTE", 3)
+    number = keyed.sold(SKU)["public_key"]
+    keyed.clock.move_to(keyed.now().replace(second=20, microsecond=500_000))
+
+    assert asked(number, key="wrong")[0] == 401, "who may ask nothing uses nothing up"
+    assert [asked(number)[0] for _ in range(4)] == [200, 200, 200, 429]
+    headers = {"Authorization": "Bearer partner-key"}
+    refused = Client().get(f"/api/partner/returngo/orders/{number}", headers=headers)
+    assert (refused.status_code, refused.json()) == (429, {"error": "too many requests"})
+    assert refused.headers["Retry-After"] == "40"
+    page = Client()
+    page.force_login(keyed.ada)
+    shown = page.get("/connections/").content.decode()
+    assert "questions ReturnGO asks us, a minute" in shown
+
+    keyed.clock.shift(40)
+    assert asked(number)[0] == 200
+
+
 def test_a_number_that_two_shops_use_gives_no_strangers_order_away(keyed: Stage) -> None:
     order, strangers = keyed.sold(SKU), keyed.sold(SKU)
     first = keyed.connection("scayle")
