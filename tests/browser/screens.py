@@ -26,8 +26,10 @@ from integrator.models import (
     Heartbeat,
     Job,
     MaintenanceWindow,
+    Mapping,
     MappingFile,
     MappingKind,
+    PolicyVersion,
     SavedView,
     Transition,
 )
@@ -343,6 +345,18 @@ def together(stage: Stage) -> Iterator[str]:
     yield "/figures/skips/rows/"
 
 
+def set_up(stage: Stage) -> Iterator[str]:
+    """The lists of Set-up, its forms, and what is only read there."""
+    yield "/admin/"
+    for one, app in ((Mapping, "integrator"), (PolicyVersion, "integrator"), (User, "auth")):
+        yield f"/admin/{app}/{one._meta.model_name}/"
+        yield f"/admin/{app}/{one._meta.model_name}/{one._default_manager.latest('id').pk}/change/"
+    yield "/admin/integrator/mapping/?q=nothing"
+    shop = f"/admin/integrator/connection/{stage.connection('scayle').pk}"
+    yield from ("/admin/auth/user/add/", "/admin/fulfilment/location/add/")
+    yield from (f"{shop}/change/", f"{shop}/history/")
+
+
 DEAD = "dead"
 
 
@@ -375,6 +389,7 @@ SCREENS: dict[str, Callable[[Stage], Iterable[str]]] = {
         reviews(stage),
         audits(stage),
         cases_of("ADMIN"),
+        set_up(stage),
         one_connection(stage),
     ),
     "nobody": lambda stage: OWN,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
+from django.utils.html import escape
 
 from integrator import policy
 from integrator.admin import site
@@ -175,6 +176,54 @@ def test_a_user_name_fits_wherever_we_keep_who_did_something(
     client = Client()
     client.force_login(user)
     assert client.get(f"/orders/{factories.order('DE-70009', at).pk}/").status_code == 200
+
+
+def test_its_first_page_says_what_each_thing_is_for(
+    scayle: Connection, as_: Callable[[str], Client]
+) -> None:
+    html = as_("ada").get("/admin/").content.decode()
+
+    for admin in site._registry.values():
+        assert str(escape(admin.says)) in html, admin  # type: ignore[attr-defined]
+    for made in ("/admin/auth/user/add/", "/admin/fulfilment/location/add/"):
+        assert f'href="{made}"' in html
+    assert "/admin/integrator/connection/add/" not in html
+    assert as_("ada").get("/admin/auth/").headers["Location"] == "/admin/"
+
+
+def test_passwords_and_leaving_have_one_way_only(
+    people: dict[str, User], as_: Callable[[str], Client]
+) -> None:
+    """Django's admin brings its own pages for both, past what ours keep and ask."""
+    ada = as_("ada")
+
+    assert ada.get("/admin/password_change/").headers["Location"] == "/accounts/password/change/"
+    assert ada.post("/admin/logout/").headers["Location"] == "/accounts/logout/"
+    assert ada.get("/admin/").status_code == 200
+
+
+def test_what_was_done_is_said_in_words_and_times_are_the_retailers(
+    scayle: Connection, at: datetime, as_: Callable[[str], Client]
+) -> None:
+    ada = as_("ada")
+    new = {"username": "karl<b>", "email": "karl@shop.test"}
+    assert "karl" not in ada.post("/admin/auth/user/add/", new).headers.get("Location", "")
+    new["username"] = "karl"
+
+    made = ada.post("/admin/auth/user/add/", new, follow=True).content.decode()
+    assert "karl can set a password now. A role is asked for on People." in made
+    Mapping.objects.create(
+        connection=scayle,
+        kind="LOCATION",
+        theirs="HH-2",
+        ours="altona",
+        version=1,
+        made_by="omar",
+        made_at=datetime(2025, 7, 3, 14, 30, tzinfo=UTC),
+    )
+    shown = ada.get("/admin/integrator/mapping/").content.decode()
+    assert "3 Jul 2025 16:30" in shown
+    assert ">now<" in shown
 
 
 @pytest.mark.parametrize("name", ["carla", "omar", "fiona", "clara", "otto"])
