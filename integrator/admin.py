@@ -9,6 +9,7 @@ staff flags: a superuser without the role is refused like anyone.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from functools import update_wrapper
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
@@ -16,6 +17,9 @@ from zoneinfo import ZoneInfo
 from django.contrib import messages
 from django.contrib.admin import AdminSite, ModelAdmin, display
 from django.contrib.admin.options import TO_FIELD_VAR
+from django.contrib.admin.templatetags.admin_list import result_headers
+from django.contrib.admin.utils import display_for_field, lookup_field
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import User
@@ -113,6 +117,7 @@ class Guarded(ModelAdmin):
     many: ClassVar[str]
     says: ClassVar[str]
     fields_said: ClassVar[dict[str, dict[str, Any]]] = {}
+    figures: ClassVar[tuple[str, ...]] = ("version",)
 
     def place(self, request: HttpRequest) -> dict[str, str]:
         """Its line on the first page."""
@@ -124,7 +129,30 @@ class Guarded(ModelAdmin):
         return {"one": self.one, "many": self.many, "says": self.says}
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        return super().changelist_view(request, {**self._words(), **(extra_context or {})})
+        answer = super().changelist_view(request, {**self._words(), **(extra_context or {})})
+        if isinstance(answer, TemplateResponse) and answer.context_data:
+            answer.context_data |= self._table(answer.context_data["cl"])
+        return answer
+
+    def _table(self, cl: ChangeList) -> dict[str, Any]:
+        """The list's heads and rows; figures line up under their head."""
+        wide = ["num" if name in self.figures else "" for name in self.list_display]
+        heads = list(zip(result_headers(cl), wide, strict=True))
+        rows = [
+            (cl.url_for_result(one), list(zip(self._cells(one), heads, strict=True)))
+            for one in cl.result_list
+        ]
+        return {"heads": heads, "rows": rows}
+
+    def _cells(self, record: Any) -> Iterator[Any]:
+        for name in self.list_display:
+            field, _, value = lookup_field(name, record, self)
+            if field is None:
+                yield value
+            elif field.is_relation:
+                yield getattr(record, field.name)
+            else:
+                yield display_for_field(value, field, site.empty_value_display)
 
     def changeform_view(
         self,
