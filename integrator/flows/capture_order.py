@@ -20,7 +20,7 @@ from integrator.flows.past_us import look, needs_invoices
 from integrator.flows.prove_refund import PROVED, Heard, look_for_proof, notices_of
 from integrator.flows.read_bundles import read_bundles
 from integrator.flows.retake_returns import retake_held
-from integrator.flows.stopped_readings import end_stopped_readings
+from integrator.flows.stopped_readings import end_stopped
 from integrator.models import Message
 from returns.services.exchanges import exchange_find, exchange_follow, exchange_ordered
 
@@ -63,7 +63,7 @@ def _waits_for_proof(message: Message) -> bool:
 
 def record(work: Work, reading: Reading) -> Evidence:
     message = work.heard[0]
-    end_stopped_readings(work)
+    end_stopped(work)
     asked = read_again.is_asked(work)
     before = order_now(message.connection_id, message.resource_id) if asked else {}
     order = order_capture(

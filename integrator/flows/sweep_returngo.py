@@ -22,13 +22,13 @@ from integrator.engine.flow import Aim, Evidence, Fact, Flow, Nothing, each, onl
 from integrator.engine.inbox import nudge
 from integrator.engine.work import Work
 from integrator.flows import platforms
+from integrator.flows.stopped_readings import SEEN_LATER, end_stopped
 from integrator.flows.sweeping import (
     Walked,
     began,
     changed_since,
     cursor_of,
     due_before,
-    end_stopped,
     not_counted,
     report_unreadable,
     walk,
@@ -133,7 +133,7 @@ def record(work: Work, swept: Swept) -> Evidence:
     if report_unreadable(work, connection, STREAM, unreadable):
         cursor.swept_at = work.at
         cursor.position = swept.began_at.isoformat()
-        end_stopped(work)
+        end_stopped(work, reason=SEEN_LATER)
     cursor.save()
     return {
         "seen": swept.changed.found.get("seen", 0) + swept.open_ones.found.get("seen", 0),

@@ -16,13 +16,13 @@ from integrator.engine.flow import Aim, Evidence, Fact, Flow, Nothing, each, onl
 from integrator.engine.inbox import nudge
 from integrator.engine.work import Work
 from integrator.flows import platforms
+from integrator.flows.stopped_readings import SEEN_LATER, end_stopped
 from integrator.flows.sweeping import (
     Walked,
     began,
     changed_since,
     cursor_of,
     due_before,
-    end_stopped,
     not_counted,
     report_unreadable,
     walk,
@@ -106,7 +106,7 @@ def record(work: Work, swept: Swept) -> Evidence:
         if newest := found.get("newest"):
             # An order dated in the future must not hide those that change until then.
             cursor.position = min(datetime.fromisoformat(newest), swept.began_at).isoformat()
-        end_stopped(work)
+        end_stopped(work, reason=SEEN_LATER)
     cursor.save()
     return {
         "seen": found.get("seen", 0),

@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 
 from django.db.models import Max, Q
 
-from integrator.engine import cases, incidents, jobs
+from integrator.engine import cases, incidents
 from integrator.engine.cases import ROW_NOT_READ
 from integrator.engine.errors import OutOfTime, Refused, Transient
 from integrator.engine.work import Work
-from integrator.models import Case, CaseState, Connection, Cursor, Job, JobState, Message
+from integrator.models import Case, CaseState, Connection, Cursor, Message
 from integrator.platforms.paging import Page
 
 T = TypeVar("T")
@@ -38,23 +38,6 @@ def due_before(work: Work, looked_at: datetime | None) -> bool:
     """
     due = Message.objects.filter(pk__in=work.facts).aggregate(at=Max("received_at"))["at"]
     return looked_at is not None and looked_at > due
-
-
-def end_stopped(work: Work) -> None:
-    """After a look that saw everything, earlier ones that stopped are owed no more: it has seen
-    what they would have.
-    """
-    reason = "A later look has seen everything"
-    stopped = Job.objects.filter(
-        flow=work.job.flow,
-        record_kind=work.job.record_kind,
-        record_id=work.job.record_id,
-        state=JobState.PARKED,
-        pk__lt=work.job.pk,
-    )
-    for one in stopped.order_by("pk"):
-        if jobs.cancel(one, at=work.at, reason=reason):
-            cases.close_by_fact(trace=work.trace, reason=reason, job_id=one.pk)
 
 
 def not_counted(

@@ -19,7 +19,7 @@ from integrator.flows import platforms, read_again, refund_replacement
 from integrator.flows.differences import CHANGED, changed, return_now
 from integrator.flows.refund_listed import is_news, look_at_money
 from integrator.flows.still_owed import withdraw_by_hand
-from integrator.flows.stopped_readings import end_stopped_readings
+from integrator.flows.stopped_readings import end_stopped
 from integrator.models import Connection, Message
 from returns.cases import RETURN_NOT_READ
 from returns.models import Return
@@ -93,7 +93,7 @@ def _was_read_since(work: Work, message: Message) -> bool:
 
 def record(work: Work, seen: ReturnSeen) -> Evidence:
     connection = work.heard[0].connection
-    earlier = Message.objects.filter(pk__in=end_stopped_readings(work))
+    earlier = Message.objects.filter(pk__in=end_stopped(work))
     mended = any(_says_mended(one) for one in [*work.heard, *earlier])
     asked = read_again.is_asked(work)
     before = return_now(connection.pk, seen.external_id) if asked else {}
