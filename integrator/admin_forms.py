@@ -50,12 +50,15 @@ class ConnectionForm(ModelForm):
 
     def clean_settings(self) -> Any:
         wanted = self.cleaned_data["settings"] or {}
+        if not isinstance(wanted, dict):
+            raise ValidationError('Write names and values: {"name": "value"}')
         platform = PLATFORMS[self.instance.platform]
         try:
             known_settings.check(wanted, platform.setting_names, where="")
+            platform.contract.check_settings(wanted, where="")
             named = wanted.get(pages.SETTING, {})
             pages.check(named, platform.pages, demo=settings.DEMO, where=pages.SETTING)
-        except (known_settings.UnknownSetting, pages.UnableToOpen) as error:
+        except (known_settings.UnknownSetting, pages.UnableToOpen, ValueError) as error:
             raise ValidationError(str(error)) from error
         return wanted
 

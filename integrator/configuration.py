@@ -160,6 +160,10 @@ def _connections(
 def _settings(table: Mapping[str, Any], platform: str, where: str) -> dict[str, Any]:
     """The settings as they are kept, with the addresses of the platform's own screens."""
     wanted = dict(table.get("settings", {}))
+    try:
+        PLATFORMS[platform].contract.check_settings(wanted, where=f"{where}.settings.")
+    except ValueError as error:
+        raise UnableToConfigure(str(error)) from error
     named = table.get(pages.SETTING, wanted.get(pages.SETTING))
     if named is None:
         return wanted

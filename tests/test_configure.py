@@ -198,6 +198,32 @@ def test_switches_of_writes_and_every_setting_of_a_contract_are_known(
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("daily_call_limit", None, r"daily_call_limit is missing: Calls a day ReturnGO allows"),
+        ("daily_call_limit", "many", r"daily_call_limit must be a whole number of calls"),
+        (
+            "reread_done_days",
+            1_000_000,
+            r"reread_done_days must be a whole number of days",
+        ),
+        ("shop_name", 7, r"shop_name must be text"),
+        ("write_comment", "maybe", r"write_comment must be on or off"),
+    ],
+)
+def test_a_setting_that_would_stop_a_platforms_work_is_refused(
+    name: str, value: object, said: str, content: dict[str, Any]
+) -> None:
+    """Without its daily calls nothing that is heard of ReturnGO could be routed any more."""
+    before = Connection.objects.get(slug="returngo").settings
+    content["connection"][1]["settings"][name] = value
+
+    with pytest.raises(UnableToConfigure, match=rf"^connection\[1\]\.settings\.{said}"):
+        configuration.apply(content, trace=TRACE)
+    assert Connection.objects.get(slug="returngo").settings == before
+
+
+@pytest.mark.parametrize(
     ("pages", "said"),
     [
         ({"order": "https://panel.example/"}, r"connection\[0\]\.pages\.order must hold {id} once"),

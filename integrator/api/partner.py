@@ -23,6 +23,7 @@ from integrator.models import Connection
 
 PLATFORM = "returngo"
 # A portal asks once for each return that a customer begins: assumed, ReturnGO names no number.
+# A connection may set another.
 QUESTIONS_A_MINUTE = 120
 
 
@@ -37,7 +38,8 @@ def order(request: HttpRequest, number: str) -> HttpResponse:
         refusal = JsonResponse({"error": "unauthorised"}, status=401)
         refusal["WWW-Authenticate"] = "Bearer"
         return refusal
-    if wait := limits.let_in(connection, QUESTIONS_A_MINUTE, at=clock.now()):
+    allowed = int(connection.settings.get("questions_a_minute", QUESTIONS_A_MINUTE))
+    if wait := limits.let_in(connection, allowed, at=clock.now()):
         refusal = JsonResponse({"error": "too many requests"}, status=429)
         refusal["Retry-After"] = str(math.ceil(wait))
         return refusal

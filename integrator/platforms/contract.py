@@ -19,6 +19,15 @@ from urllib.parse import quote
 from integrator.engine.errors import Misconfigured
 
 UNKNOWN = "UNKNOWN"
+TEXT = "text"
+# What a setting may be a number of, and the most that makes sense: no moment lies outside the
+# calendar, and no count outside its column.
+NUMBERS: Mapping[str, int] = {
+    "calls": 100_000_000,
+    "seconds": 86_400,
+    "minutes": 525_600,
+    "days": 3_650,
+}
 
 
 class Source(StrEnum):
@@ -37,16 +46,29 @@ class Line:
     value: Any
     source: Source
     says: str = ""
+    kind: str = TEXT
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A value the integration admin enters for a connection."""
+    """A value the integration admin enters for a connection: text, or a number of ``kind``."""
 
     name: str
     required: bool
     secret: bool
     says: str
+    kind: str = TEXT
+
+    def fault(self, value: Any) -> str:
+        """Why this cannot be kept, to follow its name; empty when it can."""
+        if value in (None, ""):
+            return f"is missing: {self.says}" if self.required else ""
+        if self.kind == TEXT:
+            return "" if isinstance(value, str) else "must be text"
+        most = NUMBERS[self.kind]
+        if re.fullmatch(r"[0-9]{1,9}", str(value)) and int(value) <= most:
+            return ""
+        return f"must be a whole number of {self.kind}, at most {most:,}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +111,18 @@ class Contract:
         """What may be set for a connection: no secrets, but the switches of its writes."""
         own = (name for name, one in self.settings.items() if not one.secret)
         return (*own, *(f"write_{name}" for name in self.writes))
+
+    def check_settings(self, values: Mapping[str, Any], *, where: str) -> None:
+        """ValueError for the first setting that is missing or holds what it cannot; ``where`` is
+        what they stand in.
+        """
+        for one in self.settings.values():
+            if not one.secret and (fault := one.fault(values.get(one.name))):
+                raise ValueError(f"{where}{one.name} {fault}")
+        for name in self.writes:
+            switch = str(values.get(f"write_{name}", "")).strip().lower()
+            if switch not in ("", "on", "off"):
+                raise ValueError(f"{where}write_{name} must be on or off")
 
     @property
     def secret_names(self) -> tuple[str, ...]:
@@ -165,7 +199,11 @@ def load(platform: str, title: str, path: Path) -> Contract:
         for name, line in table(kind, document.get(kind, {})).items():
             if line.value not in ("required", "optional"):
                 raise ValueError(f"{platform}: {line.name} must be required or optional")
-            settings[name] = Setting(name, line.value == "required", kind == "secrets", line.says)
+            if line.kind not in (TEXT, *NUMBERS):
+                raise ValueError(f"{platform}: {line.name} is of an unknown kind")
+            settings[name] = Setting(
+                name, line.value == "required", kind == "secrets", line.says, line.kind
+            )
     enums: dict[str, Mapping[str, str]] = {}
     for name, rows in document.get("enums", {}).items():
         words = table(f"enums.{name}", rows)
@@ -191,9 +229,12 @@ def load(platform: str, title: str, path: Path) -> Contract:
 def _line(platform: str, name: str, row: Any) -> Line:
     if not isinstance(row, dict) or "value" not in row or "source" not in row:
         raise ValueError(f"{platform}: {name} needs a value and a source")
-    if stray := row.keys() - {"value", "source", "says"}:
+    known = {"value", "source", "says", *(["kind"] if name.startswith("settings.") else [])}
+    if stray := row.keys() - known:
         raise ValueError(f"{platform}: {name} has unknown keys {sorted(stray)}")
-    return Line(name, row["value"], Source(row["source"]), row.get("says", ""))
+    return Line(
+        name, row["value"], Source(row["source"]), row.get("says", ""), row.get("kind", TEXT)
+    )
 
 
 def _write(platform: str, name: str, lines: Mapping[str, Line]) -> Write:

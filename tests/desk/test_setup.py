@@ -16,6 +16,7 @@ from integrator.admin import site
 from integrator.models import Connection, Mapping
 from tests.desk import factories
 
+SHOP = '{"shop_key": "nb", "country_code": "DE"}'
 REGISTERED = {
     "integrator.Retailer",
     "integrator.Connection",
@@ -243,7 +244,7 @@ def test_a_changed_address_raises_the_version_that_caches_watch(
 
     as_("ada").post(
         f"/admin/integrator/connection/{scayle.pk}/change/",
-        {"name": "SCAYLE EU", "base_url": "http://127.0.0.1:8101/", "settings": "{}"},
+        {"name": "SCAYLE EU", "base_url": "http://127.0.0.1:8101/", "settings": SHOP},
     )
 
     scayle.refresh_from_db()
@@ -312,10 +313,39 @@ def test_a_setting_that_nothing_reads_is_refused_here_too(
     assert scayle.settings == {}
 
 
+def test_what_a_platform_cannot_do_without_cannot_be_taken_away(
+    scayle: Connection, as_: Callable[[str], Client]
+) -> None:
+    answer = as_("ada").post(
+        f"/admin/integrator/connection/{scayle.pk}/change/",
+        {"name": "SCAYLE", "base_url": "http://127.0.0.1:8100/", "settings": '{"shop_key": "nb"}'},
+    )
+
+    html = answer.content.decode()
+    assert "country_code is missing: Country of the shop, two letters." in html
+    assert "&quot;shop_key&quot;: &quot;nb&quot;" in html, "what was typed stays"
+    scayle.refresh_from_db()
+    assert scayle.settings == {}
+
+
+@pytest.mark.parametrize("typed", ["[1]", '"text"', "7", "{"])
+def test_settings_that_are_no_names_and_values_are_refused(
+    scayle: Connection, as_: Callable[[str], Client], typed: str
+) -> None:
+    answer = as_("ada").post(
+        f"/admin/integrator/connection/{scayle.pk}/change/",
+        {"name": "SCAYLE", "base_url": "http://127.0.0.1:8100/", "settings": typed},
+    )
+
+    assert (answer.status_code, "Nothing was saved" in answer.content.decode()) == (200, True)
+    scayle.refresh_from_db()
+    assert scayle.settings == {}
+
+
 def test_a_wrong_address_of_the_platforms_pages_is_refused_and_kept_as_typed(
     scayle: Connection, as_: Callable[[str], Client]
 ) -> None:
-    typed = '{"pages": {"order": "https://panel.example/orders"}}'
+    typed = SHOP[:-1] + ', "pages": {"order": "https://panel.example/orders"}}'
 
     answer = as_("ada").post(
         f"/admin/integrator/connection/{scayle.pk}/change/",

@@ -87,11 +87,10 @@ def test_it_only_reads(keyed: Stage) -> None:
     assert partner.order(request, order["public_key"]).status_code == 405
 
 
-def test_more_questions_than_a_portal_asks_wait_for_the_next_minute(
-    keyed: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_more_questions_than_a_portal_asks_wait_for_the_next_minute(keyed: Stage) -> None:
     """Order numbers follow each other: who has the key must not read off all customers."""
-    monkeypatch.setattr(partner, "QUESTIONS_A_MINUTE", 3)
+    row = keyed.connection("returngo")
+    Connection.objects.filter(pk=row.pk).update(settings=row.settings | {"questions_a_minute": 3})
     number = keyed.sold(SKU)["public_key"]
     keyed.clock.move_to(keyed.now().replace(second=20, microsecond=500_000))
 

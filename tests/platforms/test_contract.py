@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -119,3 +121,50 @@ def test_a_setting_is_required_or_optional(tmp_path: Path) -> None:
     text = '[secrets]\nkey = { value = "maybe", source = "documented" }'
     with pytest.raises(ValueError, match=r"secrets\.key"):
         contract(tmp_path, text)
+
+
+def test_only_a_setting_is_a_number_of_something(tmp_path: Path) -> None:
+    setting = '[settings]\npause = { value = "optional", kind = "weeks", source = "assumed" }'
+    with pytest.raises(ValueError, match=r"settings\.pause is of an unknown kind"):
+        contract(tmp_path, setting)
+    read = '[reads]\nthing = { value = "/things", kind = "days", source = "assumed" }'
+    with pytest.raises(ValueError, match=r"reads\.thing has unknown keys \['kind'\]"):
+        contract(tmp_path, read)
+
+
+SETTINGS = """
+[settings]
+shop = { value = "required", source = "documented", says = "The shop's name." }
+pause_minutes = { value = "optional", kind = "minutes", source = "assumed" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "fault"),
+    [
+        ({"shop": "nb"}, ""),
+        ({"shop": "nb", "pause_minutes": 0}, ""),
+        ({"shop": "nb", "pause_minutes": "525600", "write_dare": " On "}, ""),
+        ({}, "in shop is missing: The shop's name."),
+        ({"shop": ""}, "in shop is missing: The shop's name."),
+        ({"shop": None}, "in shop is missing: The shop's name."),
+        ({"shop": 7}, "in shop must be text"),
+        ({"shop": "nb", "write_dare": "yes"}, "in write_dare must be on or off"),
+        *(
+            (
+                {"shop": "nb", "pause_minutes": wrong},
+                "in pause_minutes must be a whole number of minutes, at most 525,600",
+            )
+            for wrong in ("many", -1, 1.5, True, [], 525_601, "\u0663", "9" * 5000)
+        ),
+    ],
+)
+def test_what_a_setting_cannot_hold_is_said_by_its_name(
+    tmp_path: Path, settings: dict[str, Any], fault: str
+) -> None:
+    acme = contract(tmp_path, GOOD + SETTINGS)
+    if not fault:
+        acme.check_settings(settings, where="in ")
+        return
+    with pytest.raises(ValueError, match=f"^{re.escape(fault)}$"):
+        acme.check_settings(settings, where="in ")

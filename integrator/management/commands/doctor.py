@@ -137,6 +137,11 @@ class Command(BaseCommand):
         for connection in Connection.objects.order_by("slug"):
             platform = PLATFORMS[connection.platform]
             try:
+                platform.contract.check_settings(connection.settings, where="")
+            except ValueError as error:
+                yield False, f"{connection.name}: the setting {error}"
+                continue
+            try:
                 platform.client(Http(connection, platform.dialect), connection.settings).check()
                 yield True, f"{connection.name} answers and accepts our key"
             except PlatformError as error:
