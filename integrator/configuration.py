@@ -26,6 +26,7 @@ from integrator.flows.tell_receiver import key_of
 from integrator.models import AlertReceiver, Connection, Cursor, MappingKind, Retailer
 from integrator.models import Mapping as MappingRow
 from integrator.platforms import PLATFORMS, base_url, pages
+from integrator.platforms.contract import NUMBERS
 from integrator.retailer_file import UnableToConfigure
 from integrator.roles import Role
 from returns.shapes import Method, Resolution
@@ -44,7 +45,7 @@ def apply(content: Mapping[str, Any], *, trace: Trace, dry_run: bool = False) ->
 
     A dry run does the same work and rolls it back, so what it prints is what would happen.
     """
-    retailer_file.check_names(content)
+    retailer_file.check(content)
     said: list[str] = []
     with transaction.atomic():
         retailer = _retailer(content, said)
@@ -205,7 +206,8 @@ def _secrets(row: Connection, table: Mapping[str, Any], where: str, said: list[s
     return True
 
 
-def _variable(name: str, where: str) -> str:
+def _variable(name: Any, where: str) -> str:
+    retailer_file.check_text(name, where)
     if name not in os.environ:
         raise UnableToConfigure(f"{where}: the environment has no variable {name}")
     return os.environ[name]
@@ -222,8 +224,10 @@ def _known_secrets(row: Connection | AlertReceiver) -> dict[str, str] | None:
 def _budgets(row: Connection, table: Mapping[str, Any], where: str, said: list[str]) -> None:
     """How far each stream may be behind before it counts as behind."""
     for stream, minutes in table.get("lag_budget_minutes", {}).items():
-        if not isinstance(minutes, int) or minutes < 1:
-            raise UnableToConfigure(f"{where}.lag_budget_minutes.{stream} must be whole minutes")
+        if type(minutes) is not int or not 1 <= minutes <= NUMBERS["minutes"]:
+            raise UnableToConfigure(
+                f"{where}.lag_budget_minutes.{stream} must be whole minutes, at most a year's"
+            )
         cursor, _ = Cursor.objects.get_or_create(connection=row, stream=stream)
         _update(
             cursor, {"lag_budget_seconds": minutes * 60}, f"connection {row.slug} {stream}", said

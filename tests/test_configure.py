@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
+from contextlib import suppress
+from copy import deepcopy
 from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
+from django.db import transaction
 
 from integrator import configuration
 from integrator.engine import secrets
+from integrator.engine.choices import CHOICES
 from integrator.models import Connection, Retailer
 from integrator.platforms import PLATFORMS
 from integrator.retailer_file import UnableToConfigure
@@ -240,3 +245,73 @@ def test_a_wrong_address_is_refused_by_the_name_of_its_field(
     with pytest.raises(UnableToConfigure, match=said):
         configuration.apply(content, trace=TRACE)
     assert Connection.objects.get(slug="scayle").settings == before
+
+
+WRONG = (5, "", "x" * 5000, [], {}, True, None, -1, "a\x00b", 10**30, 1.5, [5], {"a": 5})
+
+
+def places(node: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to each value of a file, tables and lists among them."""
+    if way:
+        yield way
+    inner = (
+        node.items() if isinstance(node, dict) else enumerate(node if type(node) is list else ())
+    )
+    for name, value in inner:
+        yield from places(value, (*way, name))
+
+
+def test_whatever_stands_in_a_file_is_taken_or_refused_in_words(content: dict[str, Any]) -> None:
+    """Never a traceback, and never half a file."""
+    content["policy"] = deepcopy(dict(CHOICES)) | content["policy"]
+    kept = list(Connection.objects.order_by("pk").values())
+    for way in places(content):
+        for wrong in WRONG:
+            told = deepcopy(content)
+            table: Any = told
+            for name in way[:-1]:
+                table = table[name]
+            table[way[-1]] = wrong
+            with suppress(UnableToConfigure), transaction.atomic():
+                configuration.apply(told, trace=TRACE, dry_run=True)
+    assert list(Connection.objects.order_by("pk").values()) == kept
+
+
+@pytest.mark.parametrize(
+    ("way", "wrong", "said"),
+    [
+        (("retailer", "timezone"), 5, r"^retailer\.timezone must be text$"),
+        (
+            ("location", 0, "code"),
+            "x" * 51,
+            r"^location\[0\]\.code may have at most 50",
+        ),
+        (("connection", 0, "base_url"), [], r"^connection\[0\]\.base_url must be text$"),
+        (("connection", 0, "name"), "a\x00b", r"^connection\[0\]\.name holds a sign"),
+        (("connection", 1, "secrets", "api_key"), 5, r"^connection\[1\]\.secrets\.api_key must"),
+        (("mapping", 0, "connection"), {}, r"^mapping\[0\]\.connection must be text$"),
+        (
+            ("policy", "settling_minutes"),
+            "soon",
+            r"^policy\.settling_minutes must be a whole",
+        ),
+        (
+            ("policy", "stage_hours"),
+            {"RECEIVED": 10**30},
+            r"^policy\.stage_hours\.RECEIVED must be",
+        ),
+        (("policy", "exchange_hours", "draft"), 1e300, r"^policy\.exchange_hours\.draft must be"),
+        (("policy", "refund_evidence"), 5, r"^policy\.refund_evidence must state SHIPPED, KEPT$"),
+    ],
+)
+def test_what_is_wrong_is_said_by_its_place(
+    way: tuple[Any, ...], wrong: object, said: str, content: dict[str, Any]
+) -> None:
+    content["policy"] = deepcopy(dict(CHOICES)) | content["policy"]
+    table: Any = content
+    for name in way[:-1]:
+        table = table[name]
+    table[way[-1]] = wrong
+
+    with pytest.raises(UnableToConfigure, match=said):
+        configuration.apply(content, trace=TRACE)

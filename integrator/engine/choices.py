@@ -22,6 +22,8 @@ from integrator.models import PolicyVersion, Retailer
 
 CLOCK_TIME = r"([01]\d|2[0-3]):[0-5]\d"
 EVIDENCE = ("approved", "received", "goods_in", "inspected")
+HOURS_MAX = 8_784  # a year
+LIMIT_MAX = 2_147_483_647  # the most an amount may be
 CHOICES: Mapping[str, Any] = {
     # What must all be true before a refund may be sent, per return method.
     "refund_evidence": {
@@ -88,18 +90,7 @@ def check(values: Mapping[str, Any]) -> dict[str, Any]:
     if unknown:
         raise UnableToSetPolicy(f"policy.{unknown[0]} is not a choice")
     full = {**CHOICES, **values}
-    missing = sorted(set(CHOICES["refund_evidence"]) ^ set(full["refund_evidence"]))
-    if missing:
-        raise UnableToSetPolicy(
-            f"policy.refund_evidence.{missing[0]}: name each of "
-            f"{', '.join(CHOICES['refund_evidence'])}, and nothing else"
-        )
-    for method, needed in full["refund_evidence"].items():
-        wrong = [one for one in needed if one not in EVIDENCE]
-        if wrong or not needed:
-            raise UnableToSetPolicy(
-                f"policy.refund_evidence.{method} must list some of {', '.join(EVIDENCE)}"
-            )
+    _check_evidence(full["refund_evidence"])
     allowed = {
         "refund_executor": ("scayle", "returns_platform", "manual", None),
         "refund_executor_otherwise": ("returns_platform", "manual", None),
@@ -119,16 +110,38 @@ def check(values: Mapping[str, Any]) -> dict[str, Any]:
         raise UnableToSetPolicy(
             'policy.status_posting must be "at once", "every n minutes" or "daily at hh:mm"'
         )
-    most = full["by_hand_per_week"]
-    if isinstance(most, bool) or not isinstance(most, int) or most < 1:
-        raise UnableToSetPolicy("policy.by_hand_per_week must be a whole number above nothing")
+    _check_number("by_hand_per_week", full["by_hand_per_week"], most=1_000_000)
+    _check_number("settling_minutes", full["settling_minutes"], least=0, most=1_440)
     _check_hours(full)
     return full
 
 
+def _check_number(name: str, value: Any, *, least: int = 1, most: int = HOURS_MAX) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise UnableToSetPolicy(f"policy.{name} must be a whole number from {least} to {most:,}")
+
+
+def _check_evidence(evidence: Any) -> None:
+    methods = CHOICES["refund_evidence"]
+    if not isinstance(evidence, Mapping):
+        raise UnableToSetPolicy(f"policy.refund_evidence must state {', '.join(methods)}")
+    missing = sorted(set(methods) ^ set(evidence))
+    if missing:
+        raise UnableToSetPolicy(
+            f"policy.refund_evidence.{missing[0]}: name each of "
+            f"{', '.join(methods)}, and nothing else"
+        )
+    for method, needed in evidence.items():
+        if not isinstance(needed, list) or not needed or any(one not in EVIDENCE for one in needed):
+            raise UnableToSetPolicy(
+                f"policy.refund_evidence.{method} must list some of {', '.join(EVIDENCE)}"
+            )
+
+
 def _check_limits(limits: Any) -> None:
     if not isinstance(limits, Mapping) or not all(
-        isinstance(limit, int) and limit >= 0 for limit in limits.values()
+        isinstance(limit, int) and not isinstance(limit, bool) and 0 <= limit <= LIMIT_MAX
+        for limit in limits.values()
     ):
         raise UnableToSetPolicy("policy.goodwill_limit_minor must be whole minor units by currency")
     unknown = sorted(set(limits) - set(EXPONENTS))
@@ -155,17 +168,18 @@ def _check_hours(full: Mapping[str, Any]) -> None:
     if not isinstance(stages, Mapping) or set(stages) - set(known):
         raise UnableToSetPolicy(f"policy.stage_hours may state {', '.join(known)}")
     for name, value in stages.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise UnableToSetPolicy(
-                f"policy.stage_hours.{name} must be a whole number above nothing"
-            )
+        _check_number(f"stage_hours.{name}", value)
     hours = full["exchange_hours"]
     named = CHOICES["exchange_hours"].keys()
     if not isinstance(hours, Mapping) or set(hours) != set(named):
         raise UnableToSetPolicy(f"policy.exchange_hours must state {', '.join(named)}")
-    for name, value in {**hours, "working_days": full["exchange_ship_working_days"]}.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-            raise UnableToSetPolicy(f"policy.exchange_hours.{name} must be more than nothing")
+    for name, value in hours.items():
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not 0 < value <= HOURS_MAX:
+            raise UnableToSetPolicy(
+                f"policy.exchange_hours.{name} must be more than nothing, at most {HOURS_MAX:,}"
+            )
+    _check_number("exchange_ship_working_days", full["exchange_ship_working_days"], most=250)
 
 
 def current(retailer: Retailer) -> PolicyVersion:

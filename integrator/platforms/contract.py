@@ -20,6 +20,7 @@ from integrator.engine.errors import Misconfigured
 
 UNKNOWN = "UNKNOWN"
 TEXT = "text"
+TEXT_MAX = 500
 # What a setting may be a number of, and the most that makes sense: no moment lies outside the
 # calendar, and no count outside its column.
 NUMBERS: Mapping[str, int] = {
@@ -64,7 +65,8 @@ class Setting:
         if value in (None, ""):
             return f"is missing: {self.says}" if self.required else ""
         if self.kind == TEXT:
-            return "" if isinstance(value, str) else "must be text"
+            is_text = isinstance(value, str) and len(value) <= TEXT_MAX and "\x00" not in value
+            return "" if is_text else f"must be text, at most {TEXT_MAX} characters"
         most = NUMBERS[self.kind]
         if re.fullmatch(r"[0-9]{1,9}", str(value)) and int(value) <= most:
             return ""

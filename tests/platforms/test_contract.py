@@ -148,7 +148,7 @@ pause_minutes = { value = "optional", kind = "minutes", source = "assumed" }
         ({}, "in shop is missing: The shop's name."),
         ({"shop": ""}, "in shop is missing: The shop's name."),
         ({"shop": None}, "in shop is missing: The shop's name."),
-        ({"shop": 7}, "in shop must be text"),
+        ({"shop": 7}, "in shop must be text, at most 500 characters"),
         ({"shop": "nb", "write_dare": "yes"}, "in write_dare must be on or off"),
         *(
             (
