@@ -35,7 +35,7 @@ from django.utils.html import format_html_join
 
 from fulfilment.models import Location
 from integrator import policy, sign_in, staff
-from integrator.admin_forms import ConnectionForm, NewPersonForm, Typed
+from integrator.admin_forms import ConnectionForm, NewPersonForm, RetailerForm, Typed
 from integrator.desk import directory, words
 from integrator.engine import clock
 from integrator.engine.states import Trace
@@ -217,6 +217,7 @@ class ReadOnly(Guarded):
 class RetailerAdmin(Guarded):
     one, many = "retailer", "Retailers"
     says = "Its name, and the clock by which its days begin."
+    form = RetailerForm
     list_display = ("name", "slug", "timezone", "currency")
     fields = ("name", "timezone", "slug", "currency")
     # Amounts are kept in the currency and identifiers in the slug: neither may change underneath.

@@ -5,17 +5,35 @@ from __future__ import annotations
 import json
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
+from zoneinfo import available_timezones
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.forms import EmailField, JSONField, ModelForm
+from django.forms import ChoiceField, EmailField, JSONField, ModelForm
 from django.forms.fields import InvalidJSONInput
 
 from integrator.platforms import PLATFORMS, base_url, known_settings, pages
 
 # Whatever somebody does is kept under "user:" and their name, in columns of 100 characters.
 USER_NAME_MAX = 90
+
+
+def _zones() -> list[tuple[str, str]]:
+    """The clocks of places, as people know them: Europe/Berlin, not EST5EDT."""
+    odd = ("Etc/", "SystemV/", "posix/", "right/")
+    known = sorted(one for one in available_timezones() if "/" in one and not one.startswith(odd))
+    return [(one, one.replace("_", " ")) for one in ("UTC", *known)]
+
+
+class RetailerForm(ModelForm):
+    """A clock there is: by another no page could say what time it is, nor this one be opened."""
+
+    timezone = ChoiceField(
+        choices=_zones,
+        label="Clock",
+        help_text="Its days, its working hours and the daily summary go by it.",
+    )
 
 
 class Typed(JSONField):

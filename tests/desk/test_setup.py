@@ -13,7 +13,7 @@ from django.utils.html import escape
 
 from integrator import policy
 from integrator.admin import site
-from integrator.models import Connection, Mapping
+from integrator.models import Connection, Mapping, Retailer
 from tests.desk import factories
 
 SHOP = '{"shop_key": "nb", "country_code": "DE"}'
@@ -326,6 +326,20 @@ def test_what_a_platform_cannot_do_without_cannot_be_taken_away(
     assert "&quot;shop_key&quot;: &quot;nb&quot;" in html, "what was typed stays"
     scayle.refresh_from_db()
     assert scayle.settings == {}
+
+
+@pytest.mark.parametrize("zone", ["Mars/Phobos", "../etc", "Europe/berlin", ""])
+def test_a_clock_there_is_not_is_refused(
+    scayle: Connection, as_: Callable[[str], Client], zone: str
+) -> None:
+    """By it no page could be opened any more, nor this one to mend it."""
+    page = f"/admin/integrator/retailer/{scayle.retailer_id}/change/"
+    before = Retailer.objects.get().timezone
+
+    assert as_("ada").post(page, {"name": "Demo", "timezone": zone}).status_code == 200
+    assert Retailer.objects.get().timezone == before
+    assert as_("ada").post(page, {"name": "Demo", "timezone": "Asia/Tokyo"}).status_code == 302
+    assert Retailer.objects.get().timezone == "Asia/Tokyo"
 
 
 @pytest.mark.parametrize("typed", ["[1]", '"text"', "7", "{"])
