@@ -27,9 +27,9 @@ def open_lines(*, connection: Connection, order_id: str) -> Mapping[str, bool] |
     None while the order is not known at all. A bundle is open until it has components, and as long
     as they stand in equal parts that nobody has agreed to and nothing of them was returned.
     """
-    order = Order.objects.filter(connection=connection, external_id=order_id)
-    lines = list(OrderItem.objects.filter(order__in=order, parent=None))
-    if not lines and not order.exists():
+    orders = Order.objects.filter(connection=connection, external_id=order_id)
+    lines = list(OrderItem.objects.filter(order__in=orders, parent=None))
+    if not lines and not orders.exists():
         return None
     bundles = [line for line in lines if line.is_bundle]
     prefetch_related_objects(bundles, "components__return_items")

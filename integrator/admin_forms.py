@@ -14,6 +14,7 @@ from django.forms import ChoiceField, EmailField, JSONField, ModelForm
 from django.forms.fields import InvalidJSONInput
 
 from integrator.platforms import PLATFORMS, base_url, known_settings, pages
+from integrator.platforms.contract import WrongSetting
 
 # Whatever somebody does is kept under "user:" and their name, in columns of 100 characters.
 USER_NAME_MAX = 90
@@ -76,7 +77,7 @@ class ConnectionForm(ModelForm):
             platform.contract.check_settings(wanted, where="")
             named = wanted.get(pages.SETTING, {})
             pages.check(named, platform.pages, demo=settings.DEMO, where=pages.SETTING)
-        except (known_settings.UnknownSetting, pages.UnableToOpen, ValueError) as error:
+        except (known_settings.UnknownSetting, WrongSetting, pages.UnableToOpen) as error:
             raise ValidationError(str(error)) from error
         return wanted
 

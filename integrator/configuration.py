@@ -26,7 +26,7 @@ from integrator.flows.tell_receiver import key_of
 from integrator.models import AlertReceiver, Connection, Cursor, MappingKind, Retailer
 from integrator.models import Mapping as MappingRow
 from integrator.platforms import PLATFORMS, base_url, pages
-from integrator.platforms.contract import NUMBERS
+from integrator.platforms.contract import NUMBERS, WrongSetting
 from integrator.retailer_file import UnableToConfigure
 from integrator.roles import Role
 from returns.shapes import Method, Resolution
@@ -163,7 +163,7 @@ def _settings(table: Mapping[str, Any], platform: str, where: str) -> dict[str, 
     wanted = dict(table.get("settings", {}))
     try:
         PLATFORMS[platform].contract.check_settings(wanted, where=f"{where}.settings.")
-    except ValueError as error:
+    except WrongSetting as error:
         raise UnableToConfigure(str(error)) from error
     named = table.get(pages.SETTING, wanted.get(pages.SETTING))
     if named is None:

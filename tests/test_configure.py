@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator
-from contextlib import suppress
 from copy import deepcopy
 from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
+from django.core.management import CommandError, call_command
 from django.db import transaction
 
+from fulfilment.models import Location
 from integrator import configuration
 from integrator.engine import secrets
 from integrator.engine.choices import CHOICES
-from integrator.models import Connection, Retailer
+from integrator.models import Connection, PolicyVersion, Retailer
 from integrator.platforms import PLATFORMS
 from integrator.retailer_file import UnableToConfigure
 from tests.factories import TRACE
@@ -254,9 +255,8 @@ def places(node: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """The way to each value of a file, tables and lists among them."""
     if way:
         yield way
-    inner = (
-        node.items() if isinstance(node, dict) else enumerate(node if type(node) is list else ())
-    )
+    several = enumerate(node) if isinstance(node, list) else ()
+    inner = node.items() if isinstance(node, dict) else several
     for name, value in inner:
         yield from places(value, (*way, name))
 
@@ -264,7 +264,7 @@ def places(node: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 def test_whatever_stands_in_a_file_is_taken_or_refused_in_words(content: dict[str, Any]) -> None:
     """Never a traceback, and never half a file."""
     content["policy"] = deepcopy(dict(CHOICES)) | content["policy"]
-    kept = list(Connection.objects.order_by("pk").values())
+    before = state()
     for way in places(content):
         for wrong in WRONG:
             told = deepcopy(content)
@@ -272,9 +272,30 @@ def test_whatever_stands_in_a_file_is_taken_or_refused_in_words(content: dict[st
             for name in way[:-1]:
                 table = table[name]
             table[way[-1]] = wrong
-            with suppress(UnableToConfigure), transaction.atomic():
-                configuration.apply(told, trace=TRACE, dry_run=True)
-    assert list(Connection.objects.order_by("pk").values()) == kept
+            with transaction.atomic():
+                try:
+                    configuration.apply(told, trace=TRACE)
+                except UnableToConfigure:
+                    assert state() == before, way
+                transaction.set_rollback(True)
+
+
+def state() -> list[list[dict[str, Any]]]:
+    """What a file sets up, as it stands."""
+    kept = (Retailer, Connection, Location, PolicyVersion)
+    return [list(model._default_manager.order_by("pk").values()) for model in kept]
+
+
+def test_the_doctor_names_a_setting_that_is_kept_and_cannot_be(
+    content: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Connection.objects.update(settings={})
+
+    with pytest.raises(CommandError):
+        call_command("doctor")
+    said = "".join(capsys.readouterr())
+    assert "ReturnGO: the setting shop_name is missing" in said
+    assert "SCAYLE: the setting shop_key is missing" in said
 
 
 @pytest.mark.parametrize(

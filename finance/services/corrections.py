@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from django.db.models import F, OuterRef, Q, Subquery
+from django.db.models import F, OuterRef, Q, Subquery, prefetch_related_objects
 
 from finance import cases as kinds
 from finance.amounts import worked_out
@@ -237,6 +237,12 @@ def return_review(record: Return, *, trace: Trace) -> None:
     )
     if not parts:
         return
+    # What a part was not worked out from is worked out now, from what was bought.
+    prefetch_related_objects(
+        [part for part in parts if _row_of(part) is None],
+        "return_item__order_item__sku",
+        "return_item__order_item__parent__sku",
+    )
     rests = _rests(parts)
     fees = _fees_since(record, parts)
     last = dict(

@@ -31,6 +31,10 @@ NUMBERS: Mapping[str, int] = {
 }
 
 
+class WrongSetting(Exception):
+    """A setting is missing or holds what it cannot. The message names it and says what to write."""
+
+
 class Source(StrEnum):
     """How we know a line of a contract."""
 
@@ -115,16 +119,16 @@ class Contract:
         return (*own, *(f"write_{name}" for name in self.writes))
 
     def check_settings(self, values: Mapping[str, Any], *, where: str) -> None:
-        """ValueError for the first setting that is missing or holds what it cannot; ``where`` is
+        """WrongSetting for the first setting that is missing or holds what it cannot; ``where`` is
         what they stand in.
         """
         for one in self.settings.values():
             if not one.secret and (fault := one.fault(values.get(one.name))):
-                raise ValueError(f"{where}{one.name} {fault}")
+                raise WrongSetting(f"{where}{one.name} {fault}")
         for name in self.writes:
             switch = str(values.get(f"write_{name}", "")).strip().lower()
             if switch not in ("", "on", "off"):
-                raise ValueError(f"{where}write_{name} must be on or off")
+                raise WrongSetting(f"{where}write_{name} must be on or off")
 
     @property
     def secret_names(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from django.test import Client
 
 from fulfilment.models import StockLevel
 from integrator import access_reviews
+from integrator.admin import site
 from integrator.desk import directory
 from integrator.engine import connections, maintenance, mappings, router, seal_checks, seals
 from integrator.engine.states import Trace
@@ -26,10 +27,8 @@ from integrator.models import (
     Heartbeat,
     Job,
     MaintenanceWindow,
-    Mapping,
     MappingFile,
     MappingKind,
-    PolicyVersion,
     SavedView,
     Transition,
 )
@@ -348,13 +347,12 @@ def together(stage: Stage) -> Iterator[str]:
 def set_up(stage: Stage) -> Iterator[str]:
     """The lists of Set-up, its forms, and what is only read there."""
     yield "/admin/"
-    for one, app in ((Mapping, "integrator"), (PolicyVersion, "integrator"), (User, "auth")):
-        yield f"/admin/{app}/{one._meta.model_name}/"
-        yield f"/admin/{app}/{one._meta.model_name}/{one._default_manager.latest('id').pk}/change/"
+    for model in site._registry:
+        its = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
+        yield from (its, f"{its}{model._default_manager.latest('id').pk}/change/")
     yield "/admin/integrator/mapping/?q=nothing"
-    shop = f"/admin/integrator/connection/{stage.connection('scayle').pk}"
     yield from ("/admin/auth/user/add/", "/admin/fulfilment/location/add/")
-    yield from (f"{shop}/change/", f"{shop}/history/")
+    yield f"/admin/integrator/connection/{stage.connection('scayle').pk}/history/"
 
 
 DEAD = "dead"

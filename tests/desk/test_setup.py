@@ -27,6 +27,12 @@ REGISTERED = {
 }
 
 
+def fills_in(client: Client, connection: Connection, **answers: str) -> Any:
+    """Send a connection's form, with what stood in it where nothing else is answered."""
+    stood = {"name": connection.name, "base_url": connection.base_url, "settings": SHOP}
+    return client.post(f"/admin/integrator/connection/{connection.pk}/change/", stood | answers)
+
+
 def test_only_configuration_and_people_can_be_set_up() -> None:
     """No business record, no task queue, no second way around the desk."""
     assert {model._meta.label for model in site._registry} == REGISTERED
@@ -242,10 +248,7 @@ def test_a_changed_address_raises_the_version_that_caches_watch(
 ) -> None:
     Connection.objects.filter(pk=scayle.pk).update(secrets=b"kept")
 
-    as_("ada").post(
-        f"/admin/integrator/connection/{scayle.pk}/change/",
-        {"name": "SCAYLE EU", "base_url": "http://127.0.0.1:8101/", "settings": SHOP},
-    )
+    fills_in(as_("ada"), scayle, name="SCAYLE EU", base_url="http://127.0.0.1:8101/", settings=SHOP)
 
     scayle.refresh_from_db()
     assert (scayle.name, scayle.version) == ("SCAYLE EU", 2)
@@ -270,10 +273,7 @@ def test_no_key_is_sent_to_an_address_that_a_file_could_not_name(
 ) -> None:
     settings.DEMO = False
 
-    answer = as_("ada").post(
-        f"/admin/integrator/connection/{scayle.pk}/change/",
-        {"name": "SCAYLE", "base_url": address, "settings": "{}"},
-    )
+    answer = fills_in(as_("ada"), scayle, base_url=address)
 
     assert said in answer.content.decode()
     scayle.refresh_from_db()
@@ -283,10 +283,7 @@ def test_no_key_is_sent_to_an_address_that_a_file_could_not_name(
 def test_nobody_alone_sends_a_key_to_another_host(
     scayle: Connection, as_: Callable[[str], Client]
 ) -> None:
-    answer = as_("ada").post(
-        f"/admin/integrator/connection/{scayle.pk}/change/",
-        {"name": "SCAYLE", "base_url": "http://localhost:8100/", "settings": "{}"},
-    )
+    answer = fills_in(as_("ada"), scayle, base_url="http://localhost:8100/")
 
     assert "The key that is kept was given for 127.0.0.1" in answer.content.decode()
     scayle.refresh_from_db()
@@ -303,9 +300,8 @@ def test_a_filter_that_no_word_can_have_is_refused(db: None, as_: Callable[[str]
 def test_a_setting_that_nothing_reads_is_refused_here_too(
     scayle: Connection, as_: Callable[[str], Client]
 ) -> None:
-    answer = as_("ada").post(
-        f"/admin/integrator/connection/{scayle.pk}/change/",
-        {"name": "SCAYLE", "base_url": "http://127.0.0.1:8101/", "settings": '{"shopkey": "nb"}'},
+    answer = fills_in(
+        as_("ada"), scayle, base_url="http://127.0.0.1:8101/", settings='{"shopkey": "nb"}'
     )
 
     assert "shopkey is not known here: did you mean shop_key?" in answer.content.decode()
@@ -316,10 +312,7 @@ def test_a_setting_that_nothing_reads_is_refused_here_too(
 def test_what_a_platform_cannot_do_without_cannot_be_taken_away(
     scayle: Connection, as_: Callable[[str], Client]
 ) -> None:
-    answer = as_("ada").post(
-        f"/admin/integrator/connection/{scayle.pk}/change/",
-        {"name": "SCAYLE", "base_url": "http://127.0.0.1:8100/", "settings": '{"shop_key": "nb"}'},
-    )
+    answer = fills_in(as_("ada"), scayle, settings='{"shop_key": "nb"}')
 
     html = answer.content.decode()
     assert "country_code is missing: Country of the shop, two letters." in html
@@ -346,10 +339,7 @@ def test_a_clock_there_is_not_is_refused(
 def test_settings_that_are_no_names_and_values_are_refused(
     scayle: Connection, as_: Callable[[str], Client], typed: str
 ) -> None:
-    answer = as_("ada").post(
-        f"/admin/integrator/connection/{scayle.pk}/change/",
-        {"name": "SCAYLE", "base_url": "http://127.0.0.1:8100/", "settings": typed},
-    )
+    answer = fills_in(as_("ada"), scayle, settings=typed)
 
     assert (answer.status_code, "Nothing was saved" in answer.content.decode()) == (200, True)
     scayle.refresh_from_db()
@@ -361,10 +351,7 @@ def test_a_wrong_address_of_the_platforms_pages_is_refused_and_kept_as_typed(
 ) -> None:
     typed = SHOP[:-1] + ', "pages": {"order": "https://panel.example/orders"}}'
 
-    answer = as_("ada").post(
-        f"/admin/integrator/connection/{scayle.pk}/change/",
-        {"name": "SCAYLE", "base_url": "http://127.0.0.1:8101/", "settings": typed},
-    )
+    answer = fills_in(as_("ada"), scayle, base_url="http://127.0.0.1:8101/", settings=typed)
 
     html = answer.content.decode()
     assert answer.status_code == 200

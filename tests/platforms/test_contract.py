@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from integrator.engine.errors import Misconfigured
-from integrator.platforms.contract import Contract, Source, load
+from integrator.platforms.contract import Contract, Source, WrongSetting, load
 
 GOOD = """
 [reads]
@@ -166,5 +166,5 @@ def test_what_a_setting_cannot_hold_is_said_by_its_name(
     if not fault:
         acme.check_settings(settings, where="in ")
         return
-    with pytest.raises(ValueError, match=f"^{re.escape(fault)}$"):
+    with pytest.raises(WrongSetting, match=f"^{re.escape(fault)}$"):
         acme.check_settings(settings, where="in ")

@@ -18,6 +18,7 @@ from integrator.engine.http import Http
 from integrator.engine.lag import all_lags
 from integrator.models import Connection, MappingKind, Retailer
 from integrator.platforms import PLATFORMS
+from integrator.platforms.contract import WrongSetting
 from integrator.roles import Role
 
 # Beside those of the workers and their calls: eight threads of the web server, the cluster's own
@@ -138,7 +139,7 @@ class Command(BaseCommand):
             platform = PLATFORMS[connection.platform]
             try:
                 platform.contract.check_settings(connection.settings, where="")
-            except ValueError as error:
+            except WrongSetting as error:
                 yield False, f"{connection.name}: the setting {error}"
                 continue
             try:
